@@ -1,0 +1,3 @@
+"""memberlake: member analytics on Spark and Delta."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,36 @@
+"""Business dates: the one place where an instant becomes a calendar date."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+
+def business_date(instant: Column, zone: str) -> Column:
+    """The calendar date of a UTC timestamp in the business time zone. The session's zone must be UTC."""
+    return F.to_date(F.from_utc_timestamp(instant, zone))
+
+
+def in_look_back(business_date: Column, as_of: date, days: int) -> Column:
+    """True on the business dates in (as_of - days, as_of]: `days` whole days that end with as_of."""
+    return business_date.between(as_of - timedelta(days=days - 1), as_of)
+
+
+def instants(first: date, last: date, zone: str) -> tuple[datetime, datetime]:
+    """The UTC instants at which business date `first` begins and `last` has ended: [begin, end).
+
+    A filter on the raw timestamp with these bounds reaches the files' statistics; one on a derived date doesn't.
+    """
+    utc = ZoneInfo("UTC")
+    begin = datetime(first.year, first.month, first.day, tzinfo=ZoneInfo(zone))
+    after = last + timedelta(days=1)
+    end = datetime(after.year, after.month, after.day, tzinfo=ZoneInfo(zone))
+    return begin.astimezone(utc), end.astimezone(utc)
+
+
+def yesterday(zone: str) -> date:
+    """The last full business day: the default of --as-of."""
+    return datetime.now(ZoneInfo(zone)).date() - timedelta(days=1)

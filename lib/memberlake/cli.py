@@ -1,0 +1,387 @@
+"""The command line: one entry for laptop, cluster and notebook.
+
+Exit codes: 0 done, 1 a job failed, 2 a mistake that the user can mend. Logs go to stderr, results to stdout.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import functions as F
+
+from memberlake import calendar, conf, console, docs, jobs, runner
+from memberlake.conf import Conf, Layer, local_path, project_home
+from memberlake.console import err, out
+from memberlake.errors import UserError
+from memberlake.ingest import source as sources
+from memberlake.ingest.source import Source
+from memberlake.ingest.take import Ingest, Taken
+from memberlake.lake import session
+from memberlake.lake.contract import Table
+from memberlake.lake.store import Lake
+from memberlake.runner import Outcome
+from memberlake.tables import BY_NAME
+
+log = logging.getLogger("memberlake")
+
+
+class _Command(click.Command):
+    """Turns a UserError into one sentence and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            err.print(f"memberlake: {error}", markup=False)
+            ctx.exit(2)
+        except BrokenPipeError:  # the reader of our output had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+class _Group(click.Group):
+    command_class = _Command
+
+
+class Given(NamedTuple):
+    """The options that every command with a lake has."""
+
+    files: tuple[str, ...]
+    sets: tuple[str, ...]
+    lake: str | None
+    landing: str | None = None
+
+    def configuration(self, settings: Layer | None = None) -> Conf:
+        return conf.load(self.files, self.sets, self.lake, self.landing, settings)
+
+
+class Days(NamedTuple):
+    """The days to run for, as given."""
+
+    as_of: str | None
+    first: str | None
+    last: str | None
+
+    def listed(self, zone: str) -> list[date]:
+        """The dates; none for `latest`, which only the lake knows.
+
+        Raises:
+            UserError: a date that is none, or options that contradict each other.
+        """
+        if self.as_of and (self.first or self.last):
+            raise UserError("give --as-of or --from/--to, not both")
+        if self.last and not self.first:
+            raise UserError("--to needs --from")
+        if self.as_of == "latest":
+            return []
+        if not self.first:
+            return [_date(self.as_of, "--as-of") if self.as_of else calendar.yesterday(zone)]
+        first = _date(self.first, "--from")
+        last = _date(self.last, "--to") if self.last else calendar.yesterday(zone)
+        if last < first:
+            raise UserError(f"--from {first} is after --to {last}")
+        return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _lake_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option("--conf", "files", multiple=True, metavar="FILE", help="YAML over conf/base.yaml; later wins. Default: conf/local.yaml."),
+        click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="One setting, such as rfm.tiles=4; the value is YAML."),
+        click.option("--lake", metavar="URI", help="Folder or URI of the lake (lake.root)."),
+        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_log, is_eager=True, help="Log warnings only."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _day_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option("--as-of", metavar="DATE", help="Business date, or `latest`: the last with an order. Default: yesterday."),
+        click.option("--from", "first", metavar="DATE", help="First day of a backfill."),
+        click.option("--to", "last", metavar="DATE", help="Last day of a backfill. Default: yesterday."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the closing summary as JSON.")
+_LANDING = click.option("--landing", metavar="DIR", help="Folder of the files. Default: the source's own, or `landing` of the configuration.")  # fmt: skip
+_SOURCE = click.option("--source", "name", required=True, metavar="NAME", help="A source of conf/sources, or a YAML file of your own.")  # fmt: skip
+
+
+def _log(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
+    for noisy in ("py4j", "pyspark"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    log.setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="memberlake")
+def main() -> None:
+    """Member analytics on Spark and Delta."""
+
+
+@main.command("ingest")
+@_SOURCE
+@_LANDING
+@_JSON
+@_lake_options
+def ingest_command(name: str, as_json: bool, **given: Any) -> None:
+    """Take the new files of a source into silver."""
+    _ingest(name, as_json, Given(**given))
+
+
+@main.command("run")
+@click.argument("job")
+@_day_options
+@_JSON
+@_lake_options
+def run_command(job: str, as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
+    """Run one job for a day, or for each day of a backfill."""
+    found = jobs.find(job)
+    if not found.is_dated:
+        raise UserError("ingest has options of its own: memberlake ingest --source NAME")
+    _run([found], Days(as_of, first, last), as_json, Given(**given))
+
+
+@main.command("nightly")
+@click.option("--source", "names", multiple=True, metavar="NAME", help="Ingest this source first; repeatable.")
+@_LANDING
+@_day_options
+@_JSON
+@_lake_options
+def nightly_command(
+    names: tuple[str, ...], as_of: str, first: str, last: str, as_json: bool, **given: Any
+) -> None:
+    """Ingest, then run every job in the order of what they read and write."""
+    dated = [job for job in jobs.every() if job.is_dated]
+    _run(dated, Days(as_of, first, last), as_json, Given(**given), names)
+
+
+@main.command("jobs")
+def jobs_command() -> None:
+    """What jobs there are, what they read and write."""
+    rows = [
+        (job.name, job.about, ", ".join(t.full_name for t in job.reads) or "landing files", ", ".join(t.full_name for t in job.writes))
+        for job in jobs.every()
+    ]  # fmt: skip
+    console.grid(rows, "job", "what", "reads", "writes")
+
+
+@main.command("tables")
+@click.argument("name", required=False)
+@_lake_options
+def tables_command(name: str | None, **given: Any) -> None:
+    """The tables and what is in them; with a NAME, its contract."""
+    table = _table(name) if name else None
+    lake, _ = _open(Given(**given))
+    if table:
+        console.contract(table, lake)
+        return
+    rows = []
+    for each in console.progress(BY_NAME.values(), "tables", len(BY_NAME)):
+        found = lake.detail(each) or {"rows": None, "bytes": None, "last_change": None}
+        megabytes = None if found["bytes"] is None else round(found["bytes"] / 1e6, 1)
+        rows.append((each.full_name, each.grain, found["rows"], megabytes, found["last_change"]))
+    console.grid(rows, "table", "one row is", "rows", "MB", "last change (UTC)")
+
+
+@main.command("show")
+@click.argument("name")
+@click.option("--where", metavar="SQL", help="Condition on the rows, a SQL expression.")
+@click.option("--limit", default=20, type=click.IntRange(0), show_default=True, help="Rows; 0 is all.")
+@click.option("--format", "form", default="table", type=click.Choice(["table", "csv", "json"]), show_default=True)
+@_lake_options
+def show_command(name: str, where: str | None, limit: int, form: str, **given: Any) -> None:
+    """Print rows of a table, in the order of its key."""
+    table = _table(name)
+    lake, _ = _open(Given(**given))
+    frame = lake.read(table)
+    try:
+        frame = frame.where(F.expr(where)) if where else frame
+    except (AnalysisException, ParseException) as error:
+        raise UserError(f"--where {where}: {str(error).strip().splitlines()[0]}") from None
+    frame = frame.orderBy(*table.key)
+    console.rows(frame.limit(limit) if limit else frame, form)
+
+
+@main.command("docs")
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when the page is stale.")
+def docs_command(check: bool) -> None:
+    """Write docs/tables.md from the contracts and the jobs."""
+    page = project_home() / "docs" / "tables.md"
+    text = docs.tables_page(jobs.every())
+    if not check:
+        page.write_text(text, encoding="utf-8")
+    elif not page.exists() or page.read_text(encoding="utf-8") != text:
+        err.print(f"{page} is stale: run `memberlake docs`")
+        sys.exit(1)
+
+
+@main.command("setup")
+def setup_command() -> None:
+    """Make this machine ready: Java and Delta's jars."""
+    for line in session.prepare():
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def main_job(run: Callable[[Lake, Conf, date], None]) -> None:
+    """The entry of a dated job's script: `spark-submit jobs/X.py --as-of ...`."""
+    name = _script(run).stem
+
+    @click.command(name, cls=_Command)
+    @_day_options
+    @_JSON
+    @_lake_options
+    def command(as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
+        _run([jobs.find(name)], Days(as_of, first, last), as_json, Given(**given))
+
+    command()
+
+
+def main_ingest(run: Callable[[Ingest], list[Taken]]) -> None:
+    """The entry of jobs/ingest.py."""
+    _script(run)
+    ingest_command()
+
+
+def _script(run: Callable[..., Any]) -> Path:
+    """The job's file; its project is the one to use, wherever the command is called."""
+    script = Path(run.__code__.co_filename).resolve()
+    if (script.parents[1] / "conf" / "base.yaml").is_file():
+        os.environ.setdefault("MEMBERLAKE_HOME", str(script.parents[1]))
+    return script
+
+
+def _open(given: Given) -> tuple[Lake, Conf]:
+    """The lake of a command that only looks.
+
+    Raises:
+        UserError: there is none.
+    """
+    rules = given.configuration()
+    root = local_path(rules.lake.root)
+    if root and not root.is_dir():
+        raise UserError(f"there is no lake at {root}: fill one with `memberlake ingest --source NAME --lake {root}`")
+    return Lake(session.start(), rules.lake), rules
+
+
+def _ingest(name: str, as_json: bool, given: Given) -> None:
+    source, settings = _source(name)
+    rules = given.configuration(settings)
+    _landing(source, given, rules)  # a missing folder is told before Spark starts
+    lake = Lake(session.start(), rules.lake)
+    outcome, taken = _take(lake, rules, name, source, settings, given)
+    _close(taken, [outcome], lake, as_json)
+
+
+def _run(found: Sequence[jobs.Job], days: Days, as_json: bool, given: Given, names: Sequence[str] = ()) -> None:
+    declared = [(name, *_source(name)) for name in names]
+    rules = given.configuration(declared[0][2] if declared else None)
+    dates = days.listed(rules.business_timezone)
+    for _, source, _ in declared:
+        _landing(source, given, rules)
+    root = local_path(rules.lake.root)
+    if root and not root.is_dir() and not declared:
+        raise UserError(f"there is no lake at {root}: fill one with `memberlake ingest --source NAME --lake {root}`")
+    lake = Lake(session.start(), rules.lake)
+    outcomes: list[Outcome] = []
+    taken: list[Taken] = []
+    for name, source, settings in declared:
+        outcome, loads = _take(lake, rules, name, source, settings, given)
+        outcomes.append(outcome)
+        taken += loads
+    stale = {f"silver.{load.table}" for load in taken if load.error}
+
+    def each() -> Iterator[Outcome]:
+        for day in dates or [runner.last_day(lake, rules.business_timezone)]:
+            yield from runner.run_day(lake, rules, found, day, stale)
+
+    outcomes += console.progress(each(), "jobs", len(found) * max(len(dates), 1))
+    _close(taken, outcomes, lake, as_json)
+
+
+def _take(
+    lake: Lake, rules: Conf, name: str, source: Source, settings: Layer, given: Given
+) -> tuple[Outcome, list[Taken]]:
+    taken: list[Taken] = []
+    with runner.recorded(lake, rules, "ingest", None) as outcome:
+        conf.remember(settings, rules.lake)
+        landing = _landing(source, given, rules)
+        now = datetime.now(timezone.utc)
+        loads = console.progress(source.loads.items(), f"ingest {name}", len(source.loads))
+        taken += jobs.find("ingest").run(Ingest(lake, rules, source, Path(name).stem, landing, now), loads)
+        outcome.rows_read = sum(load.read for load in taken)
+        errors = [load.error for load in taken if load.error]
+        outcome.error, outcome.is_users = "; ".join(errors) or None, bool(errors)
+    return outcome, taken
+
+
+def _landing(source: Source, given: Given, rules: Conf) -> str:
+    """Where the files are: --landing, else the source's own place, else the configuration's.
+
+    Raises:
+        UserError: nowhere, or a folder that can't be read or has no file.
+    """
+    own = source.landing.path() if source.landing and not isinstance(source.landing, str) else source.landing
+    place = conf.absolute(given.landing or (str(own) if own else None) or rules.landing)
+    if place is None:
+        raise UserError("say where the files are: --landing DIR, or `landing` in the configuration")
+    folder = local_path(place)
+    if folder is None:
+        return place
+    if not folder.is_dir():
+        raise UserError(f"there is no landing folder {folder}")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise UserError(f"the landing folder {folder} cannot be read: its permissions forbid it")
+    if not any(files for _, _, files in os.walk(folder)):
+        raise UserError(f"the landing folder {folder} is empty: put files into {folder}/<table>/")
+    return place
+
+
+def _close(taken: Sequence[Taken], outcomes: Sequence[Outcome], lake: Lake, as_json: bool) -> None:
+    """The summary on stdout, the errors on stderr, and the exit code."""
+    place = str(lake.conf.root or lake.conf.catalog)
+    console.summary(taken, outcomes, place, as_json=as_json)
+    failed = [o for o in outcomes if o.state != "done"]
+    for o in failed:
+        day = f" as of {o.as_of}" if o.as_of else ""
+        err.print(f"memberlake: {o.job}{day} {o.state}: {o.error}", markup=False)
+    if failed:
+        sys.exit(2 if all(o.is_users or o.state == "skipped" for o in failed) else 1)
+
+
+def _source(name: str) -> tuple[Source, Layer]:
+    source = sources.find(name, project_home())
+    return source, Layer(f"source {name}", source.settings)
+
+
+def _table(name: str) -> Table:
+    if name not in BY_NAME:
+        raise UserError(f"there is no table {name}; there are {', '.join(BY_NAME)}")
+    return BY_NAME[name]
+
+
+def _date(text: str, option: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"{option} {text} is no date: write it as 2026-11-20") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,369 @@
+"""Typed configuration: layers of YAML files and --set, validated before Spark starts.
+
+Order, later wins: conf/base.yaml, the lake's own lake.yaml (written by the first ingest of a source that has
+settings), the given --conf files, --set. Every default stands once, in base.yaml.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from zoneinfo import available_timezones
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from memberlake.errors import UserError
+
+
+log = logging.getLogger(__name__)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LakeConf(Section):
+    """Where the tables are: a folder or URI, or a catalog, or a catalog whose tables lie below the folder."""
+
+    root: str | None
+    catalog: str | None
+    schema_prefix: str = Field(pattern=r"^\w*$")
+    checkpoints: str | None
+    min_free_mb: int = Field(ge=0)
+
+    @field_validator("root", "checkpoints")
+    @classmethod
+    def _absolute(cls, place: str | None) -> str | None:
+        return absolute(place)
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> LakeConf:
+        if not self.root and not self.catalog:
+            raise ValueError("set lake.root to a folder or URI, or lake.catalog to a catalog's name")
+        if not self.root and not self.checkpoints:
+            raise ValueError("a lake in a catalog without lake.root needs lake.checkpoints, a folder or URI")
+        return self
+
+    @property
+    def checkpoint_root(self) -> str:
+        return self.checkpoints or f"{self.root}/_checkpoints"
+
+
+class IngestConf(Section):
+    max_reject_ratio: float = Field(ge=0, le=1)
+    max_files_per_batch: int = Field(ge=1)
+
+
+class OrdersConf(Section):
+    statuses: tuple[str, ...] = Field(min_length=1)
+    counted_statuses: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _counted_are_known(self) -> OrdersConf:
+        if unknown := sorted(set(self.counted_statuses) - set(self.statuses)):
+            raise ValueError(
+                f"counted_statuses has {', '.join(unknown)}; orders.statuses allows {', '.join(self.statuses)}"
+            )
+        return self
+
+
+Scores = tuple[int, int] | Literal["high", "low"] | None
+
+
+class SegmentRule(Section):
+    """Scores that a segment asks for: [from, to], `high`, `low`, or nothing (any)."""
+
+    segment: str = Field(min_length=1)
+    r: Scores = None
+    f: Scores = None
+    m: Scores = None
+
+    @property
+    def asks(self) -> dict[str, tuple[int, int] | Literal["high", "low"]]:
+        """The measures that have a condition."""
+        return {name: scores for name in "rfm" if (scores := getattr(self, name)) is not None}
+
+
+class SegmentMap(Section):
+    tiles: int | None = Field(default=None, ge=2, le=10)
+    rules: tuple[SegmentRule, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _complete(self) -> SegmentMap:
+        if self.rules[-1].asks:
+            raise ValueError(f"the last rule ({self.rules[-1].segment}) must match everything: no r, f or m")
+        for rule in self.rules:
+            for measure, scores in rule.asks.items():
+                if isinstance(scores, str):
+                    continue
+                if self.tiles is None:
+                    raise ValueError(f"{rule.segment}: {measure} has score numbers, so the map must say tiles")
+                low, high = scores
+                if not 1 <= low <= high <= self.tiles:
+                    raise ValueError(f"{rule.segment}: {measure} is not within 1..{self.tiles}, from <= to")
+        return self
+
+
+class RfmConf(Section):
+    look_back_days: int = Field(ge=1)
+    tiles: int = Field(ge=2, le=10)
+    by_category: bool
+    monetary: Literal["sum", "mean", "last"]
+    thresholds: dict[Literal["r", "f", "m"], tuple[float, ...]]
+    weights: dict[Literal["r", "f", "m"], float]
+    segment_map: str
+    segment_maps: dict[str, SegmentMap] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RfmConf:
+        for measure, cuts in self.thresholds.items():
+            if len(cuts) != self.tiles - 1 or list(cuts) != sorted(set(cuts)):
+                raise ValueError(
+                    f"thresholds.{measure} needs {self.tiles - 1} rising values for {self.tiles} tiles"
+                )
+        if self.weights and set(self.weights) != {"r", "f", "m"}:
+            raise ValueError("weights needs all of r, f, m, or nothing")
+        if self.segment_map not in {"auto", *self.segment_maps}:
+            raise ValueError(f"segment_map allows auto, {', '.join(self.segment_maps)}")
+        if self.segments.tiles not in {None, self.tiles}:
+            raise ValueError(
+                f"segment_map {self.segment_map} is made for {self.segments.tiles} tiles, not {self.tiles}"
+            )
+        return self
+
+    @property
+    def segments(self) -> SegmentMap:
+        """The map in force; `auto` is the first one made for this number of tiles, or for any."""
+        if self.segment_map != "auto":
+            return self.segment_maps[self.segment_map]
+        for candidate in self.segment_maps.values():
+            if candidate.tiles == self.tiles:
+                return candidate
+        for candidate in self.segment_maps.values():
+            if candidate.tiles is None:
+                return candidate
+        raise ValueError(f"no map in segment_maps is made for {self.tiles} tiles, nor for any number of tiles")
+
+
+class Conf(Section):
+    business_timezone: str
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    lake: LakeConf
+    landing: str | None
+    ingest: IngestConf
+    orders: OrdersConf
+    rfm: RfmConf
+
+    @field_validator("business_timezone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        return known_zone(zone)
+
+    @field_validator("landing")
+    @classmethod
+    def _absolute(cls, place: str | None) -> str | None:
+        return absolute(place)
+
+    @property
+    def digest(self) -> str:
+        """Identifies the rules in force; places are left out, so a moved lake keeps its digest."""
+        rules = self.model_dump(mode="json", exclude={"lake", "landing"})
+        return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:12]
+
+
+class Layer(NamedTuple):
+    """A part of the configuration and where it comes from, for the error message."""
+
+    origin: str
+    values: Mapping[str, Any]
+
+
+def load(
+    files: Sequence[str | Path] = (),
+    sets: Sequence[str] = (),
+    lake: str | None = None,
+    landing: str | None = None,
+    settings: Layer | None = None,
+) -> Conf:
+    """The configuration of a command.
+
+    Args:
+        files: YAML files over base.yaml; none means conf/local.yaml of the project.
+        sets: `key.path=value`, the value as YAML.
+        lake: folder or URI, the same as `lake.root`.
+        landing: folder or URI, the same as `landing`.
+        settings: what a source brings for a lake that has no lake.yaml yet.
+
+    Raises:
+        UserError: a file, key or value is wrong; names the file, the key and what is allowed.
+    """
+    given = [Path(f) for f in files] or [project_home() / "conf" / "local.yaml"]
+    base = _base_file(given)
+    layers = [read_layer(f) for f in given if not (f.exists() and f.resolve() == base.resolve())]
+    command = [_set_layer(s) for s in sets]
+    if lake:
+        command.append(Layer("--lake", {"lake": {"root": lake}}))
+    if landing:
+        command.append(Layer("--landing", {"landing": landing}))
+    section = _merged([*layers, *command])[0].get("lake")
+    root = local_path(section.get("root")) if isinstance(section, dict) else None
+    if root and (own := root / "lake.yaml").is_file():
+        settings = read_layer(own)
+    return build([read_layer(base), *([settings] if settings else []), *layers, *command])
+
+
+def build(layers: Iterable[Layer]) -> Conf:
+    """The validated configuration of layers, later ones over earlier ones."""
+    values, origins = _merged(layers)
+    try:
+        return Conf.model_validate(values)
+    except ValidationError as error:
+        raise UserError(explain(error, Conf, origins)) from None
+
+
+def explain(error: ValidationError, model: type[BaseModel], origins: Mapping[tuple[str, ...], str]) -> str:
+    """One sentence for each thing that is wrong: file, key, what is wrong, what is allowed."""
+    sentences = []
+    for problem in error.errors():
+        path = tuple(str(step) for step in problem["loc"])
+        key = ".".join(path)
+        origin = next((origins[path[:n]] for n in range(len(path), -1, -1) if path[:n] in origins), "")
+        if problem["type"] == "extra_forbidden":
+            allowed = ", ".join(_fields_at(model, path[:-1]))
+            said = f"unknown key; allowed here: {allowed}"
+        elif problem["type"] == "missing":
+            said = "is missing"
+        else:
+            said = problem["msg"].removeprefix("Value error, ")
+            if not isinstance(problem["input"], dict | BaseModel):
+                said += f" (is: {problem['input']!r})"
+        sentences.append(f"{origin}: {key}: {said}" if origin else f"{key}: {said}")
+    return "; ".join(dict.fromkeys(sentences))
+
+
+def remember(settings: Layer, lake: LakeConf) -> None:
+    """Writes the settings of the source that a new lake is fed by into lake.yaml, where `load` finds them."""
+    root = local_path(lake.root)
+    if not settings.values or (root and (root / "lake.yaml").exists()):
+        return
+    if root is None or (root / "silver").exists():
+        log.warning("put the settings of %s into your own configuration: %s", settings.origin, settings.values)
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(dict(settings.values), sort_keys=True, allow_unicode=True)
+    (root / "lake.yaml").write_text(f"# Settings of this lake, from {settings.origin}\n{text}", encoding="utf-8")
+
+
+def read_layer(file: Path) -> Layer:
+    """A YAML file as a layer.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or has a key twice.
+    """
+    try:
+        values = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {file}: {getattr(error, 'strerror', None) or error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values or {}, dict):
+        raise UserError(f"{file} must be a mapping of keys to values")
+    return Layer(str(file), values or {})
+
+
+def project_home() -> Path:
+    """The folder that holds conf/ and jobs/: $MEMBERLAKE_HOME, the current folder, or the source checkout."""
+    places = [os.environ.get("MEMBERLAKE_HOME"), Path.cwd(), Path(__file__).parents[2]]
+    for place in places:
+        if place and (Path(place) / "conf" / "base.yaml").is_file():
+            return Path(place)
+    raise UserError("no conf/base.yaml here: run in the project's folder, or set MEMBERLAKE_HOME to it")
+
+
+def absolute(place: str | None) -> str | None:
+    """A local path made absolute; a URI as it is."""
+    if not place or "://" in place or place.startswith(("file:", "dbfs:")):
+        return place.rstrip("/") if place else None
+    return str(Path(place).expanduser().absolute())
+
+
+def local_path(place: object) -> Path | None:
+    """The path of a place on this machine's disks, None for any other."""
+    if not isinstance(place, str) or not place:
+        return None
+    if place.startswith("file:"):
+        return Path("/" + place.removeprefix("file:").lstrip("/"))
+    return None if "://" in place or place.startswith("dbfs:") else Path(place)
+
+
+def known_zone(zone: str) -> str:
+    if zone not in available_timezones():
+        raise ValueError("is no time zone of the IANA list, such as Asia/Shanghai or UTC")
+    return zone
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, not a silent choice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"the key {key!r} stands twice, line {node.start_mark.line + 1}")
+        return super().construct_mapping(node, deep)
+
+
+def _base_file(given: Sequence[Path]) -> Path:
+    """base.yaml beside the first file, as `spark-submit --files` lays them, else the project's."""
+    beside = given[0].parent / "base.yaml"
+    return beside if beside.is_file() else project_home() / "conf" / "base.yaml"
+
+
+def _set_layer(setting: str) -> Layer:
+    key, sign, text = setting.partition("=")
+    if not sign or not all(key.split(".")):
+        raise UserError(f"--set {setting}: write key.path=value, for example --set rfm.tiles=4")
+    try:
+        value = yaml.load(text, Loader=_UniqueKeys)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {setting}: the value is not valid YAML: {' '.join(str(error).split())}") from None
+    for step in reversed(key.split(".")):
+        value = {step: value}
+    return Layer(f"--set {key}", value)
+
+
+def _merged(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
+    values: dict[str, Any] = {}
+    origins: dict[tuple[str, ...], str] = {}
+
+    def merge(into: dict[str, Any], new: Mapping[str, Any], path: tuple[str, ...], origin: str) -> None:
+        for name, value in new.items():
+            here = (*path, str(name))
+            origins[here] = origin
+            if isinstance(value, dict) and isinstance(into.get(name), dict):
+                merge(into[name], value, here, origin)
+            elif isinstance(value, dict):
+                into[name] = {}
+                merge(into[name], value, here, origin)
+            else:
+                into[name] = value
+
+    for layer in layers:
+        merge(values, layer.values, (), layer.origin)
+    return values, origins
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """The keys that the model allows at a path; none where the path leaves plain sections."""
+    for step in path:
+        field = model.model_fields.get(step)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return ["see conf/base.yaml"]
+        model = field.annotation
+    return list(model.model_fields)

@@ -1,0 +1,121 @@
+"""What people see: tables and progress in a terminal, plain lines and CSV or JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table as Grid
+from rich.text import Text
+
+from memberlake.ingest.take import Taken
+from memberlake.lake.contract import Table
+from memberlake.lake.store import Lake
+from memberlake.runner import Outcome
+
+T = TypeVar("T")
+# a pipe gets whole lines, whatever the width of a terminal that is not there
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def grid(rows: Iterable[Sequence[Any]], *headers: str, title: str | None = None) -> None:
+    """Prints a table. Numbers are right-aligned; nothing in a cell is taken for markup."""
+    kept = [list(row) for row in rows]
+    made = Grid(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for n, header in enumerate(headers):
+        numbers = all(isinstance(row[n], int | float) or row[n] is None for row in kept)
+        made.add_column(header, justify="right" if numbers and kept else "left", overflow="fold")
+    for row in kept:
+        made.add_row(*[Text(_cell(value)) for value in row])
+    out.print(made)
+
+
+def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """The items, with a bar on stderr when that is a terminal."""
+    if not err.is_terminal:
+        yield from items
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        for item in items:
+            yield item
+            bar.advance(task)
+
+
+def summary(taken: Sequence[Taken], outcomes: Sequence[Outcome], place: str, *, as_json: bool) -> None:
+    """The closing table of a command."""
+    if as_json:
+        told = {"lake": place, "ingest": [asdict(t) for t in taken], "jobs": [asdict(o) for o in outcomes]}
+        print(json.dumps(told, default=str, ensure_ascii=False))
+        return
+    if taken:
+        rows = [(t.table, t.files, t.read, t.rejected, t.written, round(t.seconds, 1)) for t in taken]
+        grid(rows, "silver table", "files", "rows read", "rejected", "written", "seconds", title="Ingest")
+        if not any(t.files or t.error for t in taken):
+            out.print("Nothing new in landing: silver is as it was.")
+    if outcomes:
+        rows_ = [(o.job, o.as_of, o.state, o.rows_read, o.rows_written, round(o.seconds, 1)) for o in outcomes]
+        grid(rows_, "job", "as of", "state", "rows read", "rows written", "seconds", title="Jobs")
+    rejected = sum(t.rejected for t in taken)
+    tables = sorted({table for o in outcomes for table in o.written if table.startswith("gold.")})
+    looks = [f"memberlake show {table} --lake {place}" for table in tables]
+    if rejected:
+        looks.append(f"memberlake show ops.rejects --lake {place}   # {rejected:,} rows were rejected, with the reason")
+    if looks:
+        out.print("\n".join(["Look at it:", *[f"  {line}" for line in looks]]), markup=False, soft_wrap=True)
+
+
+def rows(frame: DataFrame, form: str) -> None:
+    """Prints all rows of a frame; csv and json are written as they come, so any number will do."""
+    if form == "json":
+        sep = "[\n"
+        options = {"ignoreNullFields": "false"}
+        lines = frame.select(F.to_json(F.struct("*"), options).alias("row"))
+        for row in lines.toLocalIterator():
+            sys.stdout.write(sep + row["row"])
+            sep = ",\n"
+        sys.stdout.write("\n]\n" if sep == ",\n" else "[]\n")
+    elif form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(frame.columns)
+        nested = [f.name for f in frame.schema.fields if f.dataType.simpleString().startswith(("array", "map", "struct"))]
+        flat = frame.withColumns({name: F.to_json(name) for name in nested}) if nested else frame
+        stamps = [f.name for f in flat.schema.fields if f.dataType.simpleString() == "timestamp"]
+        flat = flat.withColumns({name: F.date_format(name, "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'") for name in stamps})
+        for row in flat.toLocalIterator():
+            writer.writerow([str(v).lower() if isinstance(v, bool) else v for v in row])
+    else:
+        grid([tuple(row) for row in frame.collect()], *frame.columns)  # as many as --limit says
+
+
+def contract(table: Table, lake: Lake) -> None:
+    """Prints a table's contract, and what is in it."""
+    found = lake.detail(table)
+    out.print(f"{table.full_name}: {table.grain}", markup=False)
+    out.print(f"key: {', '.join(table.key)}", markup=False)
+    held = "not written yet"
+    if found:
+        changed = f"{found['last_change']:%Y-%m-%d %H:%M} UTC"
+        held = f"{found['rows']:,} rows, {found['bytes'] / 1e6:,.1f} MB, last change {changed}, {lake.name(table)}"
+    out.print(held, markup=False)
+    rows = [(c.name, c.type.simpleString(), "yes" if c.required else "", c.comment) for c in table.columns]
+    grid(rows, "column", "type", "not null", "meaning")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:,}" if isinstance(value, int) else str(value)

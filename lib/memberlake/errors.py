@@ -1,0 +1,5 @@
+"""The one error that is the user's to mend."""
+
+
+class UserError(Exception):
+    """A bad command, file or setting: one sentence that says what, where and what to do. Exit code 2."""

@@ -1,0 +1,86 @@
+"""Cells to the contract's types. NULL where a cell cannot be read exactly; nothing is rounded or guessed."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    MapType,
+    NumericType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+)
+
+_WIDE = DecimalType(38, 10)
+_DATE = r"^\d{4}-\d{2}-\d{2}$"
+_INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?)?$"
+_ZONE = r"\s?(Z|UTC|[+-]\d{2}:?\d{2})$"
+
+
+def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
+    """The cell in the wanted type, NULL where it has no exact reading.
+
+    Args:
+        cell: the raw value, of type `found`.
+        zone: of dates and timestamps that name none.
+
+    Numbers: a decimal with more digits after the point than the type holds has no reading, but binary floats are
+    rounded half up (0.1 + 0.2 is 0.30). Dates: yyyy-MM-dd. Instants: ISO 8601; a date alone is its midnight in
+    `zone`. Arrays and maps in text: JSON. An empty text cell is NULL.
+    """
+    if isinstance(found, StringType):
+        text = F.nullif(cell, F.lit(""))
+        return text if isinstance(wanted, StringType) else _from_text(F.trim(text), wanted, zone)
+    if isinstance(found, NumericType) and isinstance(wanted, IntegerType | LongType | DecimalType):
+        return _exact(cell, wanted, rounds=isinstance(found, FloatType | DoubleType))
+    if isinstance(found, TimestampNTZType | DateType) and isinstance(wanted, TimestampType):
+        return F.to_utc_timestamp(cell.cast("timestamp"), zone)
+    if isinstance(found, TimestampType) and isinstance(wanted, DateType):
+        return F.to_date(F.from_utc_timestamp(cell, zone))
+    if isinstance(wanted, MapType) and isinstance(found, MapType):
+        return _sorted_map(cell.try_cast(wanted))
+    return cell.try_cast(wanted)
+
+
+def _from_text(text: Column, wanted: DataType, zone: str) -> Column:
+    if isinstance(wanted, IntegerType | LongType | DecimalType):
+        return _exact(text, wanted, rounds=False)
+    if isinstance(wanted, DoubleType):
+        value = text.try_cast("double")
+        return F.when(~F.isnan(value) & (F.abs(value) != F.lit(float("inf"))), value)
+    if isinstance(wanted, DateType):
+        return F.when(text.rlike(_DATE), text.try_cast("date"))
+    if isinstance(wanted, TimestampType):
+        local = F.regexp_replace(F.regexp_replace(text, _ZONE, ""), ",", ".")
+        offset = F.regexp_replace(F.regexp_extract(text, _ZONE, 1), r"^([+-]\d{2})(\d{2})$", "$1:$2")
+        instant = F.when(offset == "", F.to_utc_timestamp(local.try_cast("timestamp"), zone)).otherwise(
+            F.concat(local, F.regexp_replace(offset, "^UTC$", "Z")).try_cast("timestamp")
+        )
+        return F.when(local.rlike(_INSTANT), instant)
+    if isinstance(wanted, ArrayType):
+        return F.from_json(text, wanted)
+    if isinstance(wanted, MapType):
+        return _sorted_map(F.from_json(text, wanted))
+    return text.try_cast(wanted)
+
+
+def _exact(value: Column, wanted: DataType, *, rounds: bool) -> Column:
+    wide = value.try_cast(_WIDE)
+    narrow = wide.try_cast(wanted)
+    if rounds and isinstance(wanted, DecimalType):
+        return narrow
+    return F.when(narrow.cast(_WIDE) == wide, narrow)
+
+
+def _sorted_map(value: Column) -> Column:
+    """Equal maps get equal bytes, whatever the order of their entries; rows are compared by content."""
+    return F.map_from_entries(F.array_sort(F.map_entries(value)))

@@ -1,0 +1,138 @@
+"""Raw rows to silver rows, each with the rules of the contract that it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql.types import DateType, StringType, TimestampType
+
+from memberlake.ingest import parse
+from memberlake.ingest.files import BROKEN, FILE
+from memberlake.ingest.source import Load
+from memberlake.lake import contract
+from memberlake.lake.contract import Table
+
+ROW, FAULTS, RAW = "row", "faults", "raw"
+EARLIEST = datetime(1990, 1, 1)
+
+
+def judged(
+    raw: DataFrame, load: Load, zone: str, taken_at: datetime, allowed: Mapping[str, Sequence[str]]
+) -> DataFrame:
+    """Columns `row` (the silver row), `faults` (broken rules, empty when good), `raw` (JSON of a bad row), file.
+
+    Args:
+        raw: rows as files.read gives them, or a load's query made them.
+        taken_at: UTC instant of ingest; nothing may have happened more than a day later.
+        allowed: more closed lists of values, by column, from the configuration.
+    """
+    table = load.contract
+    inner = [name for name in raw.columns if name not in {FILE, BROKEN}]
+    cells = raw.select("*", *[_cell(raw, load, column).alias(f"_cell_{column.name}") for column in table.columns])
+    types = {f.name: f.dataType for f in cells.schema.fields}
+    cells = cells.select(
+        "*",
+        *[
+            parse.typed(F.col(f"_cell_{c.name}"), types[f"_cell_{c.name}"], c.type, zone).alias(f"_typed_{c.name}")
+            for c in table.columns
+        ],
+    )
+    whole = F.to_json(F.struct(*[F.col(_quoted(name)) for name in inner]))
+    broken = F.when(F.col(BROKEN).isNotNull(), F.array(F.lit("line cannot be split into cells")))
+    return cells.select(
+        F.struct(*[F.col(f"_typed_{c.name}").alias(c.name) for c in table.columns]).alias(ROW),
+        F.coalesce(broken, _faults(table, types, taken_at, allowed)).alias(FAULTS),
+        FILE,
+        F.when(F.col(BROKEN).isNotNull(), F.to_json(F.struct(F.col(BROKEN).alias("line")))).otherwise(whole).alias(RAW),
+    ).withColumn(RAW, F.when(F.size(FAULTS) > 0, F.col(RAW)))
+
+
+def absent_columns(columns: Sequence[str], load: Load) -> list[str]:
+    """Required silver columns that neither the file nor the load's mapping gives."""
+    given = {name.casefold() for name in (*columns, *load.columns, *load.defaults)}
+    return [c.name for c in load.contract.columns if c.required and c.name not in given]
+
+
+def unused_columns(columns: Sequence[str], load: Load) -> list[str]:
+    """Columns of the file that a load without SQL of its own does not take."""
+    if load.query or load.columns:
+        return []
+    return sorted({name.casefold() for name in columns} - {*load.contract.column_names})
+
+
+def only_good(judged: DataFrame) -> DataFrame:
+    return judged.where(F.size(FAULTS) == 0).select(f"{ROW}.*")
+
+
+def as_rejects(judged: DataFrame, table: Table, taken_at: datetime) -> DataFrame:
+    """The bad rows as rows of ops.rejects. Equal rows of a file are numbered, so that none is lost."""
+    content = F.xxhash64(FILE, RAW)
+    # rows that tie here are equal, so any order gives the same ids
+    equal = Window.partitionBy(FILE, RAW).orderBy(content)
+    number = F.row_number().over(equal.rowsBetween(Window.unboundedPreceding, Window.currentRow))
+    identity = F.concat_ws("\x1f", F.lit(table.name), F.col(FILE), F.col(RAW), number.cast("string"))
+    return judged.where(F.size(FAULTS) > 0).select(
+        F.sha2(identity, 256).alias("reject_id"),
+        F.lit(table.full_name).alias("table"),
+        F.col(FILE).alias("source_file"),
+        F.concat_ws("; ", FAULTS).alias("rule"),
+        F.col(RAW).alias("row"),
+        F.lit(taken_at).cast("timestamp").alias("rejected_at"),
+    )
+
+
+def _cell(raw: DataFrame, load: Load, column: contract.Column) -> Column:
+    """The raw value of a silver column: its expression, the column of its name, or its default."""
+    names = {name.casefold(): name for name in raw.columns}
+    if column.name in load.columns:
+        cell = F.expr(load.columns[column.name])
+    elif column.name in names:
+        cell = F.col(_quoted(names[column.name]))
+    else:
+        cell = F.lit(None).cast(column.type)
+    if column.name not in load.defaults:
+        return cell
+    default = F.lit(str(load.defaults[column.name]))
+    given = column.name in load.columns or column.name in names
+    return F.coalesce(F.nullif(cell.cast("string"), F.lit("")), default) if given else default
+
+
+def _faults(
+    table: Table, types: Mapping[str, object], taken_at: datetime, allowed: Mapping[str, Sequence[str]]
+) -> Column:
+    """The names of the rules that a row breaks. NULL breaks only `is missing`."""
+    rules: list[Column] = []
+    for c in table.columns:
+        cell, value = F.col(f"_cell_{c.name}"), F.col(f"_typed_{c.name}")
+        given = F.trim(cell) != "" if isinstance(types[f"_cell_{c.name}"], StringType) else cell.isNotNull()
+        kind = c.type.simpleString()
+
+        def broken(condition: Column, rule: str) -> None:
+            rules.append(F.when(condition, F.lit(rule)))
+
+        unreadable = F.coalesce(given, F.lit(False)) & value.isNull()
+        broken(unreadable, f"{c.name} is not a readable {kind}")
+        if c.required:
+            broken(value.isNull() & ~unreadable, f"{c.name} is missing")
+        if values := (*c.allowed, *allowed.get(c.name, ())):
+            broken(~value.isin(*values), f"{c.name} is not one of {', '.join(values)}")
+        if c.reserved:
+            broken(value.isin(*c.reserved), f"{c.name} is a reserved word")
+        if c.minimum is not None:
+            rule = f"{c.name} is negative" if c.minimum == 0 else f"{c.name} is below {c.minimum}"
+            broken(value < F.lit(c.minimum).cast(c.type), rule)
+        if c.maximum is not None:
+            broken(value > F.lit(c.maximum).cast(c.type), f"{c.name} is above {c.maximum}")
+        if isinstance(c.type, DateType | TimestampType) and c.span != "any":
+            broken(value < F.lit(EARLIEST).cast(c.type), f"{c.name} is before 1990")
+            if c.span == "past":
+                latest = F.lit(taken_at + timedelta(days=1)).cast(c.type)
+                broken(value > latest, f"{c.name} is more than a day in the future")
+    return F.filter(F.array(*rules), lambda rule: rule.isNotNull())
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"

@@ -1,0 +1,135 @@
+"""Sources: how a system's files map to silver, declared in conf/sources/*.yaml."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from memberlake.conf import Section, explain, known_zone, read_layer
+from memberlake.errors import UserError
+from memberlake.lake.contract import Table
+from memberlake.tables import silver
+
+_TABLES = {table.name: table for table in silver.TABLES}
+
+
+class Package(Section):
+    """An installed Python package that holds the files; it is found, not imported."""
+
+    package: str
+    folder: str
+
+    def path(self) -> Path:
+        """Raises UserError when the package isn't installed."""
+        spec = importlib.util.find_spec(self.package)
+        if spec is None or not spec.submodule_search_locations:
+            raise UserError(f"the Python package {self.package} is not installed: pip install 'memberlake[demo]'")
+        return Path(spec.submodule_search_locations[0]) / self.folder
+
+
+class Load(Section):
+    """From which files a silver table is filled, and how.
+
+    Attributes:
+        files: folder and file pattern below the landing folder; by default every file in the folder of that name.
+        query: SQL over `input`, the rows of a batch of files, and the source's lookups; by default the rows as they
+            are. A query that aggregates sees one batch, so what belongs together must be in one file.
+        columns: silver column to SQL expression over the row; a column not named is taken by its own name.
+        defaults: silver column to the value where the row has none.
+    """
+
+    table: str
+    files: str
+    query: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    defaults: dict[str, str | int | float | bool] = Field(default_factory=dict)
+
+    @field_validator("table")
+    @classmethod
+    def _known_table(cls, name: str) -> str:
+        if name not in _TABLES:
+            close = difflib.get_close_matches(name, _TABLES, 1)
+            hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(_TABLES)}"
+            raise ValueError(f"no silver table {name}{hint}")
+        return name
+
+    @model_validator(mode="after")
+    def _known_columns(self) -> Load:
+        known = self.contract.column_names
+        if unknown := sorted({*self.columns, *self.defaults} - {*known}):
+            raise ValueError(f"silver.{self.table} has no column {', '.join(unknown)}; it has {', '.join(known)}")
+        return self
+
+    @property
+    def contract(self) -> Table:
+        return _TABLES[self.table]
+
+    @property
+    def folder_and_pattern(self) -> tuple[str, str]:
+        folder, _, pattern = self.files.rpartition("/")
+        return folder, pattern or "*"
+
+
+class Source(Section):
+    """A source of files.
+
+    Attributes:
+        time_zone: of timestamps and dates without one; IANA name.
+        landing: where the files are unless --landing says otherwise.
+        settings: configuration that a lake fed by this source starts with.
+        csv: options of Spark's CSV reader, such as sep or encoding.
+        lookups: name to file that queries read whole, below the landing folder.
+        loads: what to fill, in this order.
+    """
+
+    about: str
+    time_zone: str
+    landing: Package | str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    csv: dict[str, str | bool] = Field(default_factory=dict)
+    lookups: dict[str, str] = Field(default_factory=dict)
+    loads: dict[str, Load]
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        return known_zone(zone)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A load's table is its name, and its files are all in the folder of that name, unless it says otherwise."""
+        loads = values.get("loads")
+        if not isinstance(loads, Mapping):
+            return values
+        full = {}
+        for name, load in loads.items():
+            load = load if load is not None else {}
+            defaults = {"table": name, "files": f"{name}/"}
+            full[name] = {**defaults, **load} if isinstance(load, Mapping) else load
+        return {**values, "loads": full}
+
+
+def find(name: str, home: Path) -> Source:
+    """The source of that name in conf/sources, or a YAML file of one's own.
+
+    Raises:
+        UserError: no such source, or it is not well-formed.
+    """
+    folder = home / "conf" / "sources"
+    file = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    if not file.is_file():
+        known = sorted(f.stem for f in folder.glob("*.yaml"))
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UserError(f"there is no source {name}{hint} (known: {', '.join(known)}, or the path of a .yaml file)")
+    layer = read_layer(file)
+    try:
+        return Source.model_validate(layer.values)
+    except ValidationError as error:
+        raise UserError(explain(error, Source, {(): layer.origin})) from None

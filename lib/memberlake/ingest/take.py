@@ -1,0 +1,145 @@
+"""A batch of landing files into its silver table, repeatable at any point."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import reduce
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from memberlake.conf import Conf, local_path
+from memberlake.errors import UserError
+from memberlake.ingest import files, rows
+from memberlake.ingest.files import BROKEN, FILE, RawFiles
+from memberlake.ingest.source import Load, Source
+from memberlake.lake.store import Lake
+from memberlake.lake.stream import take_new_files
+from memberlake.tables.ops import REJECTS
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Taken:
+    """What one load took."""
+
+    table: str
+    files: int = 0
+    read: int = 0
+    rejected: int = 0
+    written: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+    rules: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """One run of ingest: a source's files in a landing folder into a lake.
+
+    Attributes:
+        name: of the source; the checkpoints lie below it.
+        landing: folder or URI.
+        taken_at: UTC instant of the run.
+    """
+
+    lake: Lake
+    conf: Conf
+    source: Source
+    name: str
+    landing: str
+    taken_at: datetime
+
+    def run(self, name: str, load: Load) -> Taken:
+        """Takes the new files of a load, a batch after the other. Its error is in the result, not raised."""
+        taken = Taken(load.table)
+        started, before = time.monotonic(), self.lake.written[load.contract.full_name]
+        folder, pattern = load.folder_and_pattern
+        place = f"{self.landing}/{folder}".rstrip("/")
+        local = local_path(place)
+        try:
+            if local is None or local.is_dir():
+                take_new_files(
+                    self.lake.spark,
+                    place,
+                    pattern,
+                    f"{self.lake.conf.checkpoint_root}/ingest/{self.name}/{name}",
+                    self.conf.ingest.max_files_per_batch,
+                    lambda spark, paths: self._batch(spark, load, paths, taken),
+                )
+        except UserError as error:
+            taken.error = str(error)
+        taken.written = self.lake.written[load.contract.full_name] - before
+        taken.seconds = time.monotonic() - started
+        return taken
+
+    def _batch(self, spark: SparkSession, load: Load, paths: list[str], taken: Taken) -> None:
+        judged = reduce(
+            DataFrame.unionByName,
+            [self._judged(spark, load, group) for group in files.read(spark, paths, self.source.csv)],
+        )
+        with self.lake.kept(judged) as judged:
+            per_rule = F.explode_outer(F.when(F.size(rows.FAULTS) > 0, F.array(F.array_join(rows.FAULTS, "; "))))
+            counts = judged.select(per_rule.alias("rule")).groupBy("rule").count().collect()  # rules, a handful
+            rules = Counter({row["rule"]: row["count"] for row in counts if row["rule"]})
+            read, rejected = sum(row["count"] for row in counts), sum(rules.values())
+            if rejected > self.conf.ingest.max_reject_ratio * read:
+                raise UserError(
+                    f"{load.table}: {rejected:,} of {read:,} rows break the contract, more than "
+                    f"ingest.max_reject_ratio {self.conf.ingest.max_reject_ratio} allows; nothing of them was written. "
+                    f"{_most_common(rules)}. Files: {_shortened(paths)}. Mend or move them, or raise the ratio"
+                )
+            self.lake.upsert(load.contract, rows.only_good(judged))
+            if rejected:
+                self.lake.add_new(REJECTS, rows.as_rejects(judged, load.contract, self.taken_at))
+        taken.files += len(paths)
+        taken.read += read
+        taken.rejected += rejected
+        taken.rules += rules
+
+    def _judged(self, spark: SparkSession, load: Load, group: RawFiles) -> DataFrame:
+        where = _shortened(group.paths)
+        try:
+            raw = self._queried(spark, load, group) if load.query else group.rows
+            if absent := rows.absent_columns(raw.columns, load):
+                raise UserError(
+                    f"{where}: no column {', '.join(absent)}, which silver.{load.table} requires; it has "
+                    f"{', '.join(group.columns)}. Nothing of the batch was written"
+                )
+            if unused := rows.unused_columns(group.columns, load):
+                log.warning("%s: not in the contract, left in the file: %s", where, ", ".join(unused))
+            allowed = {"status": self.conf.orders.statuses} if load.table == "orders" else {}
+            return rows.judged(raw, load, self.source.time_zone, self.taken_at, allowed)
+        except AnalysisException as error:
+            said = str(error).strip().splitlines()[0]
+            raise UserError(f"{where}: the mapping of {load.table} does not fit: {said}") from None
+
+    def _queried(self, spark: SparkSession, load: Load, group: RawFiles) -> DataFrame:
+        """The load's query over the batch. Broken lines have no cells for it: the whole batch is refused."""
+        group.rows.createOrReplaceTempView("input")
+        for name, file in self.source.lookups.items():
+            folder, _, pattern = file.rpartition("/")
+            found = files.listed(spark, f"{self.landing}/{folder}".rstrip("/"), pattern)
+            if not found:
+                raise UserError(f"{self.landing}/{file}, which {load.table} needs, is not there")
+            looked_up = [part.rows for part in files.read(spark, found, self.source.csv)]
+            reduce(DataFrame.unionByName, looked_up).createOrReplaceTempView(name)
+        result = spark.sql(str(load.query))
+        if FILE not in result.columns:
+            result = result.withColumn(FILE, F.lit(", ".join(group.paths)))
+        return result.withColumn(BROKEN, F.lit(None).cast("string"))
+
+
+def _most_common(rules: Counter[str]) -> str:
+    return "Most often: " + ", ".join(f"{rule} ({count:,})" for rule, count in rules.most_common(3))
+
+
+def _shortened(paths: list[str]) -> str:
+    named = [files.readable(path) for path in paths[:3]]
+    return ", ".join(named) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")

@@ -1,0 +1,299 @@
+"""The lake: reads and writes tables by their contracts. Guards here, once, against what Delta lets through."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+from functools import reduce
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.errors import AnalysisException
+from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from memberlake.conf import LakeConf, local_path
+from memberlake.errors import UserError
+from memberlake.lake.contract import CONTRACT_VERSION, Table, conform
+
+log = logging.getLogger(__name__)
+
+_VERSION_PROPERTY = "memberlake.contract"
+
+
+class Lake:
+    """Delta tables below a folder or in a catalog.
+
+    Attributes:
+        written: rows written by this object, by table; the run record reads it.
+    """
+
+    def __init__(self, spark: SparkSession, conf: LakeConf) -> None:
+        self.spark = spark
+        self.conf = conf
+        self.written: Counter[str] = Counter()
+        self._checked: set[str] = set()
+
+    def read(self, table: Table) -> DataFrame:
+        """The table's rows; none when it was never written.
+
+        Raises:
+            UserError: the table on disk is not the one of the contract.
+        """
+        if not self.ready(table):
+            return self.spark.createDataFrame([], table.struct)
+        return self.spark.table(self.name(table)).select(*table.column_names)
+
+    def replace(self, table: Table, frame: DataFrame, **slice: Any) -> None:
+        """Writes the slice of the table whose columns equal the given values, all of it, atomically.
+
+        A second run writes the same. Delta refuses a row outside the slice.
+        """
+        self._create(table)
+        condition = reduce(Column.__and__, (F.col(name) == F.lit(value) for name, value in slice.items()))
+        started = time.monotonic()
+        conform(frame, table).writeTo(self.name(table)).overwrite(condition)
+        self._count(table, started)
+
+    def append(self, table: Table, frame: DataFrame) -> None:
+        """Adds rows that are known to be new."""
+        self._create(table)
+        started = time.monotonic()
+        conform(frame, table).writeTo(self.name(table)).append()
+        self._count(table, started)
+
+    def upsert(self, table: Table, frame: DataFrame) -> None:
+        """Adds new keys; a known key is replaced by a later version of its row.
+
+        The outcome depends on the set of rows ever given, not on their order, batches or repetition: of two rows
+        with one key the later `table.version` wins, and at equal versions the greater row content.
+        """
+        self._merge(table, newest(conform(frame, table), table), replaces=True)
+
+    def add_new(self, table: Table, frame: DataFrame) -> None:
+        """Adds the rows whose key is not there yet."""
+        self._merge(table, conform(frame, table).dropDuplicates([*table.key]), replaces=False)
+
+    @contextlib.contextmanager
+    def kept(self, frame: DataFrame) -> Iterator[DataFrame]:
+        """The frame, computed once for the uses within the block; on disk where memory ends."""
+        frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            yield frame
+        finally:
+            frame.unpersist()
+
+    def name(self, table: Table) -> str:
+        """The table's name in SQL."""
+        if self.conf.catalog:
+            parts = self.conf.catalog, f"{self.conf.schema_prefix}{table.schema}", table.name
+            return ".".join(f"`{part.replace('`', '``')}`" for part in parts)
+        return f"delta.`{self.location(table).replace('`', '``')}`"
+
+    def location(self, table: Table) -> str:
+        return f"{self.conf.root}/{table.schema}/{table.name}"
+
+    def ready(self, table: Table) -> bool:
+        """True when the table exists and is the contract's.
+
+        Raises:
+            UserError: it was made by a newer memberlake, or someone changed it; lists the differences.
+        """
+        if table.full_name in self._checked:
+            return True
+        detail = self._detail(table)
+        if detail is None:
+            return False
+        _check_version(table, detail)
+        if differences := self._drift(table, detail):
+            raise UserError(
+                f"{table.full_name} was changed by someone else: {'; '.join(differences)}. "
+                f"Undo that, for example with RESTORE, or move the table away"
+            )
+        self._checked.add(table.full_name)
+        return True
+
+    def detail(self, table: Table) -> dict[str, Any] | None:
+        """Rows, bytes, files and the last change of a table; None when it was never written."""
+        if not self.ready(table):
+            return None
+        found = self._detail(table)
+        assert found is not None
+        rows = self.spark.table(self.name(table)).count()  # from the log's statistics, no file is read
+        return {
+            "rows": rows,
+            "bytes": found["sizeInBytes"],
+            "files": found["numFiles"],
+            "last_change": found["lastModified"],
+        }
+
+    def require_data_until(self, tables: tuple[Table, ...], end: Any, as_of: date) -> None:
+        """Stops when the tables hold data, but none from before `end`, the instant at which as_of has ended.
+
+        Raises:
+            UserError: names the first day of data.
+        """
+        dated = [t for t in tables if t.happened_at and self.ready(t)]
+        frames = [(t, self.read(t), F.col(str(t.happened_at))) for t in dated]
+        if any(not frame.where(instant < F.lit(end)).isEmpty() for _, frame, instant in frames):
+            return
+        firsts = {t.name: frame.agg(F.min(instant)).first()[0] for t, frame, instant in frames}  # type: ignore[index]
+        known = {name: first for name, first in firsts.items() if first}
+        if known:
+            name = min(known, key=lambda n: known[n])
+            raise UserError(f"as-of {as_of} is before all data: the first of {name} is at {known[name]} UTC")
+
+    def _create(self, table: Table) -> None:
+        self._require_space()
+        if self.ready(table):
+            return
+        columns = ", ".join(
+            f"`{c.name}` {c.type.simpleString()}{' NOT NULL' if c.required else ''} COMMENT {_text(c.comment)}"
+            for c in table.columns
+        )
+        checks = {f"delta.constraints.{name}": check for name, check in table.checks}
+        properties = {_VERSION_PROPERTY: str(CONTRACT_VERSION), **checks}
+        partitions = f" PARTITIONED BY ({', '.join(table.partitioned_by)})" if table.partitioned_by else ""
+        place = ""
+        if self.conf.catalog:
+            schema = self.name(table).rpartition(".")[0]
+            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            place = f" LOCATION {_text(self.location(table))}" if self.conf.root else ""
+        self.spark.sql(
+            f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({columns}) USING delta{partitions}{place}"
+            f" COMMENT {_text(table.grain)}"
+            f" TBLPROPERTIES ({', '.join(f'{_text(k)} = {_text(v)}' for k, v in properties.items())})"
+        )
+
+    def _merge(self, table: Table, rows: DataFrame, *, replaces: bool) -> None:
+        """One row a key in `rows`: a MERGE with two new rows of one key would insert both."""
+        self._create(table)
+        started = time.monotonic()
+        required = {c.name for c in table.columns if c.required}
+        same_key = " AND ".join(f"old.`{k}` {'=' if k in required else '<=>'} new.`{k}`" for k in table.key)
+        update = ""
+        if replaces:
+            later = f"({_rank_sql(table, 'new')}) > ({_rank_sql(table, 'old')})"
+            update = f" WHEN MATCHED AND {later} THEN UPDATE SET *"
+        view = f"_memberlake_{table.schema}_{table.name}"
+        rows.createOrReplaceTempView(view)
+        try:
+            rows.sparkSession.sql(
+                f"MERGE INTO {self.name(table)} AS old USING {view} AS new ON {same_key}"
+                f"{update} WHEN NOT MATCHED THEN INSERT *"
+            )
+        finally:
+            rows.sparkSession.catalog.dropTempView(view)
+        self._count(table, started)
+
+    def _detail(self, table: Table) -> Row | None:
+        try:
+            if self.conf.catalog and not self.spark.catalog.tableExists(self.name(table)):
+                if not self.conf.root or not self._is_delta(self.location(table)):
+                    return None
+                # a local catalog forgets its tables at exit; their files are still there
+                self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.name(table).rpartition('.')[0]}")
+                place = _text(self.location(table))
+                self.spark.sql(f"CREATE TABLE {self.name(table)} USING delta LOCATION {place}")
+            return self.spark.sql(f"DESCRIBE DETAIL {self.name(table)}").first()
+        except AnalysisException as error:
+            if error.getCondition() in _NOT_THERE:
+                return None
+            raise
+
+    def _is_delta(self, path: str) -> bool:
+        try:
+            found = self.spark.sql(f"DESCRIBE DETAIL delta.`{path.replace('`', '``')}`").first()
+        except AnalysisException as error:
+            if error.getCondition() in _NOT_THERE:
+                return False
+            raise
+        return found is not None and found["format"] == "delta"
+
+    def _drift(self, table: Table, detail: Row) -> list[str]:
+        """What differs between the table as it is and its contract."""
+        found = {f.name: f for f in self.spark.table(self.name(table)).schema.fields}
+        wanted = {f.name: f for f in table.struct.fields}
+        said = [f"column {name} is gone" for name in wanted if name not in found]
+        said += [f"column {name} is not in the contract" for name in found if name not in wanted]
+        for name in wanted.keys() & found.keys():
+            is_, should = found[name], wanted[name]
+            if is_.dataType.simpleString() != should.dataType.simpleString():
+                said.append(f"{name} is {is_.dataType.simpleString()}, not {should.dataType.simpleString()}")
+            if is_.nullable != should.nullable:
+                said.append(f"{name} {'may' if is_.nullable else 'may not'} be null")
+            if is_.metadata.get("comment") != should.metadata["comment"]:
+                said.append(f"the comment of {name} differs")
+        prefix = "delta.constraints."
+        checks = {k.removeprefix(prefix): v for k, v in detail["properties"].items() if k.startswith(prefix)}
+        for check in sorted({*checks.items()} ^ {*table.checks}):
+            said.append(f"the constraint {check[0]} ({check[1]}) is on one side only")
+        if tuple(detail["partitionColumns"]) != table.partitioned_by:
+            said.append(f"it is partitioned by {list(detail['partitionColumns'])}, not {list(table.partitioned_by)}")
+        return sorted(said)
+
+    def _count(self, table: Table, started: float) -> None:
+        """Adds what the last commit wrote, by Delta's own count, and logs it."""
+        commit = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").first()
+        metrics = commit["operationMetrics"] if commit else {}
+        merged = ("numTargetRowsInserted", "numTargetRowsUpdated")
+        rows = sum(int(metrics.get(m, 0)) for m in merged) if "numTargetRowsInserted" in metrics else None
+        rows = int(metrics.get("numOutputRows", 0)) if rows is None else rows
+        self.written[table.full_name] += rows
+        log.info("wrote %s: %s rows, %.1f s", table.full_name, f"{rows:,}", time.monotonic() - started)
+
+    def _require_space(self) -> None:
+        root = local_path(self.conf.root)
+        if root is None:
+            return
+        there = next(p for p in (root, *root.parents) if p.exists())
+        free = shutil.disk_usage(there).free // 2**20
+        if free < self.conf.min_free_mb:
+            raise UserError(
+                f"no space for the lake: {there} has {free} MB free, lake.min_free_mb asks for {self.conf.min_free_mb}"
+            )
+
+
+def newest(frame: DataFrame, table: Table) -> DataFrame:
+    """One row a key: the latest version, at equal versions the greater content. Independent of the rows' order."""
+    row = F.struct(*table.column_names)
+    latest = F.max_by(row, F.expr(f"({_rank_sql(table)})")).alias("row")
+    return frame.groupBy(*table.key).agg(latest).select("row.*")
+
+
+def _rank_sql(table: Table, alias: str = "") -> str:
+    """Orders the rows of one key: (version, content as JSON); a NULL version is the oldest."""
+    prefix = f"{alias}." if alias else ""
+    content = f"to_json(struct({', '.join(f'{prefix}`{name}`' for name in table.column_names)}))"
+    version = f"{prefix}`{table.version}`" if table.version else "0"
+    return f"struct({version} AS version, {content} AS content)"
+
+
+def _check_version(table: Table, detail: Row) -> None:
+    version = detail["properties"].get(_VERSION_PROPERTY)
+    if version is None:
+        raise UserError(f"{table.full_name} at {detail['location'] or detail['name']} was not made by memberlake")
+    if int(version) > CONTRACT_VERSION:
+        raise UserError(
+            f"{table.full_name} was made by a newer memberlake (contract {version}, this one has {CONTRACT_VERSION}): "
+            f"update memberlake"
+        )
+
+
+_NOT_THERE = {
+    "DELTA_MISSING_DELTA_TABLE",
+    "DELTA_TABLE_NOT_FOUND",
+    "DELTA_PATH_DOES_NOT_EXIST",
+    "TABLE_OR_VIEW_NOT_FOUND",
+    "PATH_NOT_FOUND",
+}
+
+
+def _text(value: str) -> str:
+    """A SQL string literal."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

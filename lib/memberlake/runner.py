@@ -1,0 +1,122 @@
+"""Running jobs: the record in ops.runs, the order, what a failure stops."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+
+from pyspark.sql import functions as F
+
+import memberlake
+from memberlake import calendar
+from memberlake.conf import Conf
+from memberlake.errors import UserError
+from memberlake.jobs import Job
+from memberlake.lake.store import Lake
+from memberlake.tables.ops import RUNS
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Outcome:
+    """What a run of a job did."""
+
+    job: str
+    as_of: date | None
+    state: str = "running"
+    rows_read: int = 0
+    rows_written: int = 0
+    seconds: float = 0.0
+    written: Mapping[str, int] = field(default_factory=dict)
+    error: str | None = None
+    is_users: bool = False
+
+
+def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Iterable[str] = ()) -> Iterator[Outcome]:
+    """Runs jobs for a day, in the order given. A failed job stops only those that read what it should have written.
+
+    Args:
+        stale: names of tables that a failure before this left as they were.
+    """
+    left = set(stale)
+    for job in jobs:
+        if missing := sorted(left & {table.full_name for table in job.reads}):
+            error = f"{', '.join(missing)} could not be brought up to date"
+            outcome = Outcome(job.name, as_of, state="skipped", error=error)
+        else:
+            with recorded(lake, conf, job.name, as_of) as outcome:
+                end = calendar.instants(as_of, as_of, conf.business_timezone)[1]
+                lake.require_data_until(job.reads, end, as_of)
+                outcome.rows_read = sum(lake.read(table).count() for table in job.reads if lake.ready(table))
+                job.run(lake, conf, as_of)
+        if outcome.state != "done":
+            left |= {table.full_name for table in job.writes}
+        yield outcome
+
+
+@contextlib.contextmanager
+def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[Outcome]:
+    """Keeps the record of a run in ops.runs. A failure within the block ends it, and is told in the outcome."""
+    outcome = Outcome(job, as_of)
+    before = dict(lake.written)
+    run_id, started_at, started = uuid.uuid4().hex, datetime.now(timezone.utc), time.monotonic()
+
+    def record(ended_at: datetime | None) -> None:
+        row = (
+            run_id, job, as_of, started_at, ended_at, outcome.state, outcome.rows_read, outcome.rows_written,
+            conf.digest, memberlake.__version__, outcome.error,
+        )  # fmt: skip
+        frame = lake.spark.createDataFrame([row], RUNS.struct)
+        if ended_at:
+            lake.replace(RUNS, frame, run_id=run_id)
+        else:
+            lake.append(RUNS, frame)
+
+    record(None)
+    try:
+        yield outcome
+        outcome.state = "failed" if outcome.error else "done"
+    except UserError as error:
+        outcome.state, outcome.error, outcome.is_users = "failed", str(error), True
+    except Exception as error:
+        outcome.state, outcome.error = "failed", _told(error)
+        outcome.is_users = "No space left on device" in str(error)
+        log.debug("%s failed", job, exc_info=True)
+    outcome.seconds = time.monotonic() - started
+    outcome.written = {
+        t: n - before.get(t, 0)
+        for t, n in lake.written.items()
+        if n > before.get(t, 0) and t != RUNS.full_name
+    }  # fmt: skip
+    outcome.rows_written = sum(outcome.written.values())
+    record(datetime.now(timezone.utc))
+
+
+def last_day(lake: Lake, zone: str) -> date:
+    """The last business date with an order.
+
+    Raises:
+        UserError: there is no order.
+    """
+    from memberlake.tables.silver import ORDERS
+
+    found = lake.read(ORDERS).agg(F.max(calendar.business_date(F.col("ordered_at"), zone))).first()
+    if found is None or found[0] is None:
+        raise UserError("--as-of latest is the last day with an order, and the lake has no order: ingest first")
+    last: date = found[0]
+    return last
+
+
+def _told(error: Exception) -> str:
+    """An error in a few lines: what Spark says first, without its stack."""
+    text = str(error).strip() or type(error).__name__
+    if "No space left on device" in text:
+        return "no space left on the device of the lake or of Spark's scratch folder: free some and run again"
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
+    return f"{type(error).__name__}: {' '.join(lines[:3])[:600]}"

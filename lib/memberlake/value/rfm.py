@@ -1,0 +1,99 @@
+"""Recency, frequency and monetary value of buyers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Literal
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from memberlake import calendar, scoring
+from memberlake.conf import RfmConf
+from memberlake.lake.contract import MONEY
+from memberlake.scoring import Measure
+
+Monetary = Literal["sum", "mean", "last"]
+
+
+def measures(thresholds: dict[Literal["r", "f", "m"], tuple[float, ...]]) -> list[Measure]:
+    """What RFM scores, in the order of the code."""
+    return [
+        Measure("recency_days", "r_score", less_is_better=True, thresholds=thresholds.get("r", ())),
+        Measure("frequency", "f_score", thresholds=thresholds.get("f", ())),
+        Measure("monetary", "m_score", thresholds=thresholds.get("m", ())),
+    ]
+
+
+def only_counted(orders: DataFrame, statuses: Sequence[str]) -> DataFrame:
+    """Orders that count: in a counted status and not refunded in full. A NULL refund is none."""
+    refunded_in_full = (F.coalesce("refunded_amount", F.lit(0)) > 0) & (F.col("net_amount") <= 0)
+    return orders.where(F.col("status").isin(*statuses) & ~refunded_in_full)
+
+
+def only_within(orders: DataFrame, as_of: date, days: int, zone: str) -> DataFrame:
+    """Orders of the business dates in (as_of - days, as_of], with their `business_date`."""
+    begin, end = calendar.instants(as_of - timedelta(days=days - 1), as_of, zone)
+    within = orders.where((F.col("ordered_at") >= F.lit(begin)) & (F.col("ordered_at") < F.lit(end)))
+    return within.withColumn("business_date", calendar.business_date(F.col("ordered_at"), zone))
+
+
+def with_categories(orders: DataFrame, lines: DataFrame, products: DataFrame) -> DataFrame:
+    """The orders as they are in scope `all`, and once more for each category that they hold, with its lines' amount.
+
+    A line whose product is unknown or has no category is in `all` only.
+    """
+    categories = products.where(F.col("category").isNotNull()).select("product_id", F.col("category").alias("scope"))
+    per_category = (
+        lines.join(categories, on="product_id", how="inner")
+        .groupBy("order_id", "scope")
+        .agg(F.sum("amount").cast(MONEY).alias("net_amount"))
+    )
+    by_category = orders.drop("net_amount", "scope").join(per_category, on="order_id", how="inner")
+    return with_scope_all(orders).unionByName(by_category)
+
+
+def with_scope_all(orders: DataFrame) -> DataFrame:
+    return orders.withColumn("scope", F.lit("all"))
+
+
+def measure(orders: DataFrame, as_of: date, monetary: Monetary) -> DataFrame:
+    """One row a (scope, member): recency_days, frequency, monetary. Guest orders have no member and no score.
+
+    Args:
+        orders: one row a (scope, order), with business_date and net_amount of the scope.
+    """
+    return (
+        orders.where(F.col("member_id").isNotNull())
+        .groupBy("scope", "member_id")
+        .agg(
+            F.date_diff(F.lit(as_of), F.max("business_date")).cast("int").alias("recency_days"),
+            F.count(F.lit(1)).alias("frequency"),
+            _monetary(monetary).alias("monetary"),
+        )
+    )
+
+
+def score(buyers: DataFrame, conf: RfmConf) -> DataFrame:
+    """Adds to the measured buyers their scores, code, sum, weighted sum, rank and segment."""
+    scored = measures(conf.thresholds)
+    weights = [conf.weights[m] for m in ("r", "f", "m")] if conf.weights else []
+    rules = [
+        scoring.Rule(rule.segment, {f"{m}_score": asked for m, asked in rule.asks.items()})
+        for rule in conf.segments.rules
+    ]
+    return (
+        buyers.transform(scoring.with_scores, scored, conf.tiles)
+        .transform(scoring.with_code, scored, conf.tiles, weights)
+        .transform(scoring.with_rank)
+        .transform(scoring.with_segment, rules, conf.tiles)
+    )
+
+
+def _monetary(kind: Monetary) -> Column:
+    if kind == "sum":
+        return F.sum("net_amount").cast(MONEY)
+    if kind == "mean":
+        return F.avg("net_amount").cast(MONEY)
+    return F.max_by("net_amount", F.struct("ordered_at", "order_id"))  # two orders of one instant: the greater id
