@@ -25,8 +25,9 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         orders = orders.transform(rfm.with_categories, lake.read(ORDER_LINES), lake.read(PRODUCTS))
     else:
         orders = orders.transform(rfm.with_scope_all)
-    with lake.kept(rfm.measure(orders, as_of, conf.rfm.monetary)) as buyers:
-        scored = rfm.score(buyers, conf.rfm).withColumn("as_of", F.lit(as_of))
+    measured = rfm.measure(orders, as_of, conf.rfm.monetary)
+    with lake.kept(measured) as buyers, lake.kept(rfm.cuts(buyers, conf.rfm)) as cuts:
+        scored = rfm.score(buyers, cuts, conf.rfm).withColumn("as_of", F.lit(as_of))
         lake.replace(RFM_SCORES, scored, as_of=as_of)
     written = lake.read(RFM_SCORES).where(F.col("as_of") == F.lit(as_of))
     bins = scoring.bins(written, rfm.measures(conf.rfm.thresholds), "rfm").withColumn("as_of", F.lit(as_of))

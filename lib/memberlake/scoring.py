@@ -10,6 +10,7 @@ are ranked. Less is better: the same on the negated measure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Literal, NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window
@@ -42,19 +43,29 @@ class Rule(NamedTuple):
     asks: Mapping[str, Condition]
 
 
-def with_scores(frame: DataFrame, measures: Sequence[Measure], tiles: int) -> DataFrame:
-    """Adds the score of each measure, 1..tiles, among the subjects of the same `scope`.
+def cuts(frame: DataFrame, measures: Sequence[Measure], tiles: int) -> DataFrame:
+    """The cuts of each measure without thresholds, one row a `scope`: a small frame, used for every subject.
 
-    The frame has one row a (scope, subject) and is read three times: persist it.
+    The frame has one row a (scope, subject) and is read twice: persist it, and the cuts too.
     """
     ranked = [m for m in measures if not m.thresholds]
-    scored = frame
-    if ranked:
-        cuts = _cuts(frame, ranked, tiles)
-        scored = frame.join(F.broadcast(cuts), on="scope", how="left")
-    for m in measures:
-        scored = scored.withColumn(m.score, _by_thresholds(m) if m.thresholds else _by_cuts(m, frame))
-    return scored.drop(*[_cut_name(m) for m in ranked])
+    if not ranked:
+        return frame.select("scope").limit(0)
+    ticks = _with_bins(frame, ranked)
+    values = _values_at_cuts(ticks, _bins_at_cuts(ticks, tiles))
+    return values.groupBy("scope").agg(
+        *[
+            F.array_sort(F.collect_list(F.when(F.col("measure") == n, F.col("tick")))).alias(_cut_name(m))
+            for n, m in enumerate(ranked)
+        ]
+    )
+
+
+def with_scores(frame: DataFrame, cuts: DataFrame, measures: Sequence[Measure], tiles: int) -> DataFrame:
+    """Adds the score of each measure, 1..tiles, among the subjects of the same `scope`."""
+    scores = {m.score: _by_thresholds(m) if m.thresholds else _by_cuts(m, frame, tiles) for m in measures}
+    joined = frame.join(F.broadcast(cuts), on="scope", how="left")
+    return joined.withColumns(scores).select(*frame.columns, *scores)
 
 
 def with_code(frame: DataFrame, measures: Sequence[Measure], tiles: int, weights: Sequence[float] = ()) -> DataFrame:
@@ -116,54 +127,47 @@ def bins(scored: DataFrame, measures: Sequence[Measure], model: str) -> DataFram
     )
 
 
-def _cuts(frame: DataFrame, measures: Sequence[Measure], tiles: int) -> DataFrame:
-    """One row a scope: for each measure the array of its n - 1 cuts, in ticks, possibly with equal values."""
+def _with_bins(frame: DataFrame, measures: Sequence[Measure]) -> DataFrame:
+    """One row a (subject, measure): scope, number of the measure, value in ticks, and the bin that holds it."""
     entries = F.explode(
         F.array(*[F.struct(F.lit(n).alias("measure"), _ticks(m, frame).alias("tick")) for n, m in enumerate(measures)])
     )
-    ticks = frame.select("scope", entries.alias("entry")).select("scope", "entry.*").withColumn("bin", _bin("tick"))
+    return frame.select("scope", entries.alias("entry")).select("scope", "entry.*").withColumn("bin", _bin("tick"))
 
-    # how many subjects each bin holds, and how many lie below it: a few thousand rows a scope, however many subjects
-    by_bin = Window.partitionBy("scope", "measure").orderBy("bin")
-    before, every = by_bin.rowsBetween(Window.unboundedPreceding, -1), Window.partitionBy("scope", "measure")
-    histogram = (
+
+def _bins_at_cuts(ticks: DataFrame, tiles: int) -> DataFrame:
+    """The bins that hold a cut: how many subjects lie below the bin, and the ranks of its cuts among all subjects.
+
+    Its windows run over bins, a few thousand a scope, however many subjects there are.
+    """
+    all_bins = Window.partitionBy("scope", "measure")
+    lower_bins = all_bins.orderBy("bin").rowsBetween(Window.unboundedPreceding, -1)
+    # the k-th cut is the ceil(k * total / tiles)-th smallest value; `div` keeps it in integers
+    ranks = F.expr(f"transform(sequence(1, {tiles - 1}), k -> (k * total + {tiles - 1}) div {tiles})")
+    return (
         ticks.groupBy("scope", "measure", "bin")
         .agg(F.count(F.lit(1)).alias("held"))
-        .withColumn("below", F.coalesce(F.sum("held").over(before), F.lit(0)))
-        .withColumn("total", F.sum("held").over(every))
+        .withColumn("below", F.coalesce(F.sum("held").over(lower_bins), F.lit(0)))
+        .withColumn("total", F.sum("held").over(all_bins))
+        .withColumn("ranks", F.filter(ranks, lambda at: (F.col("below") < at) & (at <= F.col("below") + F.col("held"))))
+        .where(F.size("ranks") > 0)
+        .select("scope", "measure", "bin", "below", "ranks")
     )
-    wanted = histogram.select(
-        "scope", "measure", "bin", "below", "held",
-        F.explode(F.sequence(F.lit(1), F.lit(tiles - 1))).alias("k"), "total",
-    ).withColumn("at", F.expr(f"(k * total + {tiles - 1}) div {tiles}"))  # ceil(k * total / tiles), in integers  # fmt: skip
-    wanted = wanted.where((F.col("below") < F.col("at")) & (F.col("at") <= F.col("below") + F.col("held")))
 
-    # the distinct values of just those bins, ranked
-    inside = ticks.join(
-        F.broadcast(wanted.select("scope", "measure", "bin", "below").distinct()),
-        on=["scope", "measure", "bin"],
-        how="inner",
+
+def _values_at_cuts(ticks: DataFrame, bins: DataFrame) -> DataFrame:
+    """The value of every cut. Its window runs over the distinct values of one bin."""
+    up_to_here = (
+        Window.partitionBy("scope", "measure", "bin").orderBy("tick").rowsBetween(Window.unboundedPreceding, 0)
     )
-    by_tick = Window.partitionBy("scope", "measure", "bin").orderBy("tick")
-    values = (
-        inside.groupBy("scope", "measure", "bin", "below", "tick")
-        .agg(F.count(F.lit(1)).alias("held"))
-        .withColumn(
-            "up_to", F.col("below") + F.sum("held").over(by_tick.rowsBetween(Window.unboundedPreceding, 0))
-        )
-        .withColumn("from", F.col("up_to") - F.col("held"))
-        .select("scope", "measure", "bin", "tick", "from", "up_to")
-    )
-    cuts = (
-        wanted.select("scope", "measure", "bin", "k", "at")
-        .join(values, on=["scope", "measure", "bin"], how="inner")
-        .where((F.col("from") < F.col("at")) & (F.col("at") <= F.col("up_to")))
-    )
-    return cuts.groupBy("scope").agg(
-        *[
-            F.array_sort(F.collect_list(F.when(F.col("measure") == n, F.col("tick")))).alias(_cut_name(m))
-            for n, m in enumerate(measures)
-        ]
+    return (
+        ticks.join(F.broadcast(bins), on=["scope", "measure", "bin"], how="inner")
+        .groupBy("scope", "measure", "bin", "tick")
+        .agg(F.count(F.lit(1)).alias("held"), F.first("below").alias("below"), F.first("ranks").alias("ranks"))
+        .withColumn("last", F.col("below") + F.sum("held").over(up_to_here))
+        .withColumn("rank", F.explode("ranks"))
+        .where((F.col("last") - F.col("held") < F.col("rank")) & (F.col("rank") <= F.col("last")))
+        .select("scope", "measure", "tick")
     )
 
 
@@ -181,15 +185,15 @@ def _bin(tick: str) -> Column:
     return (F.signum(tick) * F.floor(F.log1p(F.abs(F.col(tick)).cast("double")) * 256)).cast("int")
 
 
-def _by_cuts(m: Measure, frame: DataFrame) -> Column:
-    tick = _ticks(m, frame)
-    return (F.size(F.filter(F.col(_cut_name(m)), lambda cut: tick > cut)) + 1).cast("int")
+def _by_cuts(m: Measure, frame: DataFrame, tiles: int) -> Column:
+    # a sum of comparisons is compiled; filter() over the array would be interpreted row by row
+    passed = [(_ticks(m, frame) > F.col(_cut_name(m))[k]).cast("int") for k in range(tiles - 1)]
+    return reduce(Column.__add__, passed, F.lit(1))
 
 
 def _by_thresholds(m: Measure) -> Column:
-    passed = sum((F.when(F.col(m.column) > F.lit(cut), 1).otherwise(0) for cut in m.thresholds), F.lit(0))
-    score = F.lit(len(m.thresholds) + 1) - passed if m.less_is_better else passed + 1
-    return score.cast("int")
+    passed = reduce(Column.__add__, [(F.col(m.column) > F.lit(cut)).cast("int") for cut in m.thresholds])
+    return F.lit(len(m.thresholds) + 1) - passed if m.less_is_better else passed + 1
 
 
 def _meets(score: Column, asked: Condition, tiles: int) -> Column:

@@ -12,6 +12,7 @@ from pyspark.sql.types import (
     DoubleType,
     FloatType,
     IntegerType,
+    IntegralType,
     LongType,
     MapType,
     NumericType,
@@ -40,6 +41,8 @@ def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
     if isinstance(found, StringType):
         text = F.nullif(cell, F.lit(""))
         return text if isinstance(wanted, StringType) else _from_text(F.trim(text), wanted, zone)
+    if isinstance(found, IntegralType) or found == wanted and not isinstance(wanted, MapType):
+        return cell.try_cast(wanted)  # exact as it is, NULL where it overflows
     if isinstance(found, NumericType) and isinstance(wanted, IntegerType | LongType | DecimalType):
         return _exact(cell, wanted, rounds=isinstance(found, FloatType | DoubleType))
     if isinstance(found, TimestampNTZType | DateType) and isinstance(wanted, TimestampType):

@@ -15,14 +15,14 @@ from memberlake.ingest.source import Load
 from memberlake.lake import contract
 from memberlake.lake.contract import Table
 
-ROW, FAULTS, RAW = "row", "faults", "raw"
+FAULTS, RAW = "_faults", "_raw"
 EARLIEST = datetime(1990, 1, 1)
 
 
 def judged(
     raw: DataFrame, load: Load, zone: str, taken_at: datetime, allowed: Mapping[str, Sequence[str]]
 ) -> DataFrame:
-    """Columns `row` (the silver row), `faults` (broken rules, empty when good), `raw` (JSON of a bad row), file.
+    """The silver columns, `_faults` (the rules broken, '' when good), `_raw` (a bad row as JSON), `_source_file`.
 
     Args:
         raw: rows as files.read gives them, or a load's query made them.
@@ -40,14 +40,16 @@ def judged(
             for c in table.columns
         ],
     )
-    whole = F.to_json(F.struct(*[F.col(_quoted(name)) for name in inner]))
-    broken = F.when(F.col(BROKEN).isNotNull(), F.array(F.lit("line cannot be split into cells")))
-    return cells.select(
-        F.struct(*[F.col(f"_typed_{c.name}").alias(c.name) for c in table.columns]).alias(ROW),
-        F.coalesce(broken, _faults(table, types, taken_at, allowed)).alias(FAULTS),
+    line = F.to_json(F.struct(F.col(BROKEN).alias("line")))
+    cells_as_json = F.to_json(F.struct(*[F.col(_quoted(name)) for name in inner]))
+    whole = F.when(F.col(BROKEN).isNotNull(), line).otherwise(cells_as_json)
+    faults = F.when(F.col(BROKEN).isNotNull(), F.lit("line cannot be split into cells"))
+    return cells.withColumn(FAULTS, F.coalesce(faults, _faults(table, types, taken_at, allowed))).select(
+        *[F.col(f"_typed_{c.name}").alias(c.name) for c in table.columns],
+        FAULTS,
+        F.when(F.col(FAULTS) != "", whole).alias(RAW),
         FILE,
-        F.when(F.col(BROKEN).isNotNull(), F.to_json(F.struct(F.col(BROKEN).alias("line")))).otherwise(whole).alias(RAW),
-    ).withColumn(RAW, F.when(F.size(FAULTS) > 0, F.col(RAW)))
+    )
 
 
 def absent_columns(columns: Sequence[str], load: Load) -> list[str]:
@@ -64,7 +66,7 @@ def unused_columns(columns: Sequence[str], load: Load) -> list[str]:
 
 
 def only_good(judged: DataFrame) -> DataFrame:
-    return judged.where(F.size(FAULTS) == 0).select(f"{ROW}.*")
+    return judged.where(F.col(FAULTS) == "").drop(FAULTS, RAW, FILE)
 
 
 def as_rejects(judged: DataFrame, table: Table, taken_at: datetime) -> DataFrame:
@@ -74,11 +76,11 @@ def as_rejects(judged: DataFrame, table: Table, taken_at: datetime) -> DataFrame
     equal = Window.partitionBy(FILE, RAW).orderBy(content)
     number = F.row_number().over(equal.rowsBetween(Window.unboundedPreceding, Window.currentRow))
     identity = F.concat_ws("\x1f", F.lit(table.name), F.col(FILE), F.col(RAW), number.cast("string"))
-    return judged.where(F.size(FAULTS) > 0).select(
+    return judged.where(F.col(FAULTS) != "").select(
         F.sha2(identity, 256).alias("reject_id"),
         F.lit(table.full_name).alias("table"),
         F.col(FILE).alias("source_file"),
-        F.concat_ws("; ", FAULTS).alias("rule"),
+        F.col(FAULTS).alias("rule"),
         F.col(RAW).alias("row"),
         F.lit(taken_at).cast("timestamp").alias("rejected_at"),
     )
@@ -103,7 +105,7 @@ def _cell(raw: DataFrame, load: Load, column: contract.Column) -> Column:
 def _faults(
     table: Table, types: Mapping[str, object], taken_at: datetime, allowed: Mapping[str, Sequence[str]]
 ) -> Column:
-    """The names of the rules that a row breaks. NULL breaks only `is missing`."""
+    """The rules that a row breaks, joined; '' when it breaks none. NULL breaks only `is missing`."""
     rules: list[Column] = []
     for c in table.columns:
         cell, value = F.col(f"_cell_{c.name}"), F.col(f"_typed_{c.name}")
@@ -131,7 +133,7 @@ def _faults(
             if c.span == "past":
                 latest = F.lit(taken_at + timedelta(days=1)).cast(c.type)
                 broken(value > latest, f"{c.name} is more than a day in the future")
-    return F.filter(F.array(*rules), lambda rule: rule.isNotNull())
+    return F.concat_ws("; ", *rules)
 
 
 def _quoted(name: str) -> str:

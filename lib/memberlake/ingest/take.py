@@ -85,9 +85,8 @@ class Ingest:
             [self._judged(spark, load, group) for group in files.read(spark, paths, self.source.csv)],
         )
         with self.lake.kept(judged) as judged:
-            per_rule = F.explode_outer(F.when(F.size(rows.FAULTS) > 0, F.array(F.array_join(rows.FAULTS, "; "))))
-            counts = judged.select(per_rule.alias("rule")).groupBy("rule").count().collect()  # rules, a handful
-            rules = Counter({row["rule"]: row["count"] for row in counts if row["rule"]})
+            counts = judged.groupBy(rows.FAULTS).count().collect()  # a row for each combination of rules, a handful
+            rules = Counter({row[rows.FAULTS]: row["count"] for row in counts if row[rows.FAULTS]})
             read, rejected = sum(row["count"] for row in counts), sum(rules.values())
             if rejected > self.conf.ingest.max_reject_ratio * read:
                 raise UserError(

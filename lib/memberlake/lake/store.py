@@ -14,7 +14,7 @@ from typing import Any
 
 from pyspark import StorageLevel
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from memberlake.conf import LakeConf, local_path
@@ -73,7 +73,13 @@ class Lake:
         The outcome depends on the set of rows ever given, not on their order, batches or repetition: of two rows
         with one key the later `table.version` wins, and at equal versions the greater row content.
         """
-        self._merge(table, newest(conform(frame, table), table), replaces=True)
+        rows = conform(frame, table)
+        if self._repeats_a_key(rows, table):
+            rows = newest(rows, table)
+        if self.read(table).isEmpty():
+            self.append(table, rows)
+        else:
+            self._merge(table, rows, replaces=True)
 
     def add_new(self, table: Table, frame: DataFrame) -> None:
         """Adds the rows whose key is not there yet."""
@@ -92,8 +98,8 @@ class Lake:
         """The table's name in SQL."""
         if self.conf.catalog:
             parts = self.conf.catalog, f"{self.conf.schema_prefix}{table.schema}", table.name
-            return ".".join(f"`{part.replace('`', '``')}`" for part in parts)
-        return f"delta.`{self.location(table).replace('`', '``')}`"
+            return ".".join(f"`{_escaped(part)}`" for part in parts)
+        return f"delta.`{_escaped(self.location(table))}`"
 
     def location(self, table: Table) -> str:
         return f"{self.conf.root}/{table.schema}/{table.name}"
@@ -106,11 +112,11 @@ class Lake:
         """
         if table.full_name in self._checked:
             return True
-        detail = self._detail(table)
-        if detail is None:
+        properties = self._properties(table)
+        if properties is None:
             return False
-        _check_version(table, detail)
-        if differences := self._drift(table, detail):
+        _check_version(table, properties)
+        if differences := self._drift(table, properties):
             raise UserError(
                 f"{table.full_name} was changed by someone else: {'; '.join(differences)}. "
                 f"Undo that, for example with RESTORE, or move the table away"
@@ -122,7 +128,7 @@ class Lake:
         """Rows, bytes, files and the last change of a table; None when it was never written."""
         if not self.ready(table):
             return None
-        found = self._detail(table)
+        found = self.spark.sql(f"DESCRIBE DETAIL {self.name(table)}").first()
         assert found is not None
         rows = self.spark.table(self.name(table)).count()  # from the log's statistics, no file is read
         return {
@@ -170,6 +176,10 @@ class Lake:
             f" TBLPROPERTIES ({', '.join(f'{_text(k)} = {_text(v)}' for k, v in properties.items())})"
         )
 
+    def _repeats_a_key(self, rows: DataFrame, table: Table) -> bool:
+        """Ranking whole rows is dear, and most batches have no key twice; counting the keys is cheap."""
+        return not rows.groupBy(*table.key).count().where("count > 1").isEmpty()
+
     def _merge(self, table: Table, rows: DataFrame, *, replaces: bool) -> None:
         """One row a key in `rows`: a MERGE with two new rows of one key would insert both."""
         self._create(table)
@@ -191,31 +201,30 @@ class Lake:
             rows.sparkSession.catalog.dropTempView(view)
         self._count(table, started)
 
-    def _detail(self, table: Table) -> Row | None:
+    def _properties(self, table: Table) -> dict[str, str] | None:
+        """The table's properties, None when there is no table. DESCRIBE DETAIL knows more, but takes ten times as long."""
+        name = self.name(table)
+        if self.conf.catalog and not self.spark.catalog.tableExists(name):
+            # a local catalog forgets its tables at exit; their files are still there
+            if not self.conf.root or self._shown(f"delta.`{_escaped(self.location(table))}`") is None:
+                return None
+            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name.rpartition('.')[0]}")
+            self.spark.sql(f"CREATE TABLE {name} USING delta LOCATION {_text(self.location(table))}")
+        return self._shown(name)
+
+    def _shown(self, name: str) -> dict[str, str] | None:
         try:
-            if self.conf.catalog and not self.spark.catalog.tableExists(self.name(table)):
-                if not self.conf.root or not self._is_delta(self.location(table)):
-                    return None
-                # a local catalog forgets its tables at exit; their files are still there
-                self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.name(table).rpartition('.')[0]}")
-                place = _text(self.location(table))
-                self.spark.sql(f"CREATE TABLE {self.name(table)} USING delta LOCATION {place}")
-            return self.spark.sql(f"DESCRIBE DETAIL {self.name(table)}").first()
+            return {row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES {name}").collect()}
         except AnalysisException as error:
             if error.getCondition() in _NOT_THERE:
                 return None
             raise
 
-    def _is_delta(self, path: str) -> bool:
-        try:
-            found = self.spark.sql(f"DESCRIBE DETAIL delta.`{path.replace('`', '``')}`").first()
-        except AnalysisException as error:
-            if error.getCondition() in _NOT_THERE:
-                return False
-            raise
-        return found is not None and found["format"] == "delta"
+    def _partitions(self, table: Table) -> tuple[str, ...]:
+        described = [row["col_name"] for row in self.spark.sql(f"DESCRIBE TABLE {self.name(table)}").collect()]
+        return tuple(described[described.index("# col_name") + 1 :]) if "# col_name" in described else ()
 
-    def _drift(self, table: Table, detail: Row) -> list[str]:
+    def _drift(self, table: Table, properties: dict[str, str]) -> list[str]:
         """What differs between the table as it is and its contract."""
         found = {f.name: f for f in self.spark.table(self.name(table)).schema.fields}
         wanted = {f.name: f for f in table.struct.fields}
@@ -230,11 +239,11 @@ class Lake:
             if is_.metadata.get("comment") != should.metadata["comment"]:
                 said.append(f"the comment of {name} differs")
         prefix = "delta.constraints."
-        checks = {k.removeprefix(prefix): v for k, v in detail["properties"].items() if k.startswith(prefix)}
+        checks = {k.removeprefix(prefix): v for k, v in properties.items() if k.startswith(prefix)}
         for check in sorted({*checks.items()} ^ {*table.checks}):
             said.append(f"the constraint {check[0]} ({check[1]}) is on one side only")
-        if tuple(detail["partitionColumns"]) != table.partitioned_by:
-            said.append(f"it is partitioned by {list(detail['partitionColumns'])}, not {list(table.partitioned_by)}")
+        if (partitions := self._partitions(table)) != table.partitioned_by:
+            said.append(f"it is partitioned by {list(partitions)}, not {list(table.partitioned_by)}")
         return sorted(said)
 
     def _count(self, table: Table, started: float) -> None:
@@ -274,10 +283,10 @@ def _rank_sql(table: Table, alias: str = "") -> str:
     return f"struct({version} AS version, {content} AS content)"
 
 
-def _check_version(table: Table, detail: Row) -> None:
-    version = detail["properties"].get(_VERSION_PROPERTY)
+def _check_version(table: Table, properties: dict[str, str]) -> None:
+    version = properties.get(_VERSION_PROPERTY)
     if version is None:
-        raise UserError(f"{table.full_name} at {detail['location'] or detail['name']} was not made by memberlake")
+        raise UserError(f"{table.full_name} is a Delta table, but not made by memberlake: move it away")
     if int(version) > CONTRACT_VERSION:
         raise UserError(
             f"{table.full_name} was made by a newer memberlake (contract {version}, this one has {CONTRACT_VERSION}): "
@@ -292,6 +301,10 @@ _NOT_THERE = {
     "TABLE_OR_VIEW_NOT_FOUND",
     "PATH_NOT_FOUND",
 }
+
+
+def _escaped(name: str) -> str:
+    return name.replace("`", "``")
 
 
 def _text(value: str) -> str:

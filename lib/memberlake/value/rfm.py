@@ -75,7 +75,12 @@ def measure(orders: DataFrame, as_of: date, monetary: Monetary) -> DataFrame:
     )
 
 
-def score(buyers: DataFrame, conf: RfmConf) -> DataFrame:
+def cuts(buyers: DataFrame, conf: RfmConf) -> DataFrame:
+    """The exact quantiles that the scores are cut at, one row a scope."""
+    return scoring.cuts(buyers, measures(conf.thresholds), conf.tiles)
+
+
+def score(buyers: DataFrame, cuts: DataFrame, conf: RfmConf) -> DataFrame:
     """Adds to the measured buyers their scores, code, sum, weighted sum, rank and segment."""
     scored = measures(conf.thresholds)
     weights = [conf.weights[m] for m in ("r", "f", "m")] if conf.weights else []
@@ -84,7 +89,7 @@ def score(buyers: DataFrame, conf: RfmConf) -> DataFrame:
         for rule in conf.segments.rules
     ]
     return (
-        buyers.transform(scoring.with_scores, scored, conf.tiles)
+        buyers.transform(scoring.with_scores, cuts, scored, conf.tiles)
         .transform(scoring.with_code, scored, conf.tiles, weights)
         .transform(scoring.with_rank)
         .transform(scoring.with_segment, rules, conf.tiles)
