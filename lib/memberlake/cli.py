@@ -96,11 +96,19 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 def _lake_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option("--conf", "files", multiple=True, metavar="FILE", help="YAML over conf/base.yaml; later wins. Default: conf/local.yaml."),
-        click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="One setting, such as rfm.tiles=4; the value is YAML."),
+        click.option("--conf", "files", multiple=True, metavar="FILE", help="YAML over conf/base.yaml."),
+        click.option(
+            "--set",
+            "sets",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="One setting, such as rfm.tiles=4; the value is YAML.",
+        ),
         click.option("--lake", metavar="URI", help="Folder or URI of the lake (lake.root)."),
-        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_log, is_eager=True, help="Log warnings only."),
-    ]  # fmt: skip
+        click.option(
+            "-q", "--quiet", is_flag=True, expose_value=False, callback=_log, is_eager=True, help="Log warnings only."
+        ),
+    ]
     for option in reversed(options):
         command = option(command)
     return command
@@ -108,18 +116,22 @@ def _lake_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _day_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option("--as-of", metavar="DATE", help="Business date, or `latest`: the last with an order. Default: yesterday."),
+        click.option("--as-of", metavar="DATE", help="Business date, or `latest` with an order. Default: yesterday."),
         click.option("--from", "first", metavar="DATE", help="First day of a backfill."),
         click.option("--to", "last", metavar="DATE", help="Last day of a backfill. Default: yesterday."),
-    ]  # fmt: skip
+    ]
     for option in reversed(options):
         command = option(command)
     return command
 
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the closing summary as JSON.")
-_LANDING = click.option("--landing", metavar="DIR", help="Folder of the files. Default: the source's own, or `landing` of the configuration.")  # fmt: skip
-_SOURCE = click.option("--source", "name", required=True, metavar="NAME", help="A source of conf/sources, or a YAML file of your own.")  # fmt: skip
+_LANDING = click.option(
+    "--landing", metavar="DIR", help="Folder of the files. Default: the source's, or the configuration's."
+)
+_SOURCE = click.option(
+    "--source", "name", required=True, metavar="NAME", help="A source of conf/sources, or a YAML file."
+)
 
 
 def _log(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
@@ -164,9 +176,7 @@ def run_command(job: str, as_of: str, first: str, last: str, as_json: bool, **gi
 @_day_options
 @_JSON
 @_lake_options
-def nightly_command(
-    names: tuple[str, ...], as_of: str, first: str, last: str, as_json: bool, **given: Any
-) -> None:
+def nightly_command(names: tuple[str, ...], as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
     """Ingest, then run every job in the order of what they read and write."""
     dated = [job for job in jobs.every() if job.is_dated]
     _run(dated, Days(as_of, first, last), as_json, Given(**given), names)
@@ -176,9 +186,14 @@ def nightly_command(
 def jobs_command() -> None:
     """What jobs there are, what they read and write."""
     rows = [
-        (job.name, job.about, ", ".join(t.full_name for t in job.reads) or "landing files", ", ".join(t.full_name for t in job.writes))
+        (
+            job.name,
+            job.about,
+            ", ".join(t.full_name for t in job.reads) or "landing files",
+            ", ".join(t.full_name for t in job.writes),
+        )
         for job in jobs.every()
-    ]  # fmt: skip
+    ]
     console.grid(rows, "job", "what", "reads", "writes")
 
 
@@ -253,7 +268,7 @@ def main_job(run: Callable[[Lake, Conf, date], None]) -> None:
     command()
 
 
-def main_ingest(run: Callable[[Ingest], list[Taken]]) -> None:
+def main_ingest(run: Callable[..., list[Taken]]) -> None:
     """The entry of jobs/ingest.py."""
     _script(run)
     ingest_command()

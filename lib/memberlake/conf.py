@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from memberlake.errors import UserError
 
-
 log = logging.getLogger(__name__)
 
 
@@ -124,9 +123,7 @@ class RfmConf(Section):
     def _consistent(self) -> RfmConf:
         for measure, cuts in self.thresholds.items():
             if len(cuts) != self.tiles - 1 or list(cuts) != sorted(set(cuts)):
-                raise ValueError(
-                    f"thresholds.{measure} needs {self.tiles - 1} rising values for {self.tiles} tiles"
-                )
+                raise ValueError(f"thresholds.{measure} needs {self.tiles - 1} rising values for {self.tiles} tiles")
         if self.weights and set(self.weights) != {"r", "f", "m"}:
             raise ValueError("weights needs all of r, f, m, or nothing")
         if self.segment_map not in {"auto", *self.segment_maps}:
@@ -312,7 +309,7 @@ class _UniqueKeys(yaml.SafeLoader):
     """YAML in which a key that stands twice is an error, not a silent choice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.YAMLError(f"the key {key!r} stands twice, line {node.start_mark.line + 1}")

@@ -57,7 +57,7 @@ def summary(taken: Sequence[Taken], outcomes: Sequence[Outcome], place: str, *, 
     """The closing table of a command."""
     if as_json:
         told = {"lake": place, "ingest": [asdict(t) for t in taken], "jobs": [asdict(o) for o in outcomes]}
-        print(json.dumps(told, default=str, ensure_ascii=False))
+        sys.stdout.write(json.dumps(told, default=str, ensure_ascii=False) + "\n")
         return
     if taken:
         rows = [(t.table, t.files, t.read, t.rejected, t.written, round(t.seconds, 1)) for t in taken]
@@ -89,7 +89,9 @@ def rows(frame: DataFrame, form: str) -> None:
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(frame.columns)
-        nested = [f.name for f in frame.schema.fields if f.dataType.simpleString().startswith(("array", "map", "struct"))]
+        nested = [
+            f.name for f in frame.schema.fields if f.dataType.simpleString().startswith(("array", "map", "struct"))
+        ]
         flat = frame.withColumns({name: F.to_json(name) for name in nested}) if nested else frame
         stamps = [f.name for f in flat.schema.fields if f.dataType.simpleString() == "timestamp"]
         flat = flat.withColumns({name: F.date_format(name, "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'") for name in stamps})

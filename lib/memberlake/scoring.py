@@ -149,7 +149,10 @@ def _bins_at_cuts(ticks: DataFrame, tiles: int) -> DataFrame:
         .agg(F.count(F.lit(1)).alias("held"))
         .withColumn("below", F.coalesce(F.sum("held").over(lower_bins), F.lit(0)))
         .withColumn("total", F.sum("held").over(all_bins))
-        .withColumn("ranks", F.filter(ranks, lambda at: (F.col("below") < at) & (at <= F.col("below") + F.col("held"))))
+        .withColumn(
+            "ranks",
+            F.filter(ranks, lambda at: (F.col("below") < at) & (at <= F.col("below") + F.col("held"))),
+        )
         .where(F.size("ranks") > 0)
         .select("scope", "measure", "bin", "below", "ranks")
     )
@@ -157,9 +160,7 @@ def _bins_at_cuts(ticks: DataFrame, tiles: int) -> DataFrame:
 
 def _values_at_cuts(ticks: DataFrame, bins: DataFrame) -> DataFrame:
     """The value of every cut. Its window runs over the distinct values of one bin."""
-    up_to_here = (
-        Window.partitionBy("scope", "measure", "bin").orderBy("tick").rowsBetween(Window.unboundedPreceding, 0)
-    )
+    up_to_here = Window.partitionBy("scope", "measure", "bin").orderBy("tick").rowsBetween(Window.unboundedPreceding, 0)
     return (
         ticks.join(F.broadcast(bins), on=["scope", "measure", "bin"], how="inner")
         .groupBy("scope", "measure", "bin", "tick")

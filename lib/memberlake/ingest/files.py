@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
@@ -21,8 +21,14 @@ COMPRESSIONS = ("gz", "bz2")
 FILE, BROKEN = "_source_file", "_broken_line"  # columns that are added to the raw rows
 
 # RFC 4180; every cell is read as text
-_CSV = {"header": True, "quote": '"', "escape": '"', "mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN}
-_JSON = {"primitivesAsString": True, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN}
+_CSV: dict[str, str | bool] = {
+    "header": True,
+    "quote": '"',
+    "escape": '"',
+    "mode": "PERMISSIVE",
+    "columnNameOfCorruptRecord": BROKEN,
+}
+_JSON: dict[str, str | bool] = {"primitivesAsString": True, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN}
 
 
 class RawFiles(NamedTuple):
@@ -65,9 +71,7 @@ def readable(path: str) -> str:
     return unquote(parts.path) if parts.scheme == "file" else unquote(path)
 
 
-def _rows(
-    spark: SparkSession, paths: list[str], schema: StructType, csv_options: Mapping[str, str | bool]
-) -> RawFiles:
+def _rows(spark: SparkSession, paths: list[str], schema: StructType, csv_options: Mapping[str, str | bool]) -> RawFiles:
     kind = _format(paths[0])
     reader = _reader(spark, kind, csv_options)
     if kind != "parquet":
@@ -94,8 +98,8 @@ def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool
     return StructType([StructField(name, StringType()) for name in names])
 
 
-def _reader(spark: SparkSession, kind: str, csv_options: Mapping[str, str | bool]):  # type: ignore[no-untyped-def]
-    options = {"csv": {**_CSV, **csv_options}, "json": _JSON, "parquet": {}}[kind]
+def _reader(spark: SparkSession, kind: str, csv_options: Mapping[str, str | bool]) -> DataFrameReader:
+    options: dict[str, str | bool] = {**_CSV, **csv_options} if kind == "csv" else _JSON if kind == "json" else {}
     # without globPaths=false a file named [1].csv would be taken for a pattern
     return spark.read.format(kind).options(**options).option("globPaths", "false")
 

@@ -41,7 +41,7 @@ def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
     if isinstance(found, StringType):
         text = F.nullif(cell, F.lit(""))
         return text if isinstance(wanted, StringType) else _from_text(F.trim(text), wanted, zone)
-    if isinstance(found, IntegralType) or found == wanted and not isinstance(wanted, MapType):
+    if isinstance(found, IntegralType) or (found == wanted and not isinstance(wanted, MapType)):
         return cell.try_cast(wanted)  # exact as it is, NULL where it overflows
     if isinstance(found, NumericType) and isinstance(wanted, IntegerType | LongType | DecimalType):
         return _exact(cell, wanted, rounds=isinstance(found, FloatType | DoubleType))
@@ -72,7 +72,7 @@ def _from_text(text: Column, wanted: DataType, zone: str) -> Column:
     if isinstance(wanted, ArrayType):
         return F.from_json(text, wanted)
     if isinstance(wanted, MapType):
-        return _sorted_map(F.from_json(text, wanted))
+        return _sorted_map(F.from_json(text, wanted.simpleString()))
     return text.try_cast(wanted)
 
 

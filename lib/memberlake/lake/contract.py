@@ -80,7 +80,10 @@ class Table:
     checks: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        unknown = {*self.key, *self.partitioned_by, self.version, self.happened_at} - {*self.column_names, None}
+        unknown = {*self.key, *self.partitioned_by, self.version, self.happened_at} - {
+            *self.column_names,
+            None,
+        }
         if unknown or not self.key:
             raise ValueError(f"{self.full_name}: no key, or not among the columns: {unknown}")
 
@@ -94,9 +97,7 @@ class Table:
 
     @property
     def struct(self) -> StructType:
-        return StructType(
-            [StructField(c.name, c.type, not c.required, {"comment": c.comment}) for c in self.columns]
-        )
+        return StructType([StructField(c.name, c.type, not c.required, {"comment": c.comment}) for c in self.columns])
 
 
 def conform(frame: DataFrame, table: Table) -> DataFrame:

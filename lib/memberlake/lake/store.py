@@ -202,7 +202,7 @@ class Lake:
         self._count(table, started)
 
     def _properties(self, table: Table) -> dict[str, str] | None:
-        """The table's properties, None when there is no table. DESCRIBE DETAIL knows more, but takes ten times as long."""
+        """The table's properties, None when there is no table. (DESCRIBE DETAIL takes ten times as long.)"""
         name = self.name(table)
         if self.conf.catalog and not self.spark.catalog.tableExists(name):
             # a local catalog forgets its tables at exit; their files are still there

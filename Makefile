@@ -1,0 +1,59 @@
+# `make` shows what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= complete_journey
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup test test-fast lint fmt docs package clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: $(VENV)/.run  ## ingest the demo's real data into ./lake, run every job, say where to look
+	memberlake nightly --source $(DATA) --lake lake --as-of latest
+
+setup: $(VENV)/.dev  ## everything for working on the project, into .venv
+
+test: lint  ## the whole suite, after linting and types
+	pytest
+
+test-fast: $(VENV)/.dev  ## the part without Delta and commands
+	pytest tests/unit tests/transforms
+
+lint: $(VENV)/.dev  ## style, types, and docs/ fresh
+	ruff check .
+	ruff format --check .
+	mypy
+	memberlake docs --check
+
+fmt: $(VENV)/.dev  ## mend the style
+	ruff check --fix .
+	ruff format .
+
+docs: $(VENV)/.dev  ## write docs/tables.md
+	memberlake docs
+
+package: $(VENV)/.dev  ## dist/: the wheel, and memberlake.zip for spark-submit --py-files
+	rm -rf dist build && mkdir dist
+	pip wheel -q --no-deps -w dist .
+	cd lib && python -m zipfile -c ../dist/memberlake.zip memberlake
+	@ls -l dist
+
+clean:  ## remove the environment, the demo's lake and everything made
+	rm -rf $(VENV) lake dist build lib/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || (echo "Python 3.10 or later is needed; set PYTHON=..." >&2; exit 2)
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q -e '.[demo]'
+	memberlake setup
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q -e '.[dev]'
+	memberlake setup
+	@touch $@ $(VENV)/.run
