@@ -6,7 +6,6 @@ The only place that may use what Spark Connect lacks.
 from __future__ import annotations
 
 import hashlib
-import locale
 import logging
 import os
 import re
@@ -27,12 +26,16 @@ log = logging.getLogger(__name__)
 
 JAVA_VERSIONS = ("17", "21")  # what Spark 4.2 runs on
 MAVEN = "https://repo1.maven.org/maven2"
-JARS = {  # path in a Maven repository -> SHA-256
-    "io/delta/delta-spark_4.2_2.13/4.4.0/delta-spark_4.2_2.13-4.4.0.jar":  # fmt: skip
-    "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead",
-    "io/delta/delta-storage/4.4.0/delta-storage-4.4.0.jar":  # fmt: skip
-    "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc",
-}
+JARS = (  # path in a Maven repository, SHA-256
+    (
+        "io/delta/delta-spark_4.2_2.13/4.4.0/delta-spark_4.2_2.13-4.4.0.jar",
+        "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead",
+    ),
+    (
+        "io/delta/delta-storage/4.4.0/delta-storage-4.4.0.jar",
+        "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc",
+    ),
+)
 
 
 def start(overrides: Mapping[str, str] | None = None) -> SparkSession:
@@ -72,7 +75,7 @@ def delta_jars() -> list[Path]:
     """
     folder = _share() / "jars"
     folder.mkdir(parents=True, exist_ok=True)
-    return [_fetched(folder / Path(path).name, path, digest) for path, digest in JARS.items()]
+    return [_fetched(folder / Path(path).name, path, digest) for path, digest in JARS]
 
 
 def _local(overrides: Mapping[str, str]) -> SparkSession:
@@ -83,7 +86,8 @@ def _local(overrides: Mapping[str, str]) -> SparkSession:
         )
     os.environ["JAVA_HOME"] = str(java)
     os.environ["PYSPARK_PYTHON"] = sys.executable  # else the workers may run another Python
-    if "UTF-8" not in locale.getpreferredencoding(False).upper():
+    said = next((os.environ[v] for v in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(v)), "C")
+    if "utf" not in said.lower():
         os.environ["LC_ALL"] = "C.UTF-8"  # or the JVM can't open files with Chinese names
     settings = {**properties(project_home() / "conf" / "spark" / "local.conf"), **overrides}
     settings["spark.jars"] = ",".join(map(str, delta_jars()))

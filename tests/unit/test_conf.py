@@ -1,0 +1,112 @@
+"""Configuration: layers, what is refused, and what the refusal says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memberlake import conf
+from memberlake.errors import UserError
+from tests.conftest import configured
+
+
+def test_later_layers_win_and_base_is_always_there(tmp_path: Path) -> None:
+    mine, other = tmp_path / "mine.yaml", tmp_path / "other.yaml"
+    mine.write_text("rfm: {tiles: 4, look_back_days: 90}\nlake: {root: /somewhere}\n")
+    other.write_text("rfm: {tiles: 3}\n")
+
+    found = conf.load([mine, other], ["rfm.monetary=mean"])
+
+    assert (found.rfm.tiles, found.rfm.look_back_days, found.rfm.monetary) == (3, 90, "mean")
+    assert found.orders.counted_statuses == ("paid", "shipped", "completed")  # from base.yaml
+
+
+def test_values_of_set_are_yaml() -> None:
+    found = configured("orders.counted_statuses=[paid, shipped]", "rfm.weights={r: 0.5, f: 0.3, m: 0.2}")
+    assert found.orders.counted_statuses == ("paid", "shipped")
+    assert found.rfm.weights == {"r": 0.5, "f": 0.3, "m": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("rfm.tile=4", "--set rfm.tile: rfm.tile: unknown key; allowed here: look_back_days, tiles"),
+        ("rfm.tiles=many", "--set rfm.tiles: rfm.tiles: Input should be a valid integer"),
+        ("rfm.tiles=11", "less than or equal to 10"),
+        ("rfm=3", "--set rfm: rfm: "),
+        ("business_timezone=Mars/Olympus", "no time zone of the IANA list"),
+        ("orders.counted_statuses=[payed]", "counted_statuses has payed; orders.statuses allows created"),
+        ("ingest.max_reject_ratio=1.5", "less than or equal to 1"),
+        ("rfm.thresholds={m: [100, 50, 20, 10]}", "thresholds.m needs 4 rising values for 5 tiles"),
+        ("rfm.thresholds={m: [100]}", "thresholds.m needs 4 rising values for 5 tiles"),
+        ("rfm.segment_map=nine", "segment_map allows auto, ten_segments, eight_values"),
+        ("rfm.weights={r: 1}", "weights needs all of r, f, m"),
+        ("rfm.segment_maps.mine={tiles: 5, rules: [{segment: a, r: high}]}", "the last rule (a) must match everything"),
+        ("rfm.segment_maps.mine={tiles: 3, rules: [{segment: a, r: [2, 5]}, {segment: b}]}", "not within 1..3"),
+        ("lake.root=", "set lake.root to a folder or URI, or lake.catalog"),
+        ("currency=yuan", "currency: String should match pattern"),
+        ("rfm.tiles", "--set rfm.tiles: write key.path=value"),
+        ("rfm.tiles=[", "the value is not valid YAML"),
+    ],
+)
+def test_a_wrong_setting_names_itself_and_what_is_allowed(setting: str, said: str) -> None:
+    with pytest.raises(UserError) as refused:
+        conf.load(sets=[setting])
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_wrong_key_in_a_file_names_the_file(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("rfm: {tiles: 4, look_bak_days: 90}\n")
+    with pytest.raises(UserError, match=r"mine\.yaml: rfm\.look_bak_days: unknown key"):
+        conf.load([mine])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rfm: {tiles: 4}\nrfm: {tiles: 5}\n", "'rfm' stands twice"),
+        ("rfm: [", "is not valid YAML"),
+        ("- a\n", "must be a mapping"),
+    ],
+)
+def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, said: str) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text)
+    with pytest.raises(UserError, match=said):
+        conf.load([mine])
+
+
+def test_a_missing_file() -> None:
+    with pytest.raises(UserError, match=r"cannot read nowhere\.yaml: No such file"):
+        conf.load(["nowhere.yaml"])
+
+
+@pytest.mark.parametrize(("tiles", "segments"), [(2, 8), (3, 8), (5, 10), (10, 8)])
+def test_auto_takes_the_map_made_for_the_tiles_else_the_one_for_any(tiles: int, segments: int) -> None:
+    assert len(configured(f"rfm.tiles={tiles}").rfm.segments.rules) == segments
+
+
+def test_a_lake_remembers_the_settings_of_its_first_source(tmp_path: Path) -> None:
+    root = str(tmp_path / "湖 1")
+    brought = conf.Layer("source x", {"business_timezone": "America/New_York"})
+    first = conf.load(lake=root, settings=brought)
+    conf.remember(brought, first.lake)
+
+    assert conf.load(lake=root).business_timezone == "America/New_York"
+    assert conf.load(lake=root, sets=["business_timezone=UTC"]).business_timezone == "UTC"
+    assert conf.load(lake=str(tmp_path / "other")).business_timezone == "Asia/Shanghai"
+
+
+def test_a_moved_lake_keeps_its_digest_and_a_new_rule_changes_it() -> None:
+    here, there = configured(lake="/a").digest, configured(lake="/b").digest
+    assert here == there != configured("rfm.tiles=4").digest
+
+
+def test_places() -> None:
+    assert conf.absolute("s3a://bucket/lake/") == "s3a://bucket/lake"
+    assert conf.absolute("lake") == str(Path.cwd() / "lake")
+    assert conf.local_path("file:///a/b") == Path("/a/b")
+    assert conf.local_path("s3a://bucket/lake") is None
