@@ -22,9 +22,10 @@ from pyspark.sql.types import (
 )
 
 _WIDE = DecimalType(38, 10)
+_FLOAT = r"^[+-]?[\d.]+([eE][+-]?\d+)?$"  # Java alone would read 1d and 0x1p3 too
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
-_INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?)?$"
-_ZONE = r"\s?(Z|UTC|[+-]\d{2}:?\d{2})$"
+_OFFSET = r"Z|UTC|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?"
+_INSTANT = rf"^(\d{{4}}-\d{{2}}-\d{{2}})(?:[T ](\d{{2}}:\d{{2}}(?::\d{{2}}(?:[.,]\d{{1,9}})?)?)\s?({_OFFSET})?)?$"
 
 
 def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
@@ -35,11 +36,12 @@ def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
         zone: of dates and timestamps that name none.
 
     Numbers: a decimal with more digits after the point than the type holds has no reading, but binary floats are
-    rounded half up (0.1 + 0.2 is 0.30). Dates: yyyy-MM-dd. Instants: ISO 8601; a date alone is its midnight in
-    `zone`. Arrays and maps in text: JSON. An empty text cell is NULL.
+    rounded half up (0.1 + 0.2 is 0.30), and what stands beyond the tenth digit of a text is such dust too. Dates:
+    yyyy-MM-dd. Instants: ISO 8601, to the microsecond; a date alone is its midnight in `zone`. Arrays and maps in
+    text: JSON, no key twice. A text cell of nothing but blanks is NULL.
     """
     if isinstance(found, StringType):
-        text = F.nullif(cell, F.lit(""))
+        text = F.when(F.trim(cell) != "", cell)
         return text if isinstance(wanted, StringType) else _from_text(F.trim(text), wanted, zone)
     if isinstance(found, IntegralType) or (found == wanted and not isinstance(wanted, MapType)):
         return cell.try_cast(wanted)  # exact as it is, NULL where it overflows
@@ -59,20 +61,17 @@ def _from_text(text: Column, wanted: DataType, zone: str) -> Column:
         return _exact(text, wanted, rounds=False)
     if isinstance(wanted, DoubleType):
         value = text.try_cast("double")
-        return F.when(~F.isnan(value) & (F.abs(value) != F.lit(float("inf"))), value)
+        return F.when(text.rlike(_FLOAT) & (F.abs(value) < F.lit(float("inf"))), value)
     if isinstance(wanted, DateType):
         return F.when(text.rlike(_DATE), text.try_cast("date"))
     if isinstance(wanted, TimestampType):
-        local = F.regexp_replace(F.regexp_replace(text, _ZONE, ""), ",", ".")
-        offset = F.regexp_replace(F.regexp_extract(text, _ZONE, 1), r"^([+-]\d{2})(\d{2})$", "$1:$2")
-        instant = F.when(offset == "", F.to_utc_timestamp(local.try_cast("timestamp"), zone)).otherwise(
-            F.concat(local, F.regexp_replace(offset, "^UTC$", "Z")).try_cast("timestamp")
-        )
-        return F.when(local.rlike(_INSTANT), instant)
+        day, clock, offset = (F.regexp_extract(text, _INSTANT, group) for group in (1, 2, 3))
+        local = F.concat_ws(" ", day, F.nullif(F.replace(clock, F.lit(","), F.lit(".")), F.lit("")))
+        return F.to_utc_timestamp(local.try_cast("timestamp"), F.coalesce(F.nullif(offset, F.lit("")), F.lit(zone)))
     if isinstance(wanted, ArrayType):
-        return F.from_json(text, wanted)
+        return F.when(text.rlike(r"(?s)^\[.*\]$"), F.from_json(text, wanted))
     if isinstance(wanted, MapType):
-        return _sorted_map(F.from_json(text, wanted.simpleString()))
+        return F.when(text.rlike(r"(?s)^\{.*\}$"), _sorted_map(F.from_json(text, wanted.simpleString())))
     return text.try_cast(wanted)
 
 
@@ -85,5 +84,10 @@ def _exact(value: Column, wanted: DataType, *, rounds: bool) -> Column:
 
 
 def _sorted_map(value: Column) -> Column:
-    """Equal maps get equal bytes, whatever the order of their entries; rows are compared by content."""
-    return F.map_from_entries(F.array_sort(F.map_entries(value)))
+    """Equal maps get equal bytes, whatever the order of their entries; rows are compared by content.
+
+    A key that stands twice leaves no exact reading; Spark itself would stop there.
+    """
+    keys = F.map_keys(value)
+    is_clear = F.size(F.array_distinct(keys)) == F.size(keys)
+    return F.when(is_clear, F.map_from_entries(F.array_sort(F.map_entries(value))))
