@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import click
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
+from rich.logging import RichHandler
 
 from memberlake import calendar, conf, console, docs, jobs, runner
 from memberlake.conf import Conf, Layer, local_path, project_home
@@ -135,7 +136,10 @@ _SOURCE = click.option(
 
 
 def _log(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
+    bar_safe = RichHandler(console=err, show_path=False, show_level=False, log_time_format="%H:%M:%S")
+    handler = bar_safe if err.is_terminal else logging.StreamHandler(sys.stderr)
+    line = "%(message)s" if err.is_terminal else "%(asctime)s %(message)s"
+    logging.basicConfig(handlers=[handler], format=line, datefmt="%H:%M:%S", force=True)
     for noisy in ("py4j", "pyspark"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     log.setLevel(logging.WARNING if quiet else logging.INFO)

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import DecimalType
+from pyspark.sql.types import DecimalType, IntegralType
 
 Condition = tuple[int, int] | Literal["high", "low"]
 
@@ -175,6 +175,8 @@ def _values_at_cuts(ticks: DataFrame, bins: DataFrame) -> DataFrame:
 def _ticks(m: Measure, frame: DataFrame) -> Column:
     """The measure as an integer in its smallest unit, such that more is better: exact, and fast to group."""
     kind = frame.schema[m.column].dataType
+    if not isinstance(kind, IntegralType | DecimalType):
+        raise TypeError(f"{m.column} is {kind.simpleString()}: only integers and decimals are scored exactly")
     scale = kind.scale if isinstance(kind, DecimalType) else 0
     ticks = (F.col(m.column).cast(DecimalType(38, scale)) * F.lit(10**scale)).cast("long")
     ticks = ticks if scale else F.col(m.column).cast("long")

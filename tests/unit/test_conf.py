@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.conftest import configured
 
 from memberlake import conf
 from memberlake.errors import UserError
-from tests.conftest import configured
 
 
 def test_later_layers_win_and_base_is_always_there(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
+from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
@@ -29,6 +32,7 @@ _CSV: dict[str, str | bool] = {
     "columnNameOfCorruptRecord": BROKEN,
 }
 _JSON: dict[str, str | bool] = {"primitivesAsString": True, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN}
+_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\ufffd]")  # what bytes that are no text, or in another encoding, turn into
 
 
 class RawFiles(NamedTuple):
@@ -65,10 +69,22 @@ def listed(spark: SparkSession, folder: str, pattern: str) -> list[str]:
     return sorted(row.path for row in listing.load(folder).select("path").collect())  # a lookup's files, a few
 
 
+def empty(folder: Path, pattern: str) -> list[Path]:
+    """Files without a byte, which Spark never lists: taken for nothing, they would be missed when filled later."""
+    found = (path for path in folder.rglob("*") if fnmatch(path.name, pattern) and path.is_file())
+    seen = (path for path in found if not any(part[0] in "._" for part in path.relative_to(folder).parts))
+    return sorted(path for path in seen if path.stat().st_size == 0)
+
+
 def readable(path: str) -> str:
-    """A file's URI as a person would write it."""
-    parts = urlsplit(path)
-    return unquote(parts.path) if parts.scheme == "file" else unquote(path)
+    """A file's path as a person would write it."""
+    return re.sub("^file:/+", "/", path)
+
+
+def unreadable(error: Exception) -> UserError | None:
+    """What to tell when Spark failed on the content of a file; None when it failed for another reason."""
+    found = re.search(r"while reading file (\S+)\. ", str(error))
+    return UserError(f"{readable(unquote(found[1]))} cannot be read: {_cause(error)}") if found else None
 
 
 def _rows(spark: SparkSession, paths: list[str], schema: StructType, csv_options: Mapping[str, str | bool]) -> RawFiles:
@@ -76,7 +92,7 @@ def _rows(spark: SparkSession, paths: list[str], schema: StructType, csv_options
     reader = _reader(spark, kind, csv_options)
     if kind != "parquet":
         reader = reader.schema(StructType([*schema.fields, StructField(BROKEN, StringType())]))
-    rows = reader.load([unquote(path) for path in paths])
+    rows = reader.load(paths)
     rows = rows.withColumn(FILE, F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B"))))
     rows = rows.withColumn(FILE, F.regexp_replace(FILE, "^file:/+", "/"))
     if kind == "parquet":
@@ -87,10 +103,17 @@ def _rows(spark: SparkSession, paths: list[str], schema: StructType, csv_options
 def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool]) -> StructType:
     kind = _format(path)
     try:
-        found = _reader(spark, kind, csv_options).load(unquote(path)).schema
+        found = _reader(spark, kind, csv_options).load(path).schema
     except (AnalysisException, PySparkException, Py4JJavaError, OSError) as error:
-        raise UserError(f"{readable(path)} cannot be read as {kind}: {_first_line(error)}") from None
+        raise UserError(f"{readable(path)} cannot be read as {kind}: {_cause(error)}") from None
     names = [field.name for field in found.fields if field.name != BROKEN]
+    if kind == "json" and not names and found.fields:
+        raise UserError(f"{readable(path)} is not JSON lines: no line of it is a JSON object")
+    if kind == "csv" and any(_NO_TEXT.search(name) for name in names):
+        raise UserError(
+            f"{readable(path)} is not text in {csv_options.get('encoding', 'UTF-8')}: "
+            f"export it again, or set csv.encoding in the source"
+        )
     if not names:
         raise UserError(f"{readable(path)} is empty: it has no {'header' if kind == 'csv' else 'columns'}")
     if kind == "parquet":
@@ -115,5 +138,10 @@ def _format(path: str) -> str:
     return FORMATS[endings[-1]]
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+def _cause(error: Exception) -> str:
+    """The innermost cause in one line; Spark's own message is about the task that failed."""
+    causes = re.findall(r"^Caused by: [\w.$]*?(\w+)(?:: (.*))?$", str(error), re.MULTILINE)
+    if causes:
+        name, message = causes[-1]
+        return f"{message or name}"[:300]
+    return str(error).strip().partition("\n")[0][:300] or type(error).__name__

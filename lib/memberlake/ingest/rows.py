@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import DateType, StringType, TimestampType
+from pyspark.sql.types import DataType, DateType, StringType, TimestampType
 
 from memberlake.ingest import parse
 from memberlake.ingest.files import BROKEN, FILE
@@ -16,7 +16,7 @@ from memberlake.lake import contract
 from memberlake.lake.contract import Table
 
 FAULTS, RAW = "_faults", "_raw"
-EARLIEST = datetime(1990, 1, 1)
+EARLIEST = datetime(1990, 1, 1, tzinfo=timezone.utc)
 
 
 def judged(
@@ -35,10 +35,7 @@ def judged(
     types = {f.name: f.dataType for f in cells.schema.fields}
     cells = cells.select(
         "*",
-        *[
-            parse.typed(F.col(f"_cell_{c.name}"), types[f"_cell_{c.name}"], c.type, zone).alias(f"_typed_{c.name}")
-            for c in table.columns
-        ],
+        *[_value(load, c, types[f"_cell_{c.name}"], zone).alias(f"_typed_{c.name}") for c in table.columns],
     )
     line = F.to_json(F.struct(F.col(BROKEN).alias("line")))
     cells_as_json = F.to_json(F.struct(*[F.col(_quoted(name)) for name in inner]))
@@ -87,35 +84,43 @@ def as_rejects(judged: DataFrame, table: Table, taken_at: datetime) -> DataFrame
 
 
 def _cell(raw: DataFrame, load: Load, column: contract.Column) -> Column:
-    """The raw value of a silver column: its expression, the column of its name, or its default."""
+    """The raw value of a silver column: its expression, the column of its name, or nothing."""
     names = {name.casefold(): name for name in raw.columns}
     if column.name in load.columns:
-        cell = F.expr(load.columns[column.name])
-    elif column.name in names:
-        cell = F.col(_quoted(names[column.name]))
-    else:
-        cell = F.lit(None).cast(column.type)
+        return F.expr(load.columns[column.name])
+    if column.name in names:
+        return F.col(_quoted(names[column.name]))
+    return F.lit(None).cast(column.type)
+
+
+def _value(load: Load, column: contract.Column, found: DataType, zone: str) -> Column:
+    """The cell in the column's type; the load's default where there is no cell."""
+    cell = F.col(f"_cell_{column.name}")
+    value = parse.typed(cell, found, column.type, zone)
     if column.name not in load.defaults:
-        return cell
-    default = F.lit(str(load.defaults[column.name]))
-    given = column.name in load.columns or column.name in names
-    return F.coalesce(F.nullif(cell.cast("string"), F.lit("")), default) if given else default
+        return value
+    default = parse.typed(F.lit(str(load.defaults[column.name])), StringType(), column.type, zone)
+    return F.when(_given(cell, found), value).otherwise(default)
+
+
+def _given(cell: Column, found: DataType) -> Column:
+    """True when there is something in the cell."""
+    return F.coalesce(F.trim(cell) != "", F.lit(False)) if isinstance(found, StringType) else cell.isNotNull()
 
 
 def _faults(
-    table: Table, types: Mapping[str, object], taken_at: datetime, allowed: Mapping[str, Sequence[str]]
+    table: Table, types: Mapping[str, DataType], taken_at: datetime, allowed: Mapping[str, Sequence[str]]
 ) -> Column:
     """The rules that a row breaks, joined; '' when it breaks none. NULL breaks only `is missing`."""
     rules: list[Column] = []
     for c in table.columns:
         cell, value = F.col(f"_cell_{c.name}"), F.col(f"_typed_{c.name}")
-        given = F.trim(cell) != "" if isinstance(types[f"_cell_{c.name}"], StringType) else cell.isNotNull()
         kind = c.type.simpleString()
 
         def broken(condition: Column, rule: str) -> None:
             rules.append(F.when(condition, F.lit(rule)))
 
-        unreadable = F.coalesce(given, F.lit(False)) & value.isNull()
+        unreadable = _given(cell, types[f"_cell_{c.name}"]) & value.isNull()
         broken(unreadable, f"{c.name} is not a readable {kind}")
         if c.required:
             broken(value.isNull() & ~unreadable, f"{c.name} is missing")

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
 
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -62,17 +63,17 @@ class Ingest:
         started, before = time.monotonic(), self.lake.written[load.contract.full_name]
         folder, pattern = load.folder_and_pattern
         place = f"{self.landing}/{folder}".rstrip("/")
-        local = local_path(place)
         try:
-            if local is None or local.is_dir():
-                take_new_files(
-                    self.lake.spark,
-                    place,
-                    pattern,
-                    f"{self.lake.conf.checkpoint_root}/ingest/{self.name}/{name}",
-                    self.conf.ingest.max_files_per_batch,
-                    lambda spark, paths: self._batch(spark, load, paths, taken),
-                )
+            if (local := local_path(place)) and (empty := files.empty(local, pattern)):
+                raise UserError(f"{_shortened([str(path) for path in empty])}: without content; fill or remove it")
+            take_new_files(
+                self.lake.spark,
+                place,
+                pattern,
+                f"{self.lake.conf.checkpoint_root}/ingest/{self.name}/{name}",
+                self.conf.ingest.max_files_per_batch,
+                lambda spark, paths: self._batch(spark, load, paths, taken),
+            )
         except UserError as error:
             taken.error = str(error)
         taken.written = self.lake.written[load.contract.full_name] - before
@@ -85,7 +86,10 @@ class Ingest:
             [self._judged(spark, load, group) for group in files.read(spark, paths, self.source.csv)],
         )
         with self.lake.kept(judged) as judged:
-            counts = judged.groupBy(rows.FAULTS).count().collect()  # a row for each combination of rules, a handful
+            try:
+                counts = judged.groupBy(rows.FAULTS).count().collect()  # a row for each combination of rules, a handful
+            except (PySparkException, Py4JJavaError) as error:
+                raise files.unreadable(error) or error from None
             rules = Counter({row[rows.FAULTS]: row["count"] for row in counts if row[rows.FAULTS]})
             read, rejected = sum(row["count"] for row in counts), sum(rules.values())
             if rejected > self.conf.ingest.max_reject_ratio * read:
@@ -120,8 +124,9 @@ class Ingest:
             raise UserError(f"{where}: the mapping of {load.table} does not fit: {said}") from None
 
     def _queried(self, spark: SparkSession, load: Load, group: RawFiles) -> DataFrame:
-        """The load's query over the batch. Broken lines have no cells for it: the whole batch is refused."""
-        group.rows.createOrReplaceTempView("input")
+        """The load's query over the batch. Broken lines have no cells for it and go past it, to be rejected."""
+        is_broken = F.col(BROKEN).isNotNull()
+        group.rows.where(~is_broken).drop(BROKEN).createOrReplaceTempView("input")
         for name, file in self.source.lookups.items():
             folder, _, pattern = file.rpartition("/")
             found = files.listed(spark, f"{self.landing}/{folder}".rstrip("/"), pattern)
@@ -132,7 +137,8 @@ class Ingest:
         result = spark.sql(str(load.query))
         if FILE not in result.columns:
             result = result.withColumn(FILE, F.lit(", ".join(group.paths)))
-        return result.withColumn(BROKEN, F.lit(None).cast("string"))
+        broken = group.rows.where(is_broken).select(FILE, BROKEN)
+        return result.unionByName(broken, allowMissingColumns=True)
 
 
 def _most_common(rules: Counter[str]) -> str:

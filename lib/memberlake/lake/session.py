@@ -52,6 +52,7 @@ def start(overrides: Mapping[str, str] | None = None) -> SparkSession:
         managed = "PYSPARK_GATEWAY_PORT" in os.environ or "DATABRICKS_RUNTIME_VERSION" in os.environ
         spark = SparkSession.builder.appName("memberlake").getOrCreate() if managed else _local(overrides or {})
     spark.conf.set("spark.sql.session.timeZone", "UTC")
+    spark.conf.set("spark.sql.legacy.javaCharsets", "true")  # sources may be in GB18030; Spark 4 alone reads UTF only
     return spark
 
 

@@ -278,7 +278,9 @@ def newest(frame: DataFrame, table: Table) -> DataFrame:
 def _rank_sql(table: Table, alias: str = "") -> str:
     """Orders the rows of one key: (version, content as JSON); a NULL version is the oldest."""
     prefix = f"{alias}." if alias else ""
-    content = f"to_json(struct({', '.join(f'{prefix}`{name}`' for name in table.column_names)}))"
+    row = f"struct({', '.join(f'{prefix}`{name}`' for name in table.column_names)})"
+    # to_json stops at milliseconds by itself, and rows that differ below would tie
+    content = f"to_json({row}, map('timestampFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS'))"
     version = f"{prefix}`{table.version}`" if table.version else "0"
     return f"struct({version} AS version, {content} AS content)"
 

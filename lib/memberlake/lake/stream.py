@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
-from pyspark.errors import StreamingQueryException
+from pyspark.errors import AnalysisException, StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import BinaryType, LongType, StructType, TimestampType
 
@@ -28,7 +29,8 @@ def take_new_files(
     """Calls `take` with the paths of files that were not taken before, at most batch_size at a time.
 
     A batch is written to the checkpoint before `take` sees it, and marked as done after. When `take` fails or the
-    process dies, the next call gives the very same files again; so `take` must be repeatable.
+    process dies, the next call gives the very same files again, less those that are gone; so `take` must be
+    repeatable. A folder that is not there has no files.
     """
     failed: list[Exception] = []
 
@@ -41,16 +43,23 @@ def take_new_files(
             failed.append(error)
             raise
 
-    query = (
+    listing = (
         spark.readStream.format("binaryFile")
         .schema(_LISTING)
         .option("pathGlobFilter", pattern)
         .option("recursiveFileLookup", True)
         .option("maxFilesPerTrigger", batch_size)
         .option("maxFileAge", "36500d")  # by default a file older than a week is passed over in silence
-        .load(folder)
-        .select("path")  # the content is not read
-        .writeStream.foreachBatch(batch)
+    )
+    try:
+        # the source takes its folder for a pattern; globPaths=false does not reach it
+        paths = listing.load(re.sub(r"([\[\]{}*?\\])", r"\\\1", folder)).select("path")  # the content is not read
+    except AnalysisException as error:
+        if error.getCondition() == "PATH_NOT_FOUND":
+            return
+        raise
+    query = (
+        paths.writeStream.foreachBatch(batch)
         .option("checkpointLocation", checkpoint)
         .trigger(availableNow=True)
         .start()

@@ -1,0 +1,260 @@
+"""The commands as a user gives them, in this process: what they print, write and return."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from pyspark.sql import SparkSession
+
+from memberlake import cli
+from memberlake.lake import session
+
+pytestmark = pytest.mark.e2e
+
+ORDERS = """order_id,member_id,ordered_at,status,gross_amount,net_amount,updated_at
+007,m1,2026-03-01T10:00:00+08:00,paid,100.00,90.00,2026-03-01T10:00:00+08:00
+008,m2,2026-03-02T10:00:00+08:00,completed,50.00,50.00,2026-03-02T10:00:00+08:00
+009,m1,2026-03-03T10:00:00+08:00,cancelled,70.00,70.00,2026-03-03T10:00:00+08:00
+010,m3,2026-03-03T10:00:00+08:00,paid,20.00,20.00,2026-03-03T10:00:00+08:00
+011,m3,2026-03-03T11:00:00+08:00,lost,20.00,20.00,2026-03-03T11:00:00+08:00
+012,m3,2026-03-04T11:00:00+08:00,paid,20.00,20.00,2026-03-04T11:00:00+08:00
+"""
+
+
+def memberlake(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.main, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files") / "landing"
+    (folder / "orders").mkdir(parents=True)
+    (folder / "orders" / "2026 三月.csv").write_text(ORDERS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def filled(spark: SparkSession, landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake after ingest and rfm of 2026-03-03; not changed by the tests."""
+    root = tmp_path_factory.mktemp("lakes") / "lake"
+    ingested = memberlake("ingest", "--source", "contracts", "--landing", landing, "--lake", root)
+    assert ingested.exit_code == 0, ingested.output
+    scored = memberlake("run", "rfm", "--as-of", "2026-03-03", "--lake", root)
+    assert scored.exit_code == 0, scored.output
+    return root
+
+
+def test_ingest_ends_with_what_was_read_rejected_written_and_where_to_look(
+    spark: SparkSession, landing: Path, tmp_path: Path
+) -> None:
+    args = ("ingest", "--source", "contracts", "--landing", landing, "--lake", tmp_path / "lake")
+    first = memberlake(*args)
+    assert first.exit_code == 0, first.output
+    (row,) = [line.split() for line in first.stdout.splitlines() if line.strip().startswith("orders")]
+    assert row[:5] == ["orders", "1", "6", "1", "5"]
+    assert "memberlake show ops.rejects" in first.stdout
+
+    again = memberlake(*args, "--json")
+    told = json.loads(again.stdout)
+    assert [load["files"] for load in told["ingest"] if load["table"] == "orders"] == [0]
+    assert "Nothing new in landing" in memberlake(*args).stdout
+
+
+def test_show_csv_is_exact_and_in_the_order_of_the_key(filled: Path) -> None:
+    shown = memberlake("show", "gold.rfm_scores", "--format", "csv", "--limit", 0, "--lake", filled)
+    rows = list(csv.DictReader(io.StringIO(shown.stdout)))
+    chosen = [(r["member_id"], r["recency_days"], r["frequency"], r["monetary"], r["score_weighted"]) for r in rows]
+    # m1's second order was cancelled; order 012 of m3 is of the next day
+    assert chosen == [("m1", "2", "1", "90.00", ""), ("m2", "1", "1", "50.00", ""), ("m3", "0", "1", "20.00", "")]
+
+
+def test_show_json_keeps_leading_zeros_and_exact_amounts(filled: Path) -> None:
+    shown = memberlake("show", "silver.orders", "--where", "order_id = '007'", "--format", "json", "--lake", filled)
+    (row,) = json.loads(shown.stdout)
+    assert (row["order_id"], row["net_amount"], row["member_id"]) == ("007", 90.0, "m1")
+    assert '"net_amount":90.00' in shown.stdout
+    assert row["ordered_at"] == "2026-03-01T02:00:00.000Z"
+    assert row["channel"] is None
+
+
+def test_show_of_no_rows(filled: Path) -> None:
+    shown = memberlake(
+        "show", "gold.rfm_scores", "--where", "as_of > '2030-01-01'", "--format", "json", "--lake", filled
+    )
+    assert json.loads(shown.stdout) == []
+
+
+def test_rejects_say_file_rule_and_row(filled: Path) -> None:
+    shown = memberlake("show", "ops.rejects", "--format", "json", "--lake", filled)
+    (reject,) = json.loads(shown.stdout)
+    assert reject["source_file"].endswith("/orders/2026 三月.csv")
+    assert reject["rule"].startswith("status is not one of created")
+    assert json.loads(reject["row"])["order_id"] == "011"
+
+
+def test_every_run_is_recorded_also_a_failed_one(filled: Path, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    shutil.copytree(filled, lake)
+    failed = memberlake("run", "rfm", "--as-of", "1999-01-01", "--lake", lake)
+    assert failed.exit_code == 2
+    assert "as-of 1999-01-01 is before all data: the first of orders is at 2026-03-01 02:00:00 UTC" in failed.stderr
+
+    shown = memberlake("show", "ops.runs", "--format", "json", "--lake", lake)
+    runs = {(r["job"], r["state"]): r for r in json.loads(shown.stdout)}
+    assert set(runs) == {("ingest", "done"), ("rfm", "done"), ("rfm", "failed")}
+    assert (
+        runs["rfm", "done"]["rows_written"] == 3 + 7
+    )  # scores, and bins: 3 of recency, 1 of frequency (all equal), 3 of money
+    assert "before all data" in runs["rfm", "failed"]["error"]
+
+
+def test_backfill_runs_each_day_and_nightly_takes_the_last_day(filled: Path, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    shutil.copytree(filled, lake)
+    filling = memberlake("run", "rfm", "--from", "2026-03-01", "--to", "2026-03-02", "--lake", lake, "--json")
+    assert [job["as_of"] for job in json.loads(filling.stdout)["jobs"]] == ["2026-03-01", "2026-03-02"]
+    night = memberlake("nightly", "--as-of", "latest", "--lake", lake, "--json")
+    assert [(job["job"], job["as_of"], job["state"]) for job in json.loads(night.stdout)["jobs"]] == [
+        ("rfm", "2026-03-04", "done")
+    ]
+
+
+def test_a_failed_load_stops_only_the_jobs_that_read_its_table(landing: Path, tmp_path: Path) -> None:
+    mixed = tmp_path / "landing"
+    shutil.copytree(landing, mixed)
+    (mixed / "products").mkdir()
+    (mixed / "products" / "p.csv").write_text("name\nno key\n")
+    lake = tmp_path / "lake"
+    files = ("--source", "contracts", "--landing", mixed)
+    night = memberlake("nightly", *files, "--lake", lake, "--json", "--as-of", "2026-03-03")
+    assert night.exit_code == 2
+    states = {job["job"]: (job["state"], job["error"]) for job in json.loads(night.stdout)["jobs"]}
+    assert states["ingest"][0] == "failed"
+    assert "p.csv: no column product_id" in states["ingest"][1]
+    assert states["rfm"] == ("skipped", "silver.products could not be brought up to date")
+    shown = memberlake("show", "silver.orders", "--format", "json", "--lake", lake)
+    assert len(json.loads(shown.stdout)) == 5
+
+
+def test_tables_and_jobs(filled: Path) -> None:
+    listed = memberlake("tables", "--lake", filled)
+    (line,) = [line for line in listed.stdout.splitlines() if "silver.orders" in line]
+    assert " 5 " in line
+    assert "one buyer of the look-back" in memberlake("tables", "gold.rfm_scores", "--lake", filled).stdout
+    assert "not written yet" in memberlake("tables", "silver.coupons", "--lake", filled).stdout
+    jobs = memberlake("jobs").stdout
+    assert jobs.index("ingest") < jobs.index("rfm ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "rmf"], "there is no job rmf; did you mean rfm?"),
+        (["run", "../evil"], "there is no job ../evil"),
+        (["run", "ingest"], "ingest has options of its own"),
+        (["run", "rfm", "--as-of", "2026-02-30"], "--as-of 2026-02-30 is no date"),
+        (["run", "rfm", "--as-of", "soon"], "--as-of soon is no date"),
+        (["run", "rfm", "--from", "2026-03-02", "--to", "2026-03-01"], "--from 2026-03-02 is after --to 2026-03-01"),
+        (["run", "rfm", "--as-of", "2026-03-02", "--from", "2026-03-01"], "not both"),
+        (["run", "rfm", "--to", "2026-03-01"], "--to needs --from"),
+        (["run", "rfm", "--set", "rfm.tile=3"], "rfm.tile: unknown key"),
+        (["run", "rfm", "--conf", "nowhere.yaml"], "cannot read nowhere.yaml"),
+        (["show", "gold.rfm"], "there is no table gold.rfm"),
+        (["show", "gold.rfm_scores", "--where", "no_such = 1"], "--where no_such = 1: "),
+        (["show", "gold.rfm_scores", "--where", "1 = 1; DROP TABLE x"], "--where 1 = 1; DROP TABLE x: "),
+        (["ingest", "--source", "contract"], "there is no source contract; did you mean contracts?"),
+        (["ingest", "--source", "contracts", "--landing", "/no/where"], "there is no landing folder /no/where"),
+        (["run", "rfm", "--set", "lake.min_free_mb=999999999"], "no space for the lake"),
+    ],
+)
+def test_bad_use_is_one_sentence_and_exit_code_2(filled: Path, arguments: list[str], said: str) -> None:
+    before = sorted(path for path in filled.rglob("*"))
+    result = memberlake(*arguments, "--lake", filled)
+    assert result.exit_code == 2, result.output
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+    assert sorted(path for path in filled.rglob("*")) == before  # nothing was written
+
+
+def test_an_empty_landing(tmp_path: Path) -> None:
+    (tmp_path / "landing" / "orders").mkdir(parents=True)
+    result = memberlake(
+        "ingest", "--source", "contracts", "--landing", tmp_path / "landing", "--lake", tmp_path / "lake"
+    )
+    assert result.exit_code == 2
+    assert "is empty: put files into" in result.stderr
+    assert not (tmp_path / "lake").exists()
+
+
+def test_no_lake_yet(tmp_path: Path) -> None:
+    result = memberlake("run", "rfm", "--lake", tmp_path / "lake")
+    assert result.exit_code == 2
+    assert "there is no lake at" in result.stderr
+
+
+def test_a_table_that_someone_changed(spark: SparkSession, filled: Path, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    shutil.copytree(filled, lake)
+    spark.sql(f"ALTER TABLE delta.`{lake}/silver/orders` ADD COLUMN (extra STRING)")
+    result = memberlake("run", "rfm", "--as-of", "2026-03-03", "--lake", lake)
+    assert result.exit_code == 2
+    assert "silver.orders was changed by someone else: column extra is not in the contract" in result.stderr
+
+
+def test_a_lake_made_by_a_newer_contract(spark: SparkSession, filled: Path, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    shutil.copytree(filled, lake)
+    spark.sql(f"ALTER TABLE delta.`{lake}/silver/orders` SET TBLPROPERTIES ('memberlake.contract' = '99')")
+    result = memberlake("show", "silver.orders", "--lake", lake)
+    assert result.exit_code == 2
+    assert "was made by a newer memberlake (contract 99" in result.stderr
+
+
+def test_no_java(monkeypatch: pytest.MonkeyPatch, filled: Path) -> None:
+    monkeypatch.setattr(session, "_find_java", lambda: None)
+    monkeypatch.setattr(session.SparkSession, "getActiveSession", classmethod(lambda cls: None))
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    result = memberlake("show", "silver.orders", "--lake", filled)
+    assert result.exit_code == 2
+    assert "no Java 17 or 21 found: run `memberlake setup`" in result.stderr
+
+
+def test_only_a_usable_java_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def java(home: str, version: str) -> Path:
+        script = tmp_path / home / "bin" / "java"
+        script.parent.mkdir(parents=True)
+        script.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
+        script.chmod(0o755)
+        return tmp_path / home
+
+    old, good = java("old", "1.8.0_402"), java("good", "21.0.2")
+    monkeypatch.setattr(session, "_share", lambda: tmp_path / "share")
+    monkeypatch.setenv("JAVA_HOME", str(old))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert session._find_java() is None
+    monkeypatch.setenv("PATH", str(good / "bin"))
+    assert session._find_java() == good
+
+
+def test_a_disk_that_fills_up(landing: Path, tmp_path: Path) -> None:
+    """A real full disk: a file system of 1 MB, where the machine lets us mount one."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        files = ("--source", "contracts", "--landing", landing)
+        result = memberlake("ingest", *files, "--lake", small / "lake", "--set", "lake.min_free_mb=0")
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
+    assert result.exit_code == 2
+    assert "no space left" in result.stderr
+    assert "Traceback" not in result.output

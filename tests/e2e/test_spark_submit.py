@@ -1,0 +1,69 @@
+"""A cluster's way of running a job, in local mode: spark-submit, the package as a zip, the job's script."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from tests.conftest import PROJECT
+
+from memberlake.lake import session
+from memberlake.lake.store import Lake
+from memberlake.tables.gold import RFM_SCORES
+from memberlake.tables.silver import ORDERS
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """memberlake.zip, and nothing else of the project: what executors get."""
+    archive = tmp_path / "memberlake.zip"
+    with zipfile.ZipFile(archive, "w") as target:
+        for file in sorted((PROJECT / "lib" / "memberlake").rglob("*.py")):
+            target.write(file, file.relative_to(PROJECT / "lib"))
+    return archive
+
+
+def test_a_job_by_spark_submit(lake: Lake, package: Path, tmp_path: Path) -> None:
+    at = datetime(2026, 3, 1, 4, 0)
+    order = {"order_id": "007", "member_id": "m1", "ordered_at": at, "status": "paid", "gross_amount": Decimal("9.50")}
+    order |= {"net_amount": Decimal("9.50"), "updated_at": at}
+    row = tuple(order.get(name) for name in ORDERS.column_names)
+    lake.append(ORDERS, lake.spark.createDataFrame([row], ORDERS.struct))
+
+    submitted = subprocess.run(
+        [
+            Path(sys.executable).parent / "spark-submit",
+            "--properties-file", PROJECT / "conf" / "spark" / "local.conf",
+            "--jars", ",".join(map(str, session.delta_jars())),
+            "--py-files", package,
+            PROJECT / "jobs" / "rfm.py",
+            "--conf", PROJECT / "conf" / "local.yaml",
+            "--set", "rfm.tiles=3", "--lake", lake.conf.root, "--as-of", "2026-03-04", "--json",
+        ],
+        cwd=tmp_path, env=_environment(), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+    assert submitted.returncode == 0, submitted.stderr[-2000:]
+    # spark-submit gives the stderr of a Python job to its own stdout; the summary is the last line
+    (told,) = json.loads(submitted.stdout.splitlines()[-1])["jobs"]
+    assert (told["job"], told["as_of"], told["state"]) == ("rfm", "2026-03-04", "done")
+    (scored,) = lake.read(RFM_SCORES).collect()
+    assert (scored.as_of, scored.member_id, scored.recency_days) == (date(2026, 3, 4), "m1", 3)
+
+
+def _environment() -> dict[str, str]:
+    """Only what a cluster's shell has: no MEMBERLAKE_HOME, this Python first."""
+    home = session._find_java()
+    assert home
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {k: v for k, v in os.environ.items() if k != "MEMBERLAKE_HOME" and not k.startswith(("PYSPARK", "SPARK"))}
+    return {**kept, "PATH": path, "JAVA_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
