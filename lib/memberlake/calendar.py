@@ -22,7 +22,9 @@ def in_look_back(business_date: Column, as_of: date, days: int) -> Column:
 def instants(first: date, last: date, zone: str) -> tuple[datetime, datetime]:
     """The UTC instants at which business date `first` begins and `last` has ended: [begin, end).
 
-    A filter on the raw timestamp with these bounds reaches the files' statistics; one on a derived date doesn't.
+    A filter on the raw timestamp with these bounds reaches the files' statistics; one on a derived date doesn't. The
+    bounds are not exact where clocks went back over midnight, so that a date ended twice, or where the time zone
+    rules of Python and of the JVM are not of one age: filter with a day to spare, then by business_date.
     """
     utc = ZoneInfo("UTC")
     begin = datetime(first.year, first.month, first.day, tzinfo=ZoneInfo(zone))

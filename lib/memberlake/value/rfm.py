@@ -34,9 +34,12 @@ def only_counted(orders: DataFrame, statuses: Sequence[str]) -> DataFrame:
 
 def only_within(orders: DataFrame, as_of: date, days: int, zone: str) -> DataFrame:
     """Orders of the business dates in (as_of - days, as_of], with their `business_date`."""
-    begin, end = calendar.instants(as_of - timedelta(days=days - 1), as_of, zone)
-    within = orders.where((F.col("ordered_at") >= F.lit(begin)) & (F.col("ordered_at") < F.lit(end)))
-    return within.withColumn("business_date", calendar.business_date(F.col("ordered_at"), zone))
+    # the raw instants, with a day to spare, let Delta skip files; the date decides
+    begin, end = calendar.instants(as_of - timedelta(days=days), as_of + timedelta(days=1), zone)
+    near = orders.where((F.col("ordered_at") >= F.lit(begin)) & (F.col("ordered_at") < F.lit(end)))
+    return near.withColumn("business_date", calendar.business_date(F.col("ordered_at"), zone)).where(
+        calendar.in_look_back(F.col("business_date"), as_of, days)
+    )
 
 
 def with_categories(orders: DataFrame, lines: DataFrame, products: DataFrame) -> DataFrame:
@@ -100,5 +103,5 @@ def _monetary(kind: Monetary) -> Column:
     if kind == "sum":
         return F.sum("net_amount").cast(MONEY)
     if kind == "mean":
-        return F.avg("net_amount").cast(MONEY)
+        return (F.sum("net_amount") / F.count("net_amount")).cast(MONEY)  # avg() rounds to six decimals on the way
     return F.max_by("net_amount", F.struct("ordered_at", "order_id"))  # two orders of one instant: the greater id

@@ -1,0 +1,87 @@
+"""Business dates, and the instants between which they lie, in many time zones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+from chispa import assert_df_equality
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from memberlake import calendar
+
+ZONES = [
+    "UTC", "Asia/Shanghai", "Asia/Kolkata", "Asia/Kathmandu", "Europe/London", "Europe/Berlin", "America/New_York",
+    "America/Sao_Paulo",  # had no midnight on the first day of summer
+    "Asia/Beirut",  # has none
+    "America/Havana",  # has two on the last day of summer
+    "Australia/Lord_Howe",  # half an hour of summer time
+    "Pacific/Apia",  # had no 2011-12-30
+    "Pacific/Kiritimati", "Pacific/Marquesas",
+]  # fmt: skip
+
+
+def days() -> Iterator[date]:
+    """Every day of 2011 and 2018: all changes of the clocks are among them."""
+    for year in (2011, 2018):
+        yield from (date(year, 1, 1) + timedelta(days=n) for n in range(365))
+
+
+def test_the_instants_of_a_date_are_those_with_that_business_date(spark: SparkSession) -> None:
+    tick = timedelta(microseconds=1)
+    edges = []
+    for zone in ZONES:
+        for day in days():
+            begin, end = calendar.instants(day, day, zone)
+            edges += [(zone, day, at, begin <= at < end) for at in (begin - tick, begin, end - tick, end)]
+    frame = spark.createDataFrame(edges, "zone string, day date, at timestamp, inside boolean")
+    dates = calendar.business_date(F.col("at"), F.col("zone"))  # type: ignore[arg-type]  # all zones in one query
+    assert frame.where((dates == F.col("day")) != F.col("inside")).collect() == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        ("Asia/Shanghai", date(2026, 11, 20), 24),
+        ("America/New_York", date(2026, 3, 8), 23),
+        ("America/New_York", date(2026, 11, 1), 25),
+        ("Australia/Lord_Howe", date(2026, 4, 5), 24.5),
+        ("Pacific/Apia", date(2011, 12, 30), 0),
+    ],
+)
+def test_how_long_a_business_date_is(zone: str, day: date, hours: float) -> None:
+    begin, end = calendar.instants(day, day, zone)
+    assert (end - begin) == timedelta(hours=hours)
+
+
+def test_instants_are_utc() -> None:
+    begin, end = calendar.instants(date(2026, 11, 19), date(2026, 11, 20), "Asia/Shanghai")
+    assert begin == datetime(2026, 11, 18, 16, tzinfo=timezone.utc)
+    assert end == datetime(2026, 11, 20, 16, tzinfo=timezone.utc)
+
+
+def test_business_date_and_look_back(spark: SparkSession) -> None:
+    rows = [
+        ("last second before the look-back", "2026-11-17T15:59:59Z", date(2026, 11, 17), False),
+        ("half an hour into it", "2026-11-17T16:30:00Z", date(2026, 11, 18), True),
+        ("last second of as_of", "2026-11-20T15:59:59Z", date(2026, 11, 20), True),
+        ("the day after", "2026-11-20T16:00:00Z", date(2026, 11, 21), False),
+        ("never happened", None, None, None),
+    ]
+    expected = spark.createDataFrame(rows, "what string, at string, business_date date, inside boolean")
+    date_ = calendar.business_date(F.col("at").cast("timestamp"), "Asia/Shanghai")
+    found = (
+        expected.select("what", "at")
+        .withColumn("business_date", date_)
+        .withColumn("inside", calendar.in_look_back(F.col("business_date"), date(2026, 11, 20), 3))
+    )
+    assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "UTC", "Pacific/Pago_Pago"])
+def test_yesterday_is_a_full_day(zone: str) -> None:
+    _, end = calendar.instants(calendar.yesterday(zone), calendar.yesterday(zone), zone)
+    now = datetime.now(timezone.utc)
+    assert timedelta(0) <= now - end < timedelta(hours=25)
