@@ -1,0 +1,101 @@
+"""The shape of the project: job scripts say what they read and write, contracts hold the public columns, docs are
+fresh. Nothing here needs Spark."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from tests.conftest import PROJECT
+
+from memberlake import docs, jobs
+from memberlake.jobs import Job
+from memberlake.lake.contract import Table
+from memberlake.tables import ALL, BY_NAME
+
+SCRIPTS = sorted((PROJECT / "jobs").glob("*.py"))
+WRITERS = {"replace", "append", "upsert", "add_new"}
+
+# the public interface: a name, and whether it may be NULL, changes only with a migration
+PUBLIC = {
+    "gold.rfm_scores": """as_of! date, scope! string, member_id! string, recency_days! int, frequency! bigint,
+        monetary! decimal(18,2), r_score! int, f_score! int, m_score! int, score_code! string, score_sum! int,
+        rank! bigint, segment! string""",
+    "gold.score_bins": """as_of! date, model! string, scope! string, measure! string, score! int, subjects! bigint,
+        min_value double, max_value double""",
+    "ops.runs": """run_id! string, job! string, as_of date, started_at! timestamp, ended_at timestamp, state! string,
+        rows_read bigint, rows_written bigint, config_hash! string, code_version! string, error string""",
+    "ops.rejects": """reject_id! string, table! string, source_file! string, rule! string, row! string,
+        rejected_at! timestamp""",
+}
+KEYS = {
+    "gold.rfm_scores": ("as_of", "scope", "member_id"),
+    "gold.score_bins": ("as_of", "model", "scope", "measure", "score"),
+    "ops.runs": ("run_id",),
+    "ops.rejects": ("reject_id",),
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
+def test_a_script_says_what_it_does(script: Path) -> None:
+    first = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+    name, _, sentence = first.partition(": ")
+    assert name == script.stem
+    assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
+def test_a_script_declares_what_it_reads_and_writes(script: Path) -> None:
+    job = next(job for job in jobs.every() if job.name == script.stem)
+    assert job.writes
+    if not job.is_dated:
+        return  # ingest's tables are those of the source that it is given
+    read, written = tables_used(job, script)
+    assert set(job.writes) == written
+    assert set(job.reads) == read - written  # a job may look at what it has just written
+
+
+def tables_used(job: Job, script: Path) -> tuple[set[Table], set[Table]]:
+    """The tables in calls of lake.read(TABLE) and lake.replace(TABLE, ...) and the like."""
+    read, written = set(), set()
+    for call in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            continue
+        if not isinstance(call.func.value, ast.Name) or call.func.value.id != "lake":
+            continue
+        if call.func.attr in {"read", *WRITERS}:
+            table = getattr(job.module, ast.unparse(call.args[0]))
+            (read if call.func.attr == "read" else written).add(table)
+    return read, written
+
+
+def test_jobs_run_after_those_that_fill_their_tables() -> None:
+    filled: set[Table] = set()
+    order = jobs.every()
+    written = {table for job in order for table in job.writes}
+    for job in order:
+        assert {table for table in job.reads if table in written} <= filled, job.name
+        filled |= {*job.writes}
+    assert order[0].name == "ingest"
+
+
+def test_the_tables_page_is_fresh() -> None:
+    page = (PROJECT / "docs" / "tables.md").read_text(encoding="utf-8")
+    assert page == docs.tables_page(jobs.every()), "run `memberlake docs`"
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_columns_are_there(name: str) -> None:
+    declared = {f"{c.name}{'!' if c.required else ''} {c.type.simpleString()}" for c in BY_NAME[name].columns}
+    assert {*" ".join(PUBLIC[name].split()).split(", ")} <= declared
+    assert BY_NAME[name].key == KEYS[name]
+
+
+@pytest.mark.parametrize("table", ALL, ids=lambda t: t.full_name)
+def test_a_contract_explains_itself(table: Table) -> None:
+    assert table.grain.startswith(("one ", "what ", "who "))
+    assert all(column.comment for column in table.columns)
+    assert len(set(table.column_names)) == len(table.columns)
+    required = {c.name for c in table.columns if c.required}
+    assert {*table.partitioned_by} <= required
