@@ -1,0 +1,145 @@
+"""Every notebook runs from its first cell to its last, draws its pictures and leaves the lake as it was."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from tests.conftest import PROJECT, configured
+from tests.e2e.to_jupyter import to_jupyter
+
+from memberlake import jobs
+from memberlake.lake.store import Lake
+from memberlake.tables.silver import ORDERS
+
+pytestmark = pytest.mark.e2e
+
+AS_OF = date(2026, 6, 30)
+NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.py"))
+
+
+@pytest.fixture
+def scored_lake(lake: Lake) -> Lake:
+    """A year of orders of 60 members, and their scores as of AS_OF."""
+    lake.append(ORDERS, made_orders(lake.spark))
+    jobs.find("rfm").run(lake, configured(lake=str(lake.conf.root)), AS_OF)
+    return lake
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_draws_and_writes_nothing(
+    notebook: Path, scored_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    root = Path(str(scored_lake.conf.root))
+    before = files_of(root)
+
+    given = {"MEMBERLAKE_LAKE": str(root), "MEMBERLAKE_PICTURES": str(pictures)}
+    source = notebook.read_text(encoding="utf-8")
+    done = executed(to_jupyter(source), notebook.parent, tmp_path, monkeypatch, given)
+
+    outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
+    assert [o["ename"] for o in outputs if o.output_type == "error"] == []
+    assert len([o for o in outputs if "image/png" in o.get("data", {})]) >= 2
+    assert len([*pictures.glob("*.png")]) == 1
+    assert files_of(root) == before  # the Delta logs are among them: no table has a new version
+    if notebook.stem == "01_rfm":  # its last table compares what it computed with what the job wrote
+        compared = [line.rsplit(maxsplit=1) for line in outputs[-1]["data"]["text/plain"].splitlines()[1:]]
+        assert compared == [["buyers", "60"], ["only stored", "0"], ["only here", "0"]]
+
+
+def test_cells_are_split_at_the_separator_and_magic_lines_become_markdown() -> None:
+    source = """# Databricks notebook source
+# MAGIC %md
+# MAGIC # Title
+# MAGIC
+# MAGIC     indented
+
+# COMMAND ----------
+
+# a comment is code
+x = "# COMMAND ----------"
+
+# COMMAND ----------
+
+# MAGIC %md one line
+"""
+    notebook = to_jupyter(source)
+    nbformat.validate(notebook)
+    assert [(cell.cell_type, cell.source) for cell in notebook.cells] == [
+        ("markdown", "# Title\n\n    indented"),
+        ("code", '# a comment is code\nx = "# COMMAND ----------"'),
+        ("markdown", "one line"),
+    ]
+
+
+@pytest.mark.parametrize("source", ["x = 1\n", "# Databricks notebook source\n# MAGIC %sql SELECT 1\n"])
+def test_what_cannot_be_converted_is_refused(source: str) -> None:
+    with pytest.raises(ValueError, match=r"no Databricks notebook|only %md"):
+        to_jupyter(source)
+
+
+def executed(
+    notebook: nbformat.NotebookNode, folder: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch, env: dict[str, str]
+) -> nbformat.NotebookNode:
+    """The notebook after a run in `folder` by this interpreter, whatever kernels and settings the user has."""
+    spec = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "this Python",
+        "language": "python",
+        "env": {
+            "MEMBERLAKE_HOME": str(PROJECT),
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # a second JVM, for little data
+            **env,
+        },
+    }
+    place = scratch / "jupyter" / "kernels" / "this"
+    place.mkdir(parents=True)
+    (place / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    monkeypatch.setenv("JUPYTER_PATH", str(scratch / "jupyter"))
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(name, str(scratch / name))
+    client = nbclient.NotebookClient(
+        notebook, timeout=240, kernel_name="this", resources={"metadata": {"path": str(folder)}}
+    )
+    return client.execute()
+
+
+def files_of(root: Path) -> dict[str, tuple[int, int]]:
+    """Every file of a lake with its size and time of change."""
+    found = (path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
+
+
+def made_orders(spark: SparkSession) -> DataFrame:
+    """Members m01 to m60: the higher the number, the more orders, the later and the dearer."""
+    chance = random.Random(7)
+    rows: list[dict[str, Any]] = []
+    for number in range(1, 61):
+        for _ in range(1 + number // 6):
+            day = AS_OF - timedelta(days=int(chance.random() ** 2 * (360 - 5 * number)))
+            at = datetime(day.year, day.month, day.day, 4, tzinfo=timezone.utc)
+            amount = Decimal(chance.randrange(500, 500 + 200 * number)) / 100
+            rows.append(
+                {
+                    "order_id": f"o{len(rows):03}",
+                    "member_id": f"m{number:02}",
+                    "ordered_at": at,
+                    "status": "cancelled" if len(rows) % 40 == 39 else "paid",
+                    "gross_amount": amount,
+                    "net_amount": amount,
+                    "updated_at": at,
+                }
+            )
+    return spark.createDataFrame([tuple(map(row.get, ORDERS.column_names)) for row in rows], ORDERS.struct)
