@@ -196,11 +196,7 @@ plt.show()
 
 # COMMAND ----------
 
-thirds = conf.load(
-    [home / "conf" / ("databricks.yaml" if on_databricks else "local.yaml")],
-    ["rfm.tiles=3", "rfm.thresholds={}", "rfm.segment_map=eight_values"],
-    place or None,
-).rfm
+thirds = rules.rfm.model_copy(update={"tiles": 3, "thresholds": {}, "segment_map": "eight_values"})
 in_thirds = rfm.score(buyers, rfm.cuts(buyers, thirds), thirds)
 in_thirds.where(F.col("score_code").isin("212", "313", "321")).groupBy("score_code").agg(
     F.count(F.lit(1)).alias("members"),
