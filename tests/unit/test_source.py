@@ -1,0 +1,101 @@
+"""Sources: what a YAML file may say, and what is told when it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.conftest import PROJECT
+
+from memberlake.errors import UserError
+from memberlake.ingest import files
+from memberlake.ingest import source as sources
+from memberlake.ingest.source import Load, Source
+from memberlake.tables import silver
+
+HEAD = "about: x\ntime_zone: Asia/Shanghai\n"
+
+
+def own(folder: Path, text: str) -> Source:
+    file = folder / "own.yaml"
+    file.write_text(text, encoding="utf-8")
+    return sources.find(str(file), PROJECT)
+
+
+def test_the_contracts_source_takes_every_silver_table_from_the_folder_of_its_name() -> None:
+    loads = sources.find("contracts", PROJECT).loads
+    assert {name: (load.contract, load.folder_and_pattern) for name, load in loads.items()} == {
+        table.name: (table, (table.name, "*")) for table in silver.TABLES
+    }
+
+
+@pytest.mark.parametrize("name", [file.stem for file in (PROJECT / "conf" / "sources").glob("*.yaml")])
+def test_every_shipped_source_is_well_formed(name: str) -> None:
+    assert sources.find(name, PROJECT).loads
+
+
+@pytest.mark.parametrize(
+    ("files_", "expected"),
+    [
+        ("orders/", ("orders", "*")),
+        ("orders.csv", ("", "orders.csv")),
+        ("导出/2026/订单*.csv", ("导出/2026", "订单*.csv")),
+    ],
+)
+def test_files_are_a_folder_and_a_pattern(files_: str, expected: tuple[str, str]) -> None:
+    assert Load(table="orders", files=files_).folder_and_pattern == expected
+
+
+def test_a_load_may_have_a_name_of_its_own(tmp_path: Path) -> None:
+    source = own(tmp_path, HEAD + "loads:\n  visits: {table: events}\n  orders:\n")
+    assert source.loads == {
+        "visits": Load(table="events", files="visits/"),
+        "orders": Load(table="orders", files="orders/"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (HEAD + "loads:\n  order:\n", "no silver table order; did you mean orders?"),
+        (
+            HEAD + "loads:\n  orders: {columns: {netamount: x}}\n",
+            "silver.orders has no column netamount; it has order_id",
+        ),
+        (HEAD + "loads:\n  orders: {defaults: {colour: x}}\n", "silver.orders has no column colour"),
+        (HEAD + "loads:\n  orders: {colums: {}}\n", "colums"),
+        (HEAD + "load:\n  orders:\n", "load: unknown key"),
+        (HEAD, "loads: is missing"),
+        ("about: x\ntime_zone: Shanghai\nloads:\n  orders:\n", "is no time zone of the IANA list"),
+        (HEAD + "loads: [orders]\n", "loads"),
+        (HEAD + "loads:\n  orders:\n  orders:\n", "stands twice"),
+        ("about: [", "is not valid YAML"),
+        ("orders\n", "must be a mapping"),
+    ],
+)
+def test_a_mistake_is_told_with_the_file_and_what_is_allowed(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UserError) as error:
+        own(tmp_path, text)
+    assert told in str(error.value)
+    assert str(tmp_path / "own.yaml") in str(error.value)
+
+
+def test_an_unknown_source_names_the_known_ones() -> None:
+    with pytest.raises(UserError, match=r"there is no source contract; did you mean contracts\? \(known: .*contracts"):
+        sources.find("contract", PROJECT)
+
+
+def test_a_package_that_is_not_installed_is_told(tmp_path: Path) -> None:
+    source = own(tmp_path, HEAD + "landing: {package: no_such_package, folder: data}\nloads:\n  orders:\n")
+    assert isinstance(source.landing, sources.Package)
+    with pytest.raises(UserError, match="no_such_package is not installed"):
+        source.landing.path()
+
+
+def test_files_without_content_are_found_as_spark_would_list_them(tmp_path: Path) -> None:
+    for name in ("empty.csv", "sub/empty.csv", "_SUCCESS", ".hidden.csv", "_temporary/0.csv", "empty.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "full.csv").write_text("a\n")
+    assert files.empty(tmp_path, "*.csv") == [tmp_path / "empty.csv", tmp_path / "sub" / "empty.csv"]
+    assert files.empty(tmp_path / "nowhere", "*") == []
