@@ -141,7 +141,7 @@ def _log(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
     line = "%(message)s" if err.is_terminal else "%(asctime)s %(message)s"
     logging.basicConfig(handlers=[handler], format=line, datefmt="%H:%M:%S", force=True)
     for noisy in ("py4j", "pyspark"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)  # their errors are raised, and told without a stack
     log.setLevel(logging.WARNING if quiet else logging.INFO)
 
 

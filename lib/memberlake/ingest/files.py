@@ -65,7 +65,7 @@ def read(spark: SparkSession, paths: list[str], csv_options: Mapping[str, str | 
 
 def listed(spark: SparkSession, folder: str, pattern: str) -> list[str]:
     """The files of a folder whose names match; Spark lists them, so that any store will do."""
-    listing = spark.read.format("binaryFile").option("pathGlobFilter", pattern).option("globPaths", "false")
+    listing = spark.read.format("binaryFile").option("pathGlobFilter", pattern).option("__globPaths__", "false")
     return sorted(row.path for row in listing.load(folder).select("path").collect())  # a lookup's files, a few
 
 
@@ -102,6 +102,8 @@ def _rows(spark: SparkSession, paths: list[str], schema: StructType, csv_options
 
 def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool]) -> StructType:
     kind = _format(path)
+    if re.search(r"[\[\]{}*?\\]", path):
+        csv_options = {**csv_options, "multiLine": False}  # Spark looks for such a header with a reader of patterns
     try:
         found = _reader(spark, kind, csv_options).load(path).schema
     except (AnalysisException, PySparkException, Py4JJavaError, OSError) as error:
@@ -123,8 +125,8 @@ def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool
 
 def _reader(spark: SparkSession, kind: str, csv_options: Mapping[str, str | bool]) -> DataFrameReader:
     options: dict[str, str | bool] = {**_CSV, **csv_options} if kind == "csv" else _JSON if kind == "json" else {}
-    # without globPaths=false a file named [1].csv would be taken for a pattern
-    return spark.read.format(kind).options(**options).option("globPaths", "false")
+    # a file named [1].csv is no pattern; this is how Spark's own file stream says so
+    return spark.read.format(kind).options(**options).option("__globPaths__", "false")
 
 
 def _format(path: str) -> str:

@@ -125,7 +125,9 @@ class Ingest:
 
     def _queried(self, spark: SparkSession, load: Load, group: RawFiles) -> DataFrame:
         """The load's query over the batch. Broken lines have no cells for it and go past it, to be rejected."""
-        is_broken = F.col(BROKEN).isNotNull()
+        # Spark does not read the broken lines of a file without any of its cells: the length, always true, names one
+        a_cell = F.length(F.concat_ws("", F.col(f"`{group.columns[0].replace('`', '``')}`").cast("string"))) >= 0
+        is_broken = F.col(BROKEN).isNotNull() & a_cell
         group.rows.where(~is_broken).drop(BROKEN).createOrReplaceTempView("input")
         for name, file in self.source.lookups.items():
             folder, _, pattern = file.rpartition("/")

@@ -52,7 +52,7 @@ def take_new_files(
         .option("maxFileAge", "36500d")  # by default a file older than a week is passed over in silence
     )
     try:
-        # the source takes its folder for a pattern; globPaths=false does not reach it
+        # the source takes its folder for a pattern
         paths = listing.load(re.sub(r"([\[\]{}*?\\])", r"\\\1", folder)).select("path")  # the content is not read
     except AnalysisException as error:
         if error.getCondition() == "PATH_NOT_FOUND":
