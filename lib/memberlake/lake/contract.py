@@ -66,7 +66,7 @@ class Table:
         version: of two rows with one key, the one with the later value here replaces the other.
         happened_at: the instant whose business date decides whether as_of may see the row.
         partitioned_by: columns of the slices that jobs replace.
-        checks: constraints that Delta enforces, name to SQL predicate.
+        checks: constraints that Delta enforces, name to SQL predicate; NULL is a breach, so say IS NULL OR ...
     """
 
     schema: str

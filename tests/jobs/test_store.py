@@ -1,0 +1,278 @@
+"""The lake against what Delta lets through, and against changes by others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chispa import assert_df_equality
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from memberlake.errors import UserError
+from memberlake.lake.contract import DATE, INT, STRING, TS, Column, Table
+from memberlake.lake.store import Lake
+
+pytestmark = pytest.mark.lake
+
+D1, D2 = date(2026, 11, 19), date(2026, 11, 20)
+
+RESULTS = Table(
+    "gold",
+    "results",
+    grain="one result's row",  # an apostrophe, for the SQL
+    key=("as_of", "model", "subject"),
+    partitioned_by=("as_of", "model"),
+    checks=(("score_within", "score >= 1"),),
+    columns=(
+        Column("as_of", DATE, "cut-off", required=True),
+        Column("model", STRING, "r or e", required=True),
+        Column("subject", STRING, "who; 'quoted' \\ 谁", required=True),
+        Column("score", INT, "1 and more"),
+    ),
+)
+FACTS = Table(
+    "silver",
+    "facts",
+    grain="one fact",
+    key=("fact_id", "part"),
+    version="updated_at",
+    columns=(
+        Column("fact_id", STRING, "the fact", required=True),
+        Column("part", STRING, "its part, NULL for the whole"),
+        Column("value", STRING, "what is said"),
+        Column("updated_at", TS, "when it was said; the latest wins"),
+    ),
+)
+
+
+def results(lake: Lake, rows: Iterable[tuple[Any, ...]]) -> DataFrame:
+    return lake.spark.createDataFrame(rows, "as_of date, model string, subject string, score int")
+
+
+def same(found: DataFrame, rows: list[tuple[Any, ...]]) -> None:
+    expected = found.sparkSession.createDataFrame(rows, found.schema)
+    assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
+
+
+def reopened(lake: Lake) -> Lake:
+    """The lake as the next process finds it."""
+    return Lake(lake.spark, lake.conf)
+
+
+def test_a_table_that_was_never_written_is_empty(lake: Lake) -> None:
+    same(lake.read(RESULTS), [])
+    assert not lake.ready(RESULTS)
+    assert not Path(lake.location(RESULTS)).exists()
+
+
+def test_replace_touches_its_slice_only(lake: Lake) -> None:
+    lake.replace(RESULTS, results(lake, [(D1, "r", "a", 1), (D1, "r", "b", 2)]), as_of=D1, model="r")
+    lake.replace(RESULTS, results(lake, [(D1, "e", "a", 3)]), as_of=D1, model="e")
+    lake.replace(RESULTS, results(lake, [(D2, "r", "a", 4)]), as_of=D2, model="r")
+
+    lake.replace(RESULTS, results(lake, [(D1, "r", "b", 9)]), as_of=D1, model="r")
+    same(lake.read(RESULTS), [(D1, "r", "b", 9), (D1, "e", "a", 3), (D2, "r", "a", 4)])
+    assert lake.written["gold.results"] == 2 + 1 + 1 + 1
+
+    lake.replace(RESULTS, results(lake, []), as_of=D1, model="r")  # a slice can become empty
+    same(lake.read(RESULTS), [(D1, "e", "a", 3), (D2, "r", "a", 4)])
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ((D2, "r", "of another slice", 2), "DELTA_REPLACE_WHERE_MISMATCH"),
+        ((D1, None, "of no slice", 2), "NULL|DELTA_REPLACE_WHERE_MISMATCH"),
+        ((D1, "r", None, 2), "NOT NULL|null"),
+        ((D1, "r", "score too low", 0), "score_within"),
+        ((D1, "r", "score unknown", None), "score_within"),  # unlike standard SQL
+    ],
+)
+def test_a_row_against_the_contract_is_refused_with_all_others(lake: Lake, row: tuple[Any, ...], said: str) -> None:
+    lake.replace(RESULTS, results(lake, [(D1, "r", "there before", 1)]), as_of=D1, model="r")
+    with pytest.raises(Exception, match=said):
+        lake.replace(RESULTS, results(lake, [(D1, "r", "good", 2), row]), as_of=D1, model="r")
+    same(lake.read(RESULTS), [(D1, "r", "there before", 1)])
+
+
+def test_columns_that_differ_are_refused_before_anything_is_written(lake: Lake) -> None:
+    wrong = results(lake, [(D1, "r", "a", 1)]).withColumn("score", F.lit(1).cast("bigint")).drop("subject")
+    for write in (lake.append, lake.upsert, lake.add_new):
+        with pytest.raises(ValueError, match="no column subject; score is bigint, not int"):
+            write(RESULTS, wrong)
+    with pytest.raises(ValueError, match="no column subject; score is bigint, not int"):
+        lake.replace(RESULTS, wrong, as_of=D1, model="r")
+    same(lake.read(RESULTS), [])
+
+
+def test_a_table_keeps_what_its_contract_says(lake: Lake) -> None:
+    """A second process finds no difference: neither in comments with quotes, nor in partitions and constraints."""
+    lake.append(RESULTS, results(lake, [(D1, "r", "a", 1)]))
+    again = reopened(lake)
+    assert again.ready(RESULTS)
+    comments = {f.name: f.metadata["comment"] for f in lake.spark.table(lake.name(RESULTS)).schema.fields}
+    assert comments == {c.name: c.comment for c in RESULTS.columns}
+    detail = again.detail(RESULTS)
+    assert detail is not None
+    assert (detail["rows"], detail["files"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ("ALTER COLUMN score COMMENT 'another meaning'", "the comment of score differs"),
+        ("ALTER COLUMN subject DROP NOT NULL", "subject may be null"),
+        ("ADD COLUMN extra INT", "column extra is not in the contract"),
+        ("DROP CONSTRAINT score_within", "the constraint score_within (score >= 1) is on one side only"),
+        ("ADD CONSTRAINT low CHECK (score < 9)", "the constraint low (score < 9) is on one side only"),
+    ],
+)
+def test_a_table_that_someone_changed_is_refused(lake: Lake, change: str, difference: str) -> None:
+    lake.append(RESULTS, results(lake, [(D1, "r", "a", 1)]))
+    lake.spark.sql(f"ALTER TABLE {lake.name(RESULTS)} {change}")
+    with pytest.raises(UserError) as error:
+        reopened(lake).read(RESULTS)
+    assert str(error.value).startswith(f"gold.results was changed by someone else: {difference}. ")
+
+
+def test_all_differences_are_told_at_once(lake: Lake) -> None:
+    other = replace(
+        RESULTS,
+        checks=(),
+        partitioned_by=("as_of",),
+        columns=(*RESULTS.columns[:3], Column("score", STRING, "1 and more"), Column("more", INT, "unknown")),
+    )
+    lake.append(other, lake.spark.createDataFrame([(D1, "r", "a", "1", 1)], other.struct))
+    for use in (lambda: reopened(lake).read(RESULTS), lambda: reopened(lake).append(RESULTS, results(lake, []))):
+        with pytest.raises(UserError) as error:
+            use()
+        for difference in (
+            "column more is not in the contract",
+            "score is string, not int",
+            "the constraint score_within (score >= 1) is on one side only",
+            "it is partitioned by ['as_of'], not ['as_of', 'model']",
+        ):
+            assert difference in str(error.value)
+    without = replace(RESULTS, columns=RESULTS.columns[:3], checks=())
+    with pytest.raises(UserError, match="column score is not in the contract"):
+        reopened(lake).read(without)
+
+
+def test_a_column_that_is_gone_is_told(lake: Lake) -> None:
+    lake.append(
+        replace(RESULTS, columns=RESULTS.columns[:3], checks=()), results(lake, [(D1, "r", "a", 1)]).drop("score")
+    )
+    with pytest.raises(UserError, match="column score is gone"):
+        reopened(lake).read(RESULTS)
+
+
+def test_a_lake_of_a_newer_memberlake_is_left_alone(lake: Lake) -> None:
+    lake.append(RESULTS, results(lake, [(D1, "r", "a", 1)]))
+    lake.spark.sql(f"ALTER TABLE {lake.name(RESULTS)} SET TBLPROPERTIES ('memberlake.contract' = '99')")
+    for use in (lambda: reopened(lake).read(RESULTS), lambda: reopened(lake).append(RESULTS, results(lake, []))):
+        with pytest.raises(UserError, match="made by a newer memberlake"):
+            use()
+
+
+def test_a_table_of_someone_else_is_left_alone(lake: Lake) -> None:
+    theirs = results(lake, [(D1, "r", "a", 1)])
+    theirs.write.format("delta").save(lake.location(RESULTS))
+    for use in (lambda: lake.read(RESULTS), lambda: lake.append(RESULTS, theirs)):
+        with pytest.raises(UserError, match=r"gold\.results is a Delta table, but not made by memberlake"):
+            use()
+
+
+def facts(lake: Lake, rows: Iterable[tuple[str, str | None, str | None, int | None]]) -> DataFrame:
+    """Facts by the minute of their version; None is no version."""
+    full = [(i, part, value, None if m is None else minute(m)) for i, part, value, m in rows]
+    return lake.spark.createDataFrame(full, FACTS.struct)
+
+
+def minute(n: int) -> datetime:
+    return datetime(2026, 11, 20, 1, n, tzinfo=timezone.utc)
+
+
+def test_upsert_keeps_the_latest_version_whatever_the_order(lake: Lake, tmp_path: Path) -> None:
+    first = [
+        ("replaced later", None, "old", 1),
+        ("older comes last", None, "new", 9),
+        ("only a part", "p", "part", 1),
+        ("twice in a batch", None, "loses", 3),
+        ("twice in a batch", None, "wins", 4),
+        ("equal versions", None, "a", 5),
+        ("no version", None, "unknown", None),
+    ]
+    second = [
+        ("replaced later", None, "new", 2),
+        ("older comes last", None, "old", 8),
+        ("only a part", None, "whole", 1),
+        ("equal versions", None, "b", 5),
+        ("no version", None, None, 0),
+        ("new", None, None, 1),
+    ]
+    expected = [
+        ("replaced later", None, "new", minute(2)),
+        ("older comes last", None, "new", minute(9)),
+        ("only a part", "p", "part", minute(1)),
+        ("only a part", None, "whole", minute(1)),  # NULL is a key of its own
+        ("twice in a batch", None, "wins", minute(4)),
+        ("equal versions", None, "b", minute(5)),  # the greater content, so that the order does not matter
+        ("no version", None, None, minute(0)),
+        ("new", None, None, minute(1)),
+    ]
+    lake.upsert(FACTS, facts(lake, first))  # into an empty table
+    lake.upsert(FACTS, facts(lake, second))
+    same(lake.read(FACTS), expected)
+    lake.upsert(FACTS, facts(lake, first))  # an exact repeat changes nothing
+    same(lake.read(FACTS), expected)
+
+    other = Lake(lake.spark, lake.conf.model_copy(update={"root": str(tmp_path / "other")}))
+    for batch in (second[2:] + first[4:], second[:2] + first[:5]):
+        other.upsert(FACTS, facts(other, batch))
+    same(other.read(FACTS), expected)
+
+
+def test_add_new_leaves_known_keys(lake: Lake) -> None:
+    lake.add_new(FACTS, facts(lake, [("known", None, "first", 1)]))
+    lake.add_new(FACTS, facts(lake, [("known", None, "second", 2), ("new", None, "n", 1), ("new", None, "n", 1)]))
+    same(lake.read(FACTS), [("known", None, "first", minute(1)), ("new", None, "n", minute(1))])
+    assert lake.written["silver.facts"] == 2
+
+
+def test_a_kept_frame_is_computed_once(lake: Lake) -> None:
+    frame = lake.spark.range(3).withColumn("random", F.rand())
+    with lake.kept(frame) as kept:
+        assert kept.collect() == kept.collect()
+        assert kept.is_cached
+    assert not frame.is_cached
+
+
+def test_no_space_is_told_before_writing(lake: Lake) -> None:
+    full = Lake(lake.spark, lake.conf.model_copy(update={"min_free_mb": 2**40}))
+    with pytest.raises(UserError, match="no space for the lake"):
+        full.append(RESULTS, results(lake, []))
+
+
+def test_an_as_of_before_all_data_is_told(lake: Lake) -> None:
+    dated = replace(FACTS, happened_at="updated_at")
+    lake.require_data_until((dated,), minute(0), D1)  # a lake without data is no mistake of the date
+    lake.append(dated, facts(lake, [("first", None, None, 7)]))
+    lake.require_data_until((dated,), minute(8), D2)
+    with pytest.raises(UserError, match=f"as-of {D1} is before all data: the first of facts is at 2026-11-20 01:07"):
+        lake.require_data_until((dated,), minute(7), D1)
+
+
+def test_the_log_of_a_replaced_slice_is_one_commit(lake: Lake) -> None:
+    """Readers see the old slice or the new one, never none."""
+    lake.replace(RESULTS, results(lake, [(D1, "r", "a", 1)]), as_of=D1, model="r")
+    lake.replace(RESULTS, results(lake, [(D1, "r", "a", 2)]), as_of=D1, model="r")
+    commits = sorted(Path(lake.location(RESULTS), "_delta_log").glob("*.json"))
+    actions = [json.loads(line) for line in commits[-1].read_text().splitlines()]
+    assert len(commits) == 3  # the table, and two writes
+    assert {"add", "remove"} <= {name for action in actions for name in action}
