@@ -6,7 +6,7 @@ DATA ?= complete_journey
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-fast lint fmt docs package clean
+.PHONY: help run setup test test-fast lint fmt docs notebooks package clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,9 +35,13 @@ fmt: $(VENV)/.dev  ## mend the style
 docs: $(VENV)/.dev  ## write docs/tables.md
 	memberlake docs
 
+notebooks: $(VENV)/.dev  ## notebooks/*.ipynb for Jupyter, from the Databricks sources
+	for n in notebooks/*.py; do python tests/e2e/to_jupyter.py $$n; done
+
 package: $(VENV)/.dev  ## dist/: the wheel, and memberlake.zip for spark-submit --py-files
 	rm -rf dist build && mkdir dist
 	pip wheel -q --no-deps -w dist .
+	find lib -name __pycache__ -prune -exec rm -rf {} +
 	cd lib && python -m zipfile -c ../dist/memberlake.zip memberlake
 	@ls -l dist
 

@@ -1,9 +1,8 @@
 """ingest: new landing files of a source into silver; each file once, each bad row into ops.rejects."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from memberlake import cli
-from memberlake.ingest.source import Load
 from memberlake.ingest.take import Ingest, Taken
 from memberlake.tables import silver
 from memberlake.tables.ops import REJECTS
@@ -12,9 +11,9 @@ READS = ()
 WRITES = (*silver.TABLES, REJECTS)
 
 
-def run(ingest: Ingest, loads: Iterable[tuple[str, Load]]) -> list[Taken]:
-    return [ingest.run(name, load) for name, load in loads]
+def run(ingest: Ingest) -> Iterator[Taken]:
+    return ingest.run()
 
 
 if __name__ == "__main__":
-    cli.main_ingest(run)
+    cli.main_job(run)

@@ -156,9 +156,10 @@ def main() -> None:
 @_LANDING
 @_JSON
 @_lake_options
-def ingest_command(name: str, as_json: bool, **given: Any) -> None:
+@click.pass_obj
+def ingest_command(job: jobs.Job | None, /, name: str, as_json: bool, **given: Any) -> None:
     """Take the new files of a source into silver."""
-    _ingest(name, as_json, Given(**given))
+    _ingest(job or jobs.find("ingest"), name, as_json, Given(**given))
 
 
 @main.command("run")
@@ -258,32 +259,23 @@ def setup_command() -> None:
         out.print(line, markup=False, soft_wrap=True)
 
 
-def main_job(run: Callable[[Lake, Conf, date], None]) -> None:
-    """The entry of a dated job's script: `spark-submit jobs/X.py --as-of ...`."""
-    name = _script(run).stem
+def main_job(run: Callable[..., Any]) -> None:
+    """The entry of a job's script: `spark-submit jobs/X.py --as-of ...`."""
+    job = jobs.of_script(sys.modules[run.__module__])
+    home = Path(str(job.module.__file__)).resolve().parents[1]
+    if (home / "conf" / "base.yaml").is_file():  # the script's own project, wherever it is called from
+        os.environ.setdefault("MEMBERLAKE_HOME", str(home))
+    if not job.is_dated:
+        ingest_command(obj=job)
 
-    @click.command(name, cls=_Command)
+    @click.command(job.name, cls=_Command)
     @_day_options
     @_JSON
     @_lake_options
     def command(as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
-        _run([jobs.find(name)], Days(as_of, first, last), as_json, Given(**given))
+        _run([job], Days(as_of, first, last), as_json, Given(**given))
 
     command()
-
-
-def main_ingest(run: Callable[..., list[Taken]]) -> None:
-    """The entry of jobs/ingest.py."""
-    _script(run)
-    ingest_command()
-
-
-def _script(run: Callable[..., Any]) -> Path:
-    """The job's file; its project is the one to use, wherever the command is called."""
-    script = Path(run.__code__.co_filename).resolve()
-    if (script.parents[1] / "conf" / "base.yaml").is_file():
-        os.environ.setdefault("MEMBERLAKE_HOME", str(script.parents[1]))
-    return script
 
 
 def _open(given: Given) -> tuple[Lake, Conf]:
@@ -299,12 +291,12 @@ def _open(given: Given) -> tuple[Lake, Conf]:
     return Lake(session.start(), rules.lake), rules
 
 
-def _ingest(name: str, as_json: bool, given: Given) -> None:
+def _ingest(job: jobs.Job, name: str, as_json: bool, given: Given) -> None:
     source, settings = _source(name)
     rules = given.configuration(settings)
     _landing(source, given, rules)  # a missing folder is told before Spark starts
     lake = Lake(session.start(), rules.lake)
-    outcome, taken = _take(lake, rules, name, source, settings, given)
+    outcome, taken = _take(job, lake, rules, name, source, settings, given)
     _close(taken, [outcome], lake, as_json)
 
 
@@ -320,11 +312,13 @@ def _run(found: Sequence[jobs.Job], days: Days, as_json: bool, given: Given, nam
     lake = Lake(session.start(), rules.lake)
     outcomes: list[Outcome] = []
     taken: list[Taken] = []
+    stale: set[str] = set()
     for name, source, settings in declared:
-        outcome, loads = _take(lake, rules, name, source, settings, given)
+        outcome, loads = _take(jobs.find("ingest"), lake, rules, name, source, settings, given)
         outcomes.append(outcome)
         taken += loads
-    stale = {f"silver.{load.table}" for load in taken if load.error}
+        fresh = {load.table for load in loads if not load.error} - {load.table for load in loads if load.error}
+        stale |= {load.contract.full_name for load in source.loads.values() if load.table not in fresh}
 
     def each() -> Iterator[Outcome]:
         for day in dates or [runner.last_day(lake, rules.business_timezone)]:
@@ -335,15 +329,15 @@ def _run(found: Sequence[jobs.Job], days: Days, as_json: bool, given: Given, nam
 
 
 def _take(
-    lake: Lake, rules: Conf, name: str, source: Source, settings: Layer, given: Given
+    job: jobs.Job, lake: Lake, rules: Conf, name: str, source: Source, settings: Layer, given: Given
 ) -> tuple[Outcome, list[Taken]]:
     taken: list[Taken] = []
     with runner.recorded(lake, rules, "ingest", None) as outcome:
         conf.remember(settings, rules.lake)
         landing = _landing(source, given, rules)
         now = datetime.now(timezone.utc)
-        loads = console.progress(source.loads.items(), f"ingest {name}", len(source.loads))
-        taken += jobs.find("ingest").run(Ingest(lake, rules, source, Path(name).stem, landing, now), loads)
+        ingest = Ingest(lake, rules, source, Path(name).stem, landing, now)
+        taken.extend(console.progress(job.run(ingest), f"ingest {name}", len(source.loads)))
         outcome.rows_read = sum(load.read for load in taken)
         errors = [load.error for load in taken if load.error]
         outcome.error, outcome.is_users = "; ".join(errors) or None, bool(errors)

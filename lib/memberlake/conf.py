@@ -57,6 +57,7 @@ class LakeConf(Section):
 class IngestConf(Section):
     max_reject_ratio: float = Field(ge=0, le=1)
     max_files_per_batch: int = Field(ge=1)
+    tables_at_once: int = Field(ge=1)
 
 
 class OrdersConf(Section):
@@ -247,7 +248,12 @@ def explain(error: ValidationError, model: type[BaseModel], origins: Mapping[tup
 def remember(settings: Layer, lake: LakeConf) -> None:
     """Writes the settings of the source that a new lake is fed by into lake.yaml, where `load` finds them."""
     root = local_path(lake.root)
-    if not settings.values or (root and (root / "lake.yaml").exists()):
+    if not settings.values:
+        return
+    if root and (root / "lake.yaml").exists():
+        kept = read_layer(root / "lake.yaml").values
+        if other := {k: v for k, v in settings.values.items() if kept.get(k) != v}:
+            log.warning("%s would set %s, but lake.yaml of this lake stays as it is", settings.origin, other)
         return
     if root is None or (root / "silver").exists():
         log.warning("put the settings of %s into your own configuration: %s", settings.origin, settings.values)
@@ -343,10 +349,9 @@ def _merged(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[tuple[str, ..
         for name, value in new.items():
             here = (*path, str(name))
             origins[here] = origin
-            if isinstance(value, dict) and isinstance(into.get(name), dict):
-                merge(into[name], value, here, origin)
-            elif isinstance(value, dict):
-                into[name] = {}
+            if isinstance(value, dict):
+                if not value or not isinstance(into.get(name), dict):  # an empty map empties
+                    into[name] = {}
                 merge(into[name], value, here, origin)
             else:
                 into[name] = value

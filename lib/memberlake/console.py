@@ -71,7 +71,7 @@ def summary(taken: Sequence[Taken], outcomes: Sequence[Outcome], place: str, *, 
     tables = sorted({table for o in outcomes for table in o.written if table.startswith("gold.")})
     looks = [f"memberlake show {table} --lake {place}" for table in tables]
     if rejected:
-        looks.append(f"memberlake show ops.rejects --lake {place}   # {rejected:,} rows were rejected, with the reason")
+        looks.append(f"memberlake show ops.rejects --lake {place}   # rows rejected, with the reason: {rejected:,}")
     if looks:
         out.print("\n".join(["Look at it:", *[f"  {line}" for line in looks]]), markup=False, soft_wrap=True)
 

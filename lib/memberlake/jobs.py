@@ -55,6 +55,11 @@ def find(name: str) -> Job:
     return _load(folder / f"{name}.py")
 
 
+def of_script(module: ModuleType) -> Job:
+    """The job of a script that is running: a cluster may have it alone, without the project around it."""
+    return Job(Path(str(module.__file__)).stem, _about(module), module)
+
+
 def every() -> list[Job]:
     """All jobs, those that write a table before those that read it."""
     loaded = {path.stem: _load(path) for path in sorted((project_home() / "jobs").glob("*.py"))}
@@ -68,6 +73,12 @@ def _load(path: Path) -> Job:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    first = (module.__doc__ or "").strip().partition("\n")[0]
-    return Job(path.stem, first.partition(": ")[2], module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    return Job(path.stem, _about(module), module)
+
+
+def _about(module: ModuleType) -> str:
+    return (module.__doc__ or "").strip().partition("\n")[0].partition(": ")[2]

@@ -46,7 +46,7 @@ def full(spark: SparkSession, conf: Conf) -> Lake:
     lake = Lake(spark, conf.lake)
     now = datetime.now(timezone.utc)
     ingest = Ingest(lake, conf, source, "complete_journey", str(source.landing.path()), now)
-    taken = jobs.find("ingest").run(ingest, source.loads.items())
+    taken = list(jobs.find("ingest").run(ingest))
     assert [load.error for load in taken if load.error] == []
     jobs.find("rfm").run(lake, conf, AS_OF)
     return lake

@@ -34,7 +34,7 @@ def ingest(lake: Lake, landing: Path, source: str = "contracts", *sets: str) -> 
     """One run over a landing folder; what was taken, by load, of the loads that had something to do."""
     declared = sources.find(source, PROJECT)
     run = Ingest(lake, configured(*sets, lake=str(lake.conf.root)), declared, Path(source).stem, str(landing), TAKEN_AT)
-    taken = jobs.find("ingest").run(run, declared.loads.items())
+    taken = list(jobs.find("ingest").run(run))
     return {name: one for name, one in zip(declared.loads, taken, strict=True) if one.files or one.error}
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -57,7 +59,16 @@ class Ingest:
     landing: str
     taken_at: datetime
 
-    def run(self, name: str, load: Load) -> Taken:
+    def run(self) -> Iterator[Taken]:
+        """Takes the new files of every load. Tables go side by side, the loads of one table one after the other."""
+        by_table: dict[str, list[tuple[str, Load]]] = defaultdict(list)
+        for name, load in self.source.loads.items():
+            by_table[load.table].append((name, load))
+        with ThreadPoolExecutor(self.conf.ingest.tables_at_once) as pool:
+            for taken in pool.map(lambda loads: [self._load(*load) for load in loads], by_table.values()):
+                yield from taken
+
+    def _load(self, name: str, load: Load) -> Taken:
         """Takes the new files of a load, a batch after the other. Its error is in the result, not raised."""
         taken = Taken(load.table)
         started, before = time.monotonic(), self.lake.written[load.contract.full_name]
@@ -121,6 +132,9 @@ class Ingest:
             return rows.judged(raw, load, self.source.time_zone, self.taken_at, allowed)
         except AnalysisException as error:
             said = str(error).strip().splitlines()[0]
+            if str(error.getCondition()).startswith("UNRESOLVED_COLUMN"):
+                unknown = (error.getMessageParameters() or {}).get("objectName")
+                said = f"no column {unknown}; it has {', '.join(group.columns)}"
             raise UserError(f"{where}: the mapping of {load.table} does not fit: {said}") from None
 
     def _queried(self, spark: SparkSession, load: Load, group: RawFiles) -> DataFrame:

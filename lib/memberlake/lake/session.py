@@ -13,6 +13,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,6 +92,8 @@ def _local(overrides: Mapping[str, str]) -> SparkSession:
     if "utf" not in said.lower():
         os.environ["LC_ALL"] = "C.UTF-8"  # or the JVM can't open files with Chinese names
     settings = {**properties(project_home() / "conf" / "spark" / "local.conf"), **overrides}
+    # else Spark leaves a folder of that name wherever it is started
+    settings.setdefault("spark.sql.warehouse.dir", str(Path(tempfile.gettempdir()) / "memberlake-warehouse"))
     settings["spark.jars"] = ",".join(map(str, delta_jars()))
     builder = SparkSession.builder.appName("memberlake")
     for key, value in settings.items():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date
 from functools import reduce
@@ -38,6 +39,7 @@ class Lake:
         self.conf = conf
         self.written: Counter[str] = Counter()
         self._checked: set[str] = set()
+        self._writing: dict[str, threading.Lock] = defaultdict(threading.Lock)  # of this process: one writer a table
 
     def read(self, table: Table) -> DataFrame:
         """The table's rows; none when it was never written.
@@ -83,7 +85,8 @@ class Lake:
 
     def add_new(self, table: Table, frame: DataFrame) -> None:
         """Adds the rows whose key is not there yet."""
-        self._merge(table, conform(frame, table).dropDuplicates([*table.key]), replaces=False)
+        with self._writing[table.full_name]:
+            self._merge(table, conform(frame, table).dropDuplicates([*table.key]), replaces=False)
 
     @contextlib.contextmanager
     def kept(self, frame: DataFrame) -> Iterator[DataFrame]:
