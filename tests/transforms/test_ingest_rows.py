@@ -85,6 +85,7 @@ def test_every_rule_that_an_order_breaks_is_named(spark: SparkSession) -> None:
         ("order_lines", {"order_id": "o1", "line_no": "1", "product_id": "p", "quantity": "0", "amount": "-1"}, ""),
         ("products", {"product_id": "p", "category": "all"}, "category is a reserved word"),
         ("products", {"product_id": "p", "category": "All"}, ""),
+        ("products", {"product_id": "p", "name": "\ufffd\ufffd"}, "name is not in the encoding of the source"),
         ("campaigns", {"campaign_id": "c", "starts_on": "2031-01-01", "ends_on": "2031-02-01"}, ""),  # planned
         (
             "campaigns",

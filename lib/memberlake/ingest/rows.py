@@ -122,6 +122,8 @@ def _faults(
 
         unreadable = _given(cell, types[f"_cell_{c.name}"]) & value.isNull()
         broken(unreadable, f"{c.name} is not a readable {kind}")
+        if isinstance(c.type, StringType):  # what a reader puts where bytes are of another encoding
+            broken(F.contains(value, F.lit("\ufffd")), f"{c.name} is not in the encoding of the source")
         if c.required:
             broken(value.isNull() & ~unreadable, f"{c.name} is missing")
         if values := (*c.allowed, *allowed.get(c.name, ())):

@@ -79,7 +79,7 @@ def measure(orders: DataFrame, as_of: date, monetary: Monetary) -> DataFrame:
 
 
 def cuts(buyers: DataFrame, conf: RfmConf) -> DataFrame:
-    """The exact quantiles that the scores are cut at, one row a scope."""
+    """The exact quantiles that the scores are cut at, one row a scope. Persist both frames (`Lake.kept`)."""
     return scoring.cuts(buyers, measures(conf.thresholds), conf.tiles)
 
 
