@@ -208,7 +208,7 @@ def jobs_command() -> None:
 def tables_command(name: str | None, **given: Any) -> None:
     """The tables and what is in them; with a NAME, its contract."""
     table = _table(name) if name else None
-    lake, _ = _open(Given(**given))
+    lake = _open(Given(**given))
     if table:
         console.contract(table, lake)
         return
@@ -229,7 +229,7 @@ def tables_command(name: str | None, **given: Any) -> None:
 def show_command(name: str, where: str | None, limit: int, form: str, **given: Any) -> None:
     """Print rows of a table, in the order of its key."""
     table = _table(name)
-    lake, _ = _open(Given(**given))
+    lake = _open(Given(**given))
     frame = lake.read(table)
     try:
         frame = frame.where(F.expr(where)) if where else frame
@@ -278,17 +278,18 @@ def main_job(run: Callable[..., Any]) -> None:
     command()
 
 
-def _open(given: Given) -> tuple[Lake, Conf]:
-    """The lake of a command that only looks.
-
-    Raises:
-        UserError: there is none.
-    """
+def _open(given: Given) -> Lake:
+    """The lake of a command that only looks."""
     rules = given.configuration()
+    _require_lake(rules)
+    return Lake(session.start(), rules.lake)
+
+
+def _require_lake(rules: Conf) -> None:
+    """Tells before Spark starts that there is no lake, where that can be seen."""
     root = local_path(rules.lake.root)
     if root and not root.is_dir():
         raise UserError(f"there is no lake at {root}: fill one with `memberlake ingest --source NAME --lake {root}`")
-    return Lake(session.start(), rules.lake), rules
 
 
 def _ingest(job: jobs.Job, name: str, as_json: bool, given: Given) -> None:
@@ -300,15 +301,14 @@ def _ingest(job: jobs.Job, name: str, as_json: bool, given: Given) -> None:
     _close(taken, [outcome], lake, as_json)
 
 
-def _run(found: Sequence[jobs.Job], days: Days, as_json: bool, given: Given, names: Sequence[str] = ()) -> None:
+def _run(found: Sequence[jobs.Job], asked: Days, as_json: bool, given: Given, names: Sequence[str] = ()) -> None:
     declared = [(name, *_source(name)) for name in names]
     rules = given.configuration(declared[0][2] if declared else None)
-    dates = days.listed(rules.business_timezone)
+    dates = asked.listed(rules.business_timezone)
     for _, source, _ in declared:
         _landing(source, given, rules)
-    root = local_path(rules.lake.root)
-    if root and not root.is_dir() and not declared:
-        raise UserError(f"there is no lake at {root}: fill one with `memberlake ingest --source NAME --lake {root}`")
+    if not declared:
+        _require_lake(rules)
     lake = Lake(session.start(), rules.lake)
     outcomes: list[Outcome] = []
     taken: list[Taken] = []
@@ -321,7 +321,13 @@ def _run(found: Sequence[jobs.Job], days: Days, as_json: bool, given: Given, nam
         stale |= {load.contract.full_name for load in source.loads.values() if load.table not in fresh}
 
     def each() -> Iterator[Outcome]:
-        for day in dates or [runner.last_day(lake, rules.business_timezone)]:
+        try:
+            days = dates or [runner.last_day(lake, rules.business_timezone)]
+        except UserError:
+            if stale:  # the ingest that failed has more to tell
+                return
+            raise
+        for day in days:
             yield from runner.run_day(lake, rules, found, day, stale)
 
     outcomes += console.progress(each(), "jobs", len(found) * max(len(dates), 1))

@@ -68,11 +68,21 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
     run_id, started_at, started = uuid.uuid4().hex, datetime.now(timezone.utc), time.monotonic()
 
     def record(ended_at: datetime | None) -> None:
-        row = (
-            run_id, job, as_of, started_at, ended_at, outcome.state, outcome.rows_read, outcome.rows_written,
-            conf.digest, memberlake.__version__, outcome.error,
-        )  # fmt: skip
-        frame = lake.spark.createDataFrame([row], RUNS.struct)
+        row = {
+            "run_id": run_id,
+            "job": job,
+            "as_of": as_of,
+            "started_at": started_at,
+            "ended_at": ended_at,
+            "state": outcome.state,
+            "rows_read": outcome.rows_read,
+            "rows_written": outcome.rows_written,
+            "config_hash": conf.digest,
+            "code_version": memberlake.__version__,
+            "error": outcome.error,
+        }
+        # literals, since createDataFrame would start Python workers for this one row
+        frame = lake.spark.range(1).select(*[F.lit(row[c.name]).cast(c.type).alias(c.name) for c in RUNS.columns])
         if ended_at:
             lake.replace(RUNS, frame, run_id=run_id)
         else:

@@ -39,7 +39,7 @@ class Taken:
     written: int = 0
     seconds: float = 0.0
     error: str | None = None
-    rules: Counter[str] = field(default_factory=Counter)
+    rules: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Ingest:
         taken.files += len(paths)
         taken.read += read
         taken.rejected += rejected
-        taken.rules += rules
+        taken.rules = dict(Counter(taken.rules) + rules)
 
     def _judged(self, spark: SparkSession, load: Load, group: RawFiles) -> DataFrame:
         where = _shortened(group.paths)

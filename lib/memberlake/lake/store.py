@@ -48,7 +48,7 @@ class Lake:
             UserError: the table on disk is not the one of the contract.
         """
         if not self.ready(table):
-            return self.spark.createDataFrame([], table.struct)
+            return self.spark.range(0).select(*[F.lit(None).cast(c.type).alias(c.name) for c in table.columns])
         return self.spark.table(self.name(table)).select(*table.column_names)
 
     def replace(self, table: Table, frame: DataFrame, **slice: Any) -> None:
