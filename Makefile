@@ -17,10 +17,10 @@ run: $(VENV)/.run  ## ingest the demo's real data into ./lake, run every job, sa
 setup: $(VENV)/.dev  ## everything for working on the project, into .venv
 
 test: lint  ## the whole suite, after linting and types
-	pytest
+	pytest -n 2 --dist loadfile
 
 test-fast: $(VENV)/.dev  ## the part without Delta and commands
-	pytest tests/unit tests/transforms
+	pytest -n 2 --dist loadfile tests/unit tests/transforms
 
 lint: $(VENV)/.dev  ## style, types, and docs/ fresh
 	ruff check .

@@ -88,7 +88,12 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         else:
             lake.append(RUNS, frame)
 
-    record(None)
+    try:
+        record(None)
+    except Exception as error:
+        if _is_full(error):
+            raise UserError(_told(error)) from error
+        raise
     try:
         yield outcome
         outcome.state = "failed" if outcome.error else "done"
@@ -96,7 +101,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         outcome.state, outcome.error, outcome.is_users = "failed", str(error), True
     except Exception as error:
         outcome.state, outcome.error = "failed", _told(error)
-        outcome.is_users = "No space left on device" in str(error)
+        outcome.is_users = _is_full(error)
         log.debug("%s failed", job, exc_info=True)
     outcome.seconds = time.monotonic() - started
     outcome.written = {
@@ -105,7 +110,12 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         if n > before.get(t, 0) and t != RUNS.full_name
     }  # fmt: skip
     outcome.rows_written = sum(outcome.written.values())
-    record(datetime.now(timezone.utc))
+    try:
+        record(datetime.now(timezone.utc))
+    except Exception as error:  # what the run did stands; that it could not be recorded is told
+        said = f"the run could not be recorded: {_told(error)}"
+        outcome.error = f"{outcome.error}; {said}" if outcome.error else said
+        outcome.state, outcome.is_users = "failed", _is_full(error)
 
 
 def last_day(lake: Lake, zone: str) -> date:
@@ -123,10 +133,14 @@ def last_day(lake: Lake, zone: str) -> date:
     return last
 
 
+def _is_full(error: Exception) -> bool:
+    return "No space left on device" in str(error)
+
+
 def _told(error: Exception) -> str:
     """An error in a few lines: what Spark says first, without its stack."""
     text = str(error).strip() or type(error).__name__
-    if "No space left on device" in text:
+    if _is_full(error):
         return "no space left on the device of the lake or of Spark's scratch folder: free some and run again"
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
     return f"{type(error).__name__}: {' '.join(lines[:3])[:600]}"
