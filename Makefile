@@ -46,7 +46,7 @@ package: $(VENV)/.dev  ## dist/: the wheel, and memberlake.zip for spark-submit 
 	@ls -l dist
 
 clean:  ## remove the environment, the demo's lake and everything made
-	rm -rf $(VENV) lake dist build lib/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse
+	rm -rf $(VENV) lake dist build lib/*.egg-info .pytest_cache .mypy_cache .ruff_cache spark-warehouse
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || (echo "Python 3.10 or later is needed; set PYTHON=..." >&2; exit 2)

@@ -385,7 +385,7 @@ def _close(taken: Sequence[Taken], outcomes: Sequence[Outcome], lake: Lake, as_j
 
 
 def _source(name: str) -> tuple[Source, Layer]:
-    source = sources.find(name, project_home())
+    source = sources.find(name)
     return source, Layer(f"source {name}", source.settings)
 
 

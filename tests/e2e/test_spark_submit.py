@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -58,6 +59,25 @@ def test_a_job_by_spark_submit(lake: Lake, package: Path, tmp_path: Path) -> Non
     assert (told["job"], told["as_of"], told["state"]) == ("rfm", "2026-03-04", "done")
     (scored,) = lake.read(RFM_SCORES).collect()
     assert (scored.as_of, scored.member_id, scored.recency_days) == (date(2026, 3, 4), "m1", 3)
+
+
+def test_a_script_needs_no_project_around_it(package: Path, tmp_path: Path) -> None:
+    """Cluster deploy mode: the driver has the script, the zip and the --files in one folder."""
+    for file in ("jobs/rfm.py", "jobs/ingest.py", "conf/base.yaml", "conf/cluster.yaml", "conf/sources/contracts.yaml"):
+        shutil.copy(PROJECT / file, tmp_path)
+
+    def said(*command: str) -> str:
+        environment = {**_environment(), "PYTHONPATH": str(package)}
+        run = subprocess.run(
+            [sys.executable, *command, "--conf", "cluster.yaml"],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert run.returncode == 2, run.stderr
+        return run.stderr
+
+    # as far as it goes without Spark: the configuration was found, and read
+    assert "there is no lake at" in said("rfm.py", "--as-of", "2026-03-04", "--lake", str(tmp_path / "none"))
+    assert "there is no landing folder" in said("ingest.py", "--source", "contracts.yaml", "--landing", "/none")
 
 
 def _environment() -> dict[str, str]:

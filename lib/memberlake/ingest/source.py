@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from memberlake.conf import Section, explain, known_zone, read_layer
+from memberlake.conf import Section, explain, known_zone, project_home, read_layer
 from memberlake.errors import UserError
 from memberlake.lake.contract import Table
 from memberlake.tables import silver
@@ -115,16 +115,15 @@ class Source(Section):
         return {**values, "loads": full}
 
 
-def find(name: str, home: Path) -> Source:
-    """The source of that name in conf/sources, or a YAML file of one's own.
+def find(name: str, home: Path | None = None) -> Source:
+    """The source of that name in conf/sources of the project, or a YAML file of one's own.
 
     Raises:
         UserError: no such source, or it is not well-formed.
     """
-    folder = home / "conf" / "sources"
-    file = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    file = Path(name) if name.endswith((".yaml", ".yml")) else (home or project_home()) / f"conf/sources/{name}.yaml"
     if not file.is_file():
-        known = sorted(f.stem for f in folder.glob("*.yaml"))
+        known = sorted(f.stem for f in (home or project_home()).glob("conf/sources/*.yaml"))
         close = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise UserError(f"there is no source {name}{hint} (known: {', '.join(known)}, or the path of a .yaml file)")
