@@ -244,10 +244,10 @@ def test_only_a_usable_java_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_a_disk_that_fills_up(landing: Path, tmp_path: Path) -> None:
-    """A real full disk: a file system of 1 MB, where the machine lets us mount one."""
+    """A real full disk: a file system of 128 KB, where the machine lets us mount one."""
     small = tmp_path / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", small], capture_output=True)
     if mounted.returncode:
         pytest.skip("needs the right to mount a file system")
     try:
