@@ -82,7 +82,7 @@ def rows(frame: DataFrame, form: str) -> None:
         sep = "[\n"
         options = {"ignoreNullFields": "false"}
         lines = frame.select(F.to_json(F.struct("*"), options).alias("row"))
-        for row in lines.toLocalIterator():
+        for row in lines.toLocalIterator():  # one partition at a time, never all rows
             sys.stdout.write(sep + row["row"])
             sep = ",\n"
         sys.stdout.write("\n]\n" if sep == ",\n" else "[]\n")
@@ -95,7 +95,7 @@ def rows(frame: DataFrame, form: str) -> None:
         flat = frame.withColumns({name: F.to_json(name) for name in nested}) if nested else frame
         stamps = [f.name for f in flat.schema.fields if f.dataType.simpleString() == "timestamp"]
         flat = flat.withColumns({name: F.date_format(name, "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'") for name in stamps})
-        for row in flat.toLocalIterator():
+        for row in flat.toLocalIterator():  # as above
             writer.writerow([str(v).lower() if isinstance(v, bool) else v for v in row])
     else:
         grid([tuple(row) for row in frame.collect()], *frame.columns)  # as many as --limit says

@@ -216,7 +216,7 @@ class Lake:
         return self._shown(name)
 
     def _shown(self, name: str) -> dict[str, str] | None:
-        try:
+        try:  # properties and, below, columns: a few rows for any table
             return {row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES {name}").collect()}
         except AnalysisException as error:
             if error.getCondition() in _NOT_THERE:
