@@ -188,6 +188,27 @@ def test_a_table_of_someone_else_is_left_alone(lake: Lake) -> None:
             use()
 
 
+@pytest.mark.parametrize("in_catalog", [False, True])
+def test_a_table_whose_making_was_killed_is_made_again(lake: Lake, in_catalog: bool) -> None:
+    if in_catalog:
+        lake = Lake(lake.spark, lake.conf.model_copy(update={"catalog": "spark_catalog", "schema_prefix": "unborn_"}))
+    delta_log = Path(lake.location(RESULTS)) / "_delta_log"
+    (delta_log / "_staged_commits").mkdir(parents=True)
+    (delta_log / ".00000000000000000000.json.1f.tmp").write_text("{")
+    lake.append(RESULTS, results(lake, [(D1, "r", "a", 1)]))
+    same(reopened(lake).read(RESULTS), [(D1, "r", "a", 1)])
+
+
+def test_files_that_are_no_table_are_left_alone(lake: Lake) -> None:
+    theirs = Path(lake.location(RESULTS)) / "theirs.csv"
+    for folder in (theirs.parent, theirs.parent / "_delta_log"):
+        folder.mkdir(parents=True)
+        theirs.write_text("a,b")
+        with pytest.raises(UserError, match=r"gold\.results: .*/results holds files that are no table"):
+            lake.append(RESULTS, results(lake, [(D1, "r", "a", 1)]))
+        assert theirs.read_text() == "a,b"
+
+
 def facts(lake: Lake, rows: Iterable[tuple[str, str | None, str | None, int | None]]) -> DataFrame:
     """Facts by the minute of their version; None is no version."""
     full = [(i, part, value, None if m is None else minute(m)) for i, part, value, m in rows]

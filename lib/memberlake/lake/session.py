@@ -69,6 +69,25 @@ def prepare() -> list[str]:
     return [said, f"Delta: {', '.join(jar.name for jar in delta_jars())}"]
 
 
+def remove_unborn(spark: SparkSession, location: str) -> bool:
+    """Removes what is left of a table whose making was killed before its first commit. False: other files are there.
+
+    Delta takes such a folder for a table when it is asked to make one, and for none when it is asked to write.
+    """
+    jvm = getattr(spark, "_jvm", None)
+    if jvm is None:  # Spark Connect: its catalog makes the tables
+        return True
+    folder = jvm.org.apache.hadoop.fs.Path(location)
+    delta_log = jvm.org.apache.hadoop.fs.Path(folder, "_delta_log")
+    files = folder.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf())
+    held = [s.getPath().getName() for s in files.listStatus(folder)] if files.exists(folder) else []
+    if held != ["_delta_log"]:
+        return not held
+    if not any(s.getPath().getName()[0].isdigit() for s in files.listStatus(delta_log)):  # commits and checkpoints
+        files.delete(folder, True)
+    return True
+
+
 def delta_jars() -> list[Path]:
     """Delta's jars on this machine; fetched once and checked against their digests.
 

@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 
 from memberlake.conf import LakeConf, local_path
 from memberlake.errors import UserError
+from memberlake.lake import session
 from memberlake.lake.contract import CONTRACT_VERSION, Table, conform
 
 log = logging.getLogger(__name__)
@@ -161,6 +162,8 @@ class Lake:
         self._require_space()
         if self.ready(table):
             return
+        if self.conf.root and not session.remove_unborn(self.spark, self.location(table)):
+            raise UserError(f"{table.full_name}: {self.location(table)} holds files that are no table: move them away")
         columns = ", ".join(
             f"`{c.name}` {c.type.simpleString()}{' NOT NULL' if c.required else ''} COMMENT {_text(c.comment)}"
             for c in table.columns
