@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= complete_journey
+SCALE ?= 20000
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -11,8 +12,14 @@ export PATH := $(abspath $(BIN)):$(PATH)
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-run: $(VENV)/.run  ## ingest the demo's real data into ./lake, run every job, say where to look
-	memberlake nightly --source $(DATA) --lake lake --as-of latest
+run: $(VENV)/.run run-$(DATA)  ## ingest the demo's real data into ./lake, run every job; DATA=made: a made brand, in ./lake-made
+
+run-%: $(VENV)/.run
+	memberlake nightly --source $* --lake lake --as-of latest
+
+run-made: $(VENV)/.run
+	test -e made || memberlake generate --scale $(SCALE) --out made
+	memberlake nightly --source contracts --landing made/landing --lake lake-made --as-of latest
 
 setup: $(VENV)/.dev  ## everything for working on the project, into .venv
 
@@ -46,7 +53,7 @@ package: $(VENV)/.dev  ## dist/: the wheel, and memberlake.zip for spark-submit 
 	@ls -l dist
 
 clean:  ## remove the environment, the demo's lake and everything made
-	rm -rf $(VENV) lake dist build lib/*.egg-info .pytest_cache .mypy_cache .ruff_cache spark-warehouse
+	rm -rf $(VENV) lake lake-made made dist build lib/*.egg-info .pytest_cache .mypy_cache .ruff_cache spark-warehouse
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || (echo "Python 3.10 or later is needed; set PYTHON=..." >&2; exit 2)

@@ -28,6 +28,8 @@ from memberlake.ingest.take import Ingest, Taken
 from memberlake.lake import session
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
+from memberlake.made import write
+from memberlake.made.world import World
 from memberlake.runner import Outcome
 from memberlake.tables import BY_NAME
 
@@ -237,6 +239,35 @@ def show_command(name: str, where: str | None, limit: int, form: str, **given: A
         raise UserError(f"--where {where}: {str(error).strip().splitlines()[0]}") from None
     frame = frame.orderBy(*table.key)
     console.rows(frame.limit(limit) if limit else frame, form)
+
+
+@main.command("generate")
+@click.option("--scale", required=True, metavar="ORDERS", help="About how many orders, 1e3 to 1e9.")
+@click.option("--seed", type=int, help="Another brand of the same kind. Default: made.seed.")
+@click.option("--out", metavar="DIR", help="Write DIR/landing and DIR/truth instead of filling a lake.")
+@click.option("--format", "form", default="csv", type=click.Choice(write.FORMATS), show_default=True)
+@click.option("--table", "names", multiple=True, metavar="NAME", help="Only this silver table; repeatable.")
+@_lake_options
+def generate_command(
+    scale: str, seed: int | None, out: str | None, form: str, names: tuple[str, ...], **given: Any
+) -> None:
+    """Make up a brand: landing files with their dirt and the truth beside, or the clean rows in an empty lake."""
+    if (out is None) == (given["lake"] is None):
+        raise UserError("say where to: --out DIR for files, or --lake URI for the tables of an empty lake")
+    sets = given["sets"] if seed is None else (*given["sets"], f"made.seed={seed}")
+    rules = Given(**{**given, "sets": sets}).configuration()
+    tables = write.tables(names)
+    orders = write.scale(scale)
+    place = write.new_folder(out) if out else None
+    spark = session.start()
+    world = World(spark, rules.made, orders, rules.business_timezone)
+    if place:
+        written = write.into_files(world, place, form, tables)
+    else:
+        written = write.into_lake(world, Lake(spark, rules.lake), tables)
+    steps = console.progress(written, "generate", write.steps(tables, to_files=bool(place)))
+    rows = [(w.table, w.rows, round(w.seconds, 1), round(w.rows / w.seconds)) for w in steps]
+    console.grid(rows, "table", "rows", "seconds", "rows a second")
 
 
 @main.command("docs")

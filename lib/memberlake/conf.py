@@ -11,8 +11,9 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import available_timezones
 
 import yaml
@@ -149,6 +150,37 @@ class RfmConf(Section):
         raise ValueError(f"no map in segment_maps is made for {self.tiles} tiles, nor for any number of tiles")
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class MadeShares(Section):
+    """Shares of a made brand: what part of members, contacts, vouchers, orders or rows is so."""
+
+    lost: Share
+    returned: Share
+    devices: Share
+    guests: Share
+    contacted: Share
+    control: Share
+    responding: Share = Field(le=0.6)  # times a taste of up to 1.5
+    unlinked: Share
+    wrong_clock: Share
+    robots: Share
+    late: Share
+    repeated: Share
+    outdated: Share
+    broken: Share
+
+
+class MadeConf(Section):
+    seed: int
+    first_on: date
+    days: int = Field(ge=60)
+    weekdays: tuple[Share, ...] = Field(min_length=7, max_length=7)
+    months: tuple[Share, ...] = Field(min_length=12, max_length=12)
+    shares: MadeShares
+
+
 class Conf(Section):
     business_timezone: str
     currency: str = Field(pattern="^[A-Z]{3}$")
@@ -157,6 +189,7 @@ class Conf(Section):
     ingest: IngestConf
     orders: OrdersConf
     rfm: RfmConf
+    made: MadeConf
 
     @field_validator("business_timezone")
     @classmethod
@@ -171,7 +204,7 @@ class Conf(Section):
     @property
     def digest(self) -> str:
         """Identifies the rules in force; places are left out, so a moved lake keeps its digest."""
-        rules = self.model_dump(mode="json", exclude={"lake", "landing"})
+        rules = self.model_dump(mode="json", exclude={"lake", "landing", "made"})
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:12]
 
 
