@@ -7,7 +7,7 @@ SCALE ?= 20000
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-fast lint fmt docs notebooks package clean
+.PHONY: help run setup test test-fast bench lint fmt docs notebooks package clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,6 +28,10 @@ test: lint  ## the whole suite, after linting and types
 
 test-fast: $(VENV)/.dev  ## the part without Delta and commands
 	pytest -n 2 --dist loadfile tests/unit tests/transforms
+
+bench: $(VENV)/.dev  ## the measured cases, against their rivals: writes benchmarks/results.md (half an hour and more)
+	$(BIN)/python -m pip install -q -e '.[bench]'
+	python benchmarks/bench.py
 
 lint: $(VENV)/.dev  ## style, types, and docs/ fresh
 	ruff check .
@@ -53,7 +57,7 @@ package: $(VENV)/.dev  ## dist/: the wheel, and memberlake.zip for spark-submit 
 	@ls -l dist
 
 clean:  ## remove the environment, the demo's lake and everything made
-	rm -rf $(VENV) lake lake-made made dist build lib/*.egg-info .pytest_cache .mypy_cache .ruff_cache spark-warehouse
+	rm -rf $(VENV) lake lake-made lake-bench made dist build lib/*.egg-info .pytest_cache .mypy_cache .ruff_cache spark-warehouse
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || (echo "Python 3.10 or later is needed; set PYTHON=..." >&2; exit 2)

@@ -25,7 +25,7 @@ TABLES = (ORDERS, COUPON_EVENTS)
 
 
 def test_ingest_of_made_files_ends_in_the_clean_rows(lake: Lake, tmp_path: Path) -> None:
-    rules = configured(lake=str(lake.conf.root))
+    rules = configured("made.shares.broken=0.05", lake=str(lake.conf.root))
     world = World(lake.spark, rules.made, 1000, rules.business_timezone)
     written = {w.table: w.rows for w in write.into_files(world, str(tmp_path / "made"), "csv.gz", TABLES)}
     assert written["orders"] == write.clean(world, ORDERS).count()
