@@ -9,7 +9,8 @@ grouped aggregate is not bounded, since groups may grow. It is warned of
 
 - rows that meet in one task (`Exchange SinglePartition`, `coalesce(1)`), unless they are bounded;
 - a window without PARTITION BY, unless its rows are bounded;
-- a Cartesian product; a nested-loop join, unless what it broadcasts is bounded;
+- a product of rows, by a Cartesian or a nested-loop join, unless one side is bounded. Which side is broadcast says
+  nothing: Spark takes the smaller one, and on a small lake that may be the table;
 - an operator that spilled to disk.
 """
 
@@ -168,6 +169,7 @@ _JOINS = {
     "BroadcastNestedLoopJoin": "nested loop",
     "CartesianProduct": "Cartesian",
 }
+_PRODUCTS = ("BroadcastNestedLoopJoin", "CartesianProduct")
 _BOUNDED = {
     "LocalLimit",
     "GlobalLimit",
@@ -207,15 +209,9 @@ def _warnings(graph: Graph, node: Node) -> Iterator[str]:
     if node.name == "Window" and grows and not (window := _window(node)).partition_by:
         yield f"a window without PARTITION BY (order by {window.order_by or 'nothing'}) takes all rows in one task"
     if (_shuffle(node).by == "one task" or node.text == "Coalesce 1") and grows and not _is_of_a_window(graph, node):
-        rows = node.rows("shuffle records written")
-        said = "all rows" if rows is None else f"all rows ({rows:,} here)"
-        yield f"{said} meet in one task, for {_next(graph, node)}"
-    if node.name == "CartesianProduct":
-        yield f"a Cartesian product: every row with every row ({_said(node.rows())} here)"
-    if node.name == "BroadcastNestedLoopJoin":
-        small = [child for child in below if "BroadcastExchange" in child.name]
-        if not small or not all(graph.is_bounded(side) for side in small):
-            yield f"a nested-loop join with rows that may grow: every row with every row ({_said(node.rows())} here)"
+        yield f"all rows meet in one task, for {_next(graph, node)}"
+    if node.name in _PRODUCTS and not any(graph.is_bounded(side) for side in below):
+        yield f"a {_JOINS[node.name]} join of rows that grow on both sides: every row is held against every other"
     if spilled := node.bytes("spill size"):
         yield f"{node.name} {', '.join(node.arguments[:1])} spilled {spilled:,} bytes to disk"
 
@@ -295,7 +291,3 @@ def _split(text: str) -> list[str]:
             parts.append(text[start:at].strip())
             start = at + 1
     return [part for part in (*parts, text[start:].strip()) if part]
-
-
-def _said(rows: int | None) -> str:
-    return "rows unknown" if rows is None else f"{rows:,} rows"

@@ -125,10 +125,10 @@ def test_kinds_of_joins(text: str, join: Join) -> None:
             ),
             "all rows meet in one task, for ObjectHashAggregate",
         ),
-        (["CartesianProduct", f"  {ORDERS}", f"  {ORDERS}"], "a Cartesian product"),
-        ([NESTED, f"  {ORDERS}", f"  {BROADCAST}", f"    {ORDERS}"], "a nested-loop join with rows that may grow"),
-        ([NESTED, f"  {ORDERS}", f"  {BROADCAST}", f"    {BY_MEMBER}", f"      {ORDERS}"], "a nested-loop join"),
-        ([NESTED, f"  {ORDERS}", f"  {BROADCAST}", "    InMemoryTableScan", f"      {ORDERS}"], "a nested-loop join"),
+        (["CartesianProduct", f"  {ORDERS}", f"  {ORDERS}"], "a Cartesian join of rows that grow on both sides"),
+        ([NESTED, f"  {ORDERS}", f"  {BROADCAST}", f"    {ORDERS}"], "a nested loop join of rows that grow"),
+        ([NESTED, f"  {ORDERS}", f"  {BROADCAST}", f"    {BY_MEMBER}", f"      {ORDERS}"], "a nested loop join"),
+        ([NESTED, f"  {ORDERS}", f"  {BROADCAST}", "    InMemoryTableScan", f"      {ORDERS}"], "a nested loop join"),
     ],
 )  # fmt: skip
 def test_what_will_not_scale_is_warned_of_once(lines: list[str], said: str) -> None:
@@ -158,6 +158,7 @@ def test_what_will_not_scale_is_warned_of_once(lines: list[str], said: str) -> N
             f"          {ORDERS}",
         ],
         [NESTED, f"  {ORDERS}", f"  {BROADCAST}", "    Generate explode([1,2])", "      Scan OneRowRelation"],
+        [NESTED, "  LocalTableScan [a#1]", f"  {BROADCAST}", f"    {ORDERS}"],
         tree("SortMergeJoin [a#1], [b#2], Inner", BY_KEY, ORDERS),
     ],
 )  # fmt: skip
