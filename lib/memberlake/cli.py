@@ -18,7 +18,7 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
 from rich.logging import RichHandler
 
-from memberlake import calendar, conf, console, docs, jobs, runner
+from memberlake import calendar, conf, console, docs, explain, jobs, runner
 from memberlake.conf import Conf, Layer, local_path, project_home
 from memberlake.console import err, out
 from memberlake.errors import UserError
@@ -117,9 +117,12 @@ def _lake_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_AS_OF = click.option("--as-of", metavar="DATE", help="Business date, or `latest` with an order. Default: yesterday.")
+
+
 def _day_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option("--as-of", metavar="DATE", help="Business date, or `latest` with an order. Default: yesterday."),
+        _AS_OF,
         click.option("--from", "first", metavar="DATE", help="First day of a backfill."),
         click.option("--to", "last", metavar="DATE", help="Last day of a backfill. Default: yesterday."),
     ]
@@ -187,6 +190,33 @@ def nightly_command(names: tuple[str, ...], as_of: str, first: str, last: str, a
     """Ingest, then run every job in the order of what they read and write."""
     dated = [job for job in jobs.every() if job.is_dated]
     _run(dated, Days(as_of, first, last), as_json, Given(**given), names)
+
+
+@main.command("explain")
+@click.argument("job")
+@_AS_OF
+@_JSON
+@_lake_options
+def explain_command(job: str, as_of: str, as_json: bool, **given: Any) -> None:
+    """Show what a job's plan does on this lake, without changing it: reads, shuffles, windows, joins, warnings."""
+    found = jobs.find(job)
+    if not found.is_dated:
+        raise UserError(
+            "ingest takes files, and has no plan for a day: explain a job that reads its tables, such as rfm"
+        )
+    asked = Given(**given)
+    rules = asked.configuration()
+    days = Days(as_of, None, None).listed(rules.business_timezone)
+    lake = _open(asked)
+    day = days[0] if days else runner.last_day(lake, rules.business_timezone)
+    try:
+        told = explain.job(lake, rules, found, day)
+    except UserError:
+        raise
+    except Exception as error:
+        err.print(f"memberlake: {job} as of {day} failed: {runner.told(error)}", markup=False)
+        sys.exit(1)
+    console.explained(told, as_json=as_json)
 
 
 @main.command("jobs")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 from rich.text import Text
 
+from memberlake.explain import Explained
 from memberlake.ingest.take import Taken
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
@@ -113,6 +115,51 @@ def contract(table: Table, lake: Lake) -> None:
     out.print(held, markup=False)
     rows = [(c.name, c.type.simpleString(), "yes" if c.required else "", c.comment) for c in table.columns]
     grid(rows, "column", "type", "not null", "meaning")
+
+
+def explained(found: Explained, *, as_json: bool) -> None:
+    """Prints what a job's plan does, a table a section."""
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(found), default=str, ensure_ascii=False) + "\n")
+        return
+
+    def section(title: str, rows: Sequence[Sequence[Any]], *headers: str) -> None:
+        if rows:
+            grid(rows, *headers, title=title)
+        else:
+            out.print(f"{title}: none\n", markup=False)
+
+    section(
+        "Reads",
+        [
+            (r.table, _of(r.files, r.of_files), _of(r.bytes, r.of_bytes, _size), _of(r.rows, r.of_rows))
+            for r in found.reads
+        ],
+        "table",
+        "files",
+        "bytes",
+        "rows",
+    )
+    shuffles = [(s.by, s.partitions, s.rows, _size(s.bytes)) for s in found.shuffles]
+    section("Shuffles", shuffles, "by", "partitions", "rows", "bytes")
+    section(
+        "Windows", [(w.partition_by or None, w.order_by or None) for w in found.windows], "partition by", "order by"
+    )
+    joins = [(j.kind, j.how, j.on or None, j.broadcast_rows, j.rows) for j in found.joins]
+    section("Joins", joins, "kind", "how", "on", "rows broadcast", "rows out")
+    section("Warnings", [(n + 1, said) for n, said in enumerate(found.warnings)], "", "what will not scale")
+
+
+def _of(part: int | None, whole: int | None, shown: Callable[[int | None], str] | None = None) -> str:
+    said = shown or _cell
+    return f"{said(part)} of {said(whole)}"
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return "-"
+    power = min(int(math.log(count, 1024)), 4) if count else 0
+    return f"{count / 1024**power:,.1f} {' KMGT'[power]}iB" if power else f"{count} B"
 
 
 def _cell(value: Any) -> str:

@@ -92,7 +92,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         record(None)
     except Exception as error:
         if _is_full(error):
-            raise UserError(_told(error)) from error
+            raise UserError(told(error)) from error
         raise
     try:
         yield outcome
@@ -100,7 +100,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
     except UserError as error:
         outcome.state, outcome.error, outcome.is_users = "failed", str(error), True
     except Exception as error:
-        outcome.state, outcome.error = "failed", _told(error)
+        outcome.state, outcome.error = "failed", told(error)
         outcome.is_users = _is_full(error)
         log.debug("%s failed", job, exc_info=True)
     outcome.seconds = time.monotonic() - started
@@ -113,7 +113,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
     try:
         record(datetime.now(timezone.utc))
     except Exception as error:  # what the run did stands; that it could not be recorded is told
-        said = f"the run could not be recorded: {_told(error)}"
+        said = f"the run could not be recorded: {told(error)}"
         outcome.error = f"{outcome.error}; {said}" if outcome.error else said
         outcome.state, outcome.is_users = "failed", _is_full(error)
 
@@ -137,7 +137,7 @@ def _is_full(error: Exception) -> bool:
     return "No space left on device" in str(error)
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """An error in a few lines: what Spark says first, without its stack."""
     text = str(error).strip() or type(error).__name__
     if _is_full(error):

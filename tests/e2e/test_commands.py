@@ -153,12 +153,37 @@ def test_tables_and_jobs(filled: Path) -> None:
     assert jobs.index("ingest") < jobs.index("rfm ")
 
 
+def test_explain_prints_a_table_a_section_or_json_and_changes_nothing(filled: Path) -> None:
+    before = sorted(filled.rglob("*"))
+    options = ("rfm", "--as-of", "2026-03-03", "--lake", filled)
+    printed = memberlake("explain", *options)
+    assert printed.exit_code == 0, printed.output
+    (read,) = [line.split() for line in printed.stdout.splitlines() if line.strip().startswith("silver.orders")]
+    assert read[1:4] == ["1", "of", "1"]
+    assert [line for line in ("Reads", "Shuffles", "Windows", "Joins") if line not in printed.stdout] == []
+    assert "Warnings: none" in printed.stdout
+    told = json.loads(memberlake("explain", *options, "--json").stdout)
+    assert (told["job"], told["as_of"], told["warnings"]) == ("rfm", "2026-03-03", [])
+    assert told["reads"][0]["table"] == "silver.orders"
+    assert told["reads"][0]["rows"] == told["reads"][0]["of_rows"] == 5
+    assert sorted(filled.rglob("*")) == before
+
+
+def test_explain_on_a_lake_without_data(spark: SparkSession, tmp_path: Path) -> None:
+    result = memberlake("explain", "rfm", "--as-of", "2026-03-03", "--lake", tmp_path)
+    assert result.exit_code == 2
+    assert "there is nothing to explain rfm on, the lake has no silver.orders" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["run", "rmf"], "there is no job rmf; did you mean rfm?"),
         (["run", "../evil"], "there is no job ../evil"),
         (["run", "ingest"], "ingest has options of its own"),
+        (["explain", "rmf"], "there is no job rmf; did you mean rfm?"),
+        (["explain", "ingest"], "ingest takes files, and has no plan for a day"),
+        (["explain", "rfm", "--as-of", "soon"], "--as-of soon is no date"),
         (["run", "rfm", "--as-of", "2026-02-30"], "--as-of 2026-02-30 is no date"),
         (["run", "rfm", "--as-of", "soon"], "--as-of soon is no date"),
         (["run", "rfm", "--from", "2026-03-02", "--to", "2026-03-01"], "--from 2026-03-02 is after --to 2026-03-01"),

@@ -5,7 +5,9 @@ The only place that may use what Spark Connect lacks.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import logging
 import os
 import re
@@ -15,13 +17,15 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import SparkSession
 
 from memberlake.conf import project_home
 from memberlake.errors import UserError
+from memberlake.plans import Graph, Node
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +90,68 @@ def remove_unborn(spark: SparkSession, location: str) -> bool:
     if not any(s.getPath().getName()[0].isdigit() for s in files.listStatus(delta_log)):  # commits and checkpoints
         files.delete(folder, True)
     return True
+
+
+def remove(spark: SparkSession, location: str) -> None:
+    """Removes a folder and all that is in it."""
+    folder = spark._jvm.org.apache.hadoop.fs.Path(location)  # type: ignore[union-attr]
+    folder.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()).delete(folder, True)
+
+
+@contextlib.contextmanager
+def watched(spark: SparkSession) -> Iterator[list[Graph]]:
+    """A list that holds, after the block, the plans of the queries that ran in it, as they ran, with their metrics.
+
+    They come from the store behind Spark's own SQL page, which is kept without the page too.
+
+    Raises:
+        UserError: on Spark Connect, where the store is out of reach.
+    """
+    jvm: Any = getattr(spark, "_jvm", None)
+    if jvm is None:
+        raise UserError("plans are not to be had through Spark Connect: use a session of the cluster itself")
+    store = spark._jsparkSession.sharedState().statusStore()
+    bus = spark._jsparkSession.sparkContext().listenerBus()
+    whole = {"spark.sql.maxMetadataStringLength": "10000", "spark.sql.debug.maxToStringFields": "1000"}
+    before = {key: str(spark.conf.get(key)) for key in whole}
+    graphs: list[Graph] = []
+    bus.waitUntilEmpty()
+    known = store.executionsList()
+    last = known.last().executionId() if known.size() else -1
+    try:
+        for key, value in whole.items():
+            spark.conf.set(key, value)
+        yield graphs
+    finally:
+        for key, value in before.items():
+            spark.conf.set(key, value)
+    bus.waitUntilEmpty()
+    to_json = jvm.com.fasterxml.jackson.databind.ObjectMapper()  # a call a plan, instead of one an operator and metric
+    to_json.registerModule(jvm.com.fasterxml.jackson.module.scala.DefaultScalaModule())
+    ran = store.executionsList()
+    numbers = [n for n in (ran.apply(at).executionId() for at in range(ran.size())) if n > last]
+    for n in numbers:
+        found = (store.planGraph(n), store.executionMetrics(n))
+        graphs.append(_graph(*[json.loads(to_json.writeValueAsString(each)) for each in found]))
+
+
+def _graph(shown: Mapping[str, Any], values: Mapping[str, str]) -> Graph:
+    """A plan without the frames that Spark draws around what it compiles together."""
+    nodes = [node for outer in shown["nodes"] for node in outer.get("nodes", [outer])]
+    nodes.sort(key=lambda node: node["id"])  # Spark counts from the result down
+    return Graph(
+        [
+            Node(
+                node["id"],
+                node["name"].strip(),
+                node["desc"],
+                {m["name"]: v for m in node["metrics"] if (v := values.get(str(m["accumulatorId"]))) is not None},
+                tuple(m["accumulatorId"] for m in node["metrics"]),
+            )
+            for node in nodes
+        ],
+        [(edge["fromId"], edge["toId"]) for edge in shown["edges"]],
+    )
 
 
 def delta_jars() -> list[Path]:
