@@ -30,7 +30,7 @@ from memberlake.lake.store import Lake
 from memberlake.tables.gold import RFM_SCORES, SCORE_BINS
 from memberlake.tables.silver import ORDERS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.e2e]
+pytestmark = pytest.mark.cluster
 
 HOST = "127.0.0.1"
 FILES, ORDERS_A_FILE = 4, 20_000
