@@ -7,7 +7,7 @@ SCALE ?= 20000
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-fast bench lint fmt docs notebooks package clean
+.PHONY: help run setup test test-fast cluster-test bench lint fmt docs notebooks package clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: lint  ## the whole suite, after linting and types
 
 test-fast: $(VENV)/.dev  ## the part without Delta and commands
 	pytest -n 2 --dist loadfile tests/unit tests/transforms
+
+cluster-test: $(VENV)/.dev  ## a real cluster on this machine: a master, two workers, one killed at work
+	pytest -m cluster tests/cluster
 
 bench: $(VENV)/.dev  ## the measured cases, against their rivals: writes benchmarks/results.md (half an hour and more)
 	$(BIN)/python -m pip install -q -e '.[bench]'

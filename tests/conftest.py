@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +40,16 @@ def rules() -> Conf:
     return configured()
 
 
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """memberlake.zip, and nothing else of the project: what executors get."""
+    archive = tmp_path_factory.mktemp("package") / "memberlake.zip"
+    with zipfile.ZipFile(archive, "w") as target:
+        for file in sorted((PROJECT / "lib" / "memberlake").rglob("*.py")):
+            target.write(file, file.relative_to(PROJECT / "lib"))
+    return archive
+
+
 @pytest.fixture
 def lake(spark: SparkSession, tmp_path: Path) -> Lake:
     """An empty lake in a folder of its own."""
@@ -47,3 +59,12 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
 def configured(*sets: str, lake: str = "/nowhere") -> Conf:
     """The shipped configuration with settings as --set gives them."""
     return conf.load(sets=sets, lake=lake)
+
+
+def cluster_shell() -> dict[str, str]:
+    """Only what a cluster's shell has: no MEMBERLAKE_HOME, this Python first."""
+    home = session._find_java()
+    assert home
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {k: v for k, v in os.environ.items() if k != "MEMBERLAKE_HOME" and not k.startswith(("PYSPARK", "SPARK"))}
+    return {**kept, "PATH": path, "JAVA_HOME": str(home), "PYSPARK_PYTHON": sys.executable}

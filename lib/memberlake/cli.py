@@ -86,7 +86,8 @@ class Days(NamedTuple):
         if self.as_of == "latest":
             return []
         if not self.first:
-            return [_date(self.as_of, "--as-of") if self.as_of else calendar.yesterday(zone)]
+            day = self.as_of or "yesterday"
+            return [calendar.yesterday(zone) if day == "yesterday" else _date(day, "--as-of")]
         first = _date(self.first, "--from")
         last = _date(self.last, "--to") if self.last else calendar.yesterday(zone)
         if last < first:
@@ -117,7 +118,9 @@ def _lake_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-_AS_OF = click.option("--as-of", metavar="DATE", help="Business date, or `latest` with an order. Default: yesterday.")
+_AS_OF = click.option(
+    "--as-of", metavar="DATE", help="Business date, `latest` (with an order), or `yesterday`, the default."
+)
 
 
 def _day_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -318,6 +321,15 @@ def setup_command() -> None:
     """Make this machine ready: Java and Delta's jars."""
     for line in session.prepare():
         out.print(line, markup=False, soft_wrap=True)
+
+
+def task() -> None:
+    """The entry of a Databricks wheel task. Its runner takes every SystemExit for a failure, also that of code 0."""
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
 
 
 def main_job(run: Callable[..., Any]) -> None:

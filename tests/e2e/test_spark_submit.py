@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, cluster_shell
 
 from memberlake.lake import session
 from memberlake.lake.store import Lake
@@ -21,16 +19,6 @@ from memberlake.tables.gold import RFM_SCORES
 from memberlake.tables.silver import ORDERS
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    """memberlake.zip, and nothing else of the project: what executors get."""
-    archive = tmp_path / "memberlake.zip"
-    with zipfile.ZipFile(archive, "w") as target:
-        for file in sorted((PROJECT / "lib" / "memberlake").rglob("*.py")):
-            target.write(file, file.relative_to(PROJECT / "lib"))
-    return archive
 
 
 def test_a_job_by_spark_submit(lake: Lake, package: Path, tmp_path: Path) -> None:
@@ -50,7 +38,7 @@ def test_a_job_by_spark_submit(lake: Lake, package: Path, tmp_path: Path) -> Non
             "--conf", PROJECT / "conf" / "local.yaml",
             "--set", "rfm.tiles=3", "--lake", lake.conf.root, "--as-of", "2026-03-04", "--json",
         ],
-        cwd=tmp_path, env=_environment(), capture_output=True, text=True, timeout=300,
+        cwd=tmp_path, env=cluster_shell(), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
     assert submitted.returncode == 0, submitted.stderr[-2000:]
@@ -67,7 +55,7 @@ def test_a_script_needs_no_project_around_it(package: Path, tmp_path: Path) -> N
         shutil.copy(PROJECT / file, tmp_path)
 
     def said(*command: str) -> str:
-        environment = {**_environment(), "PYTHONPATH": str(package)}
+        environment = {**cluster_shell(), "PYTHONPATH": str(package)}
         run = subprocess.run(
             [sys.executable, *command, "--conf", "cluster.yaml"],
             cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60,
@@ -78,12 +66,3 @@ def test_a_script_needs_no_project_around_it(package: Path, tmp_path: Path) -> N
     # as far as it goes without Spark: the configuration was found, and read
     assert "there is no lake at" in said("rfm.py", "--as-of", "2026-03-04", "--lake", str(tmp_path / "none"))
     assert "there is no landing folder" in said("ingest.py", "--source", "contracts.yaml", "--landing", "/none")
-
-
-def _environment() -> dict[str, str]:
-    """Only what a cluster's shell has: no MEMBERLAKE_HOME, this Python first."""
-    home = session._find_java()
-    assert home
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    kept = {k: v for k, v in os.environ.items() if k != "MEMBERLAKE_HOME" and not k.startswith(("PYSPARK", "SPARK"))}
-    return {**kept, "PATH": path, "JAVA_HOME": str(home), "PYSPARK_PYTHON": sys.executable}

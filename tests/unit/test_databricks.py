@@ -1,0 +1,127 @@
+"""databricks.yml says the same as jobs/, the commands and conf/databricks.yaml. Nothing here needs Databricks."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import click
+import pytest
+from tests.conftest import PROJECT
+
+from memberlake import calendar, cli, conf, jobs
+from memberlake.cli import Days, Given
+from memberlake.conf import Conf
+
+TARGETS = ("dev", "prod")
+
+
+def nightly(target: str) -> dict[str, Any]:
+    """The nightly workflow as a target sees it: its own settings laid over, variables put in, the project as home."""
+    bundle = conf.read_layer(PROJECT / "databricks.yml").values
+    own = bundle["targets"][target]
+    values = {f"var.{name}": variable["default"] for name, variable in bundle["variables"].items()}
+    values |= {f"var.{name}": value for name, value in own.get("variables", {}).items()}
+    values |= {"workspace.file_path": PROJECT}
+    job = bundle["resources"]["jobs"]["nightly"]
+    over = own.get("resources", {}).get("jobs", {}).get("nightly", {})
+    job = {**job, "schedule": {**job["schedule"], **over.get("schedule", {})}}
+    text = re.sub(r"\$\{([^}]*)\}", lambda name: str(values[name[1]]), json.dumps(job))
+    given = {parameter["name"]: parameter["default"] for parameter in job["parameters"]}
+    resolved: dict[str, Any] = json.loads(
+        re.sub(r"\{\{job\.parameters\.(\w+)\}\}", lambda name: str(given[name[1]]), text)
+    )
+    return resolved
+
+
+def wheel_tasks(target: str) -> dict[str, list[str]]:
+    """The parameters of each task."""
+    return {task["task_key"]: task["python_wheel_task"]["parameters"] for task in nightly(target)["tasks"]}
+
+
+def understood(parameters: list[str]) -> click.Context:
+    """The parameters as their command takes them: an unknown command or option raises."""
+    command = cli.main.commands[parameters[0]]
+    return command.make_context(parameters[0], parameters[1:])
+
+
+def configured(context: click.Context) -> Conf:
+    return Given(**{name: context.params.get(name) for name in Given._fields}).configuration()
+
+
+def test_a_task_for_each_job_after_those_that_write_what_it_reads() -> None:
+    every = jobs.every()
+    writers = {table: job.name for job in every for table in job.writes}
+    expected = {job.name: sorted({writers[t] for t in job.reads if t in writers}) for job in every}
+    tasks = nightly("prod")["tasks"]
+    declared = {task["task_key"]: sorted(t["task_key"] for t in task.get("depends_on", [])) for task in tasks}
+    assert declared == expected, "databricks.yml: a task for each job; depends_on names all that write what it reads"
+    assert len(tasks) == len(declared)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_task_gives_its_command_the_options_that_it_has(target: str) -> None:
+    business_timezone = conf.load().business_timezone
+    for name, parameters in wheel_tasks(target).items():
+        context = understood(parameters)
+        if name == "ingest":
+            assert context.command is cli.ingest_command
+            assert (PROJECT / "conf" / "sources" / f"{context.params['name']}.yaml").is_file()
+            continue
+        assert context.command is cli.run_command
+        assert context.params["job"] == name
+        days = Days(context.params["as_of"], context.params["first"], context.params["last"])
+        assert days.listed(business_timezone) == [calendar.yesterday(business_timezone)]
+
+
+def test_prod_is_where_the_configuration_of_databricks_says() -> None:
+    expected = conf.load([PROJECT / "conf" / "databricks.yaml"])
+    for parameters in wheel_tasks("prod").values():
+        assert configured(understood(parameters)) == expected
+
+
+def test_dev_touches_nothing_of_prod() -> None:
+    def places(parameters: list[str]) -> dict[str, str | None]:
+        found = configured(understood(parameters))
+        given = found.landing if parameters[0] == "ingest" else None  # the other jobs read no files
+        return {"catalog": found.lake.catalog, "checkpoints": found.lake.checkpoints, "landing": given}
+
+    prod, dev = wheel_tasks("prod"), wheel_tasks("dev")
+    for name in prod:
+        shared = set(places(prod[name]).values()) & set(places(dev[name]).values())
+        assert shared <= {None}, name
+
+
+def test_the_wheel_has_the_entry_and_the_cluster_the_home() -> None:
+    job = nightly("prod")
+    (cluster,) = job["job_clusters"]
+    assert cluster["new_cluster"]["spark_env_vars"] == {"MEMBERLAKE_HOME": str(PROJECT)}
+    project = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+    (entry,) = re.findall(r'^\[project\.entry-points\.packages\]\ntask = "(.*)"$', project, re.MULTILINE)
+    assert EntryPoint("task", entry, "packages").load() is cli.task
+    for task in job["tasks"]:
+        assert task["job_cluster_key"] == cluster["job_cluster_key"]
+        assert task["libraries"] == [{"whl": "dist/*.whl"}]
+        assert task["python_wheel_task"].keys() == {"package_name", "entry_point", "parameters"}
+        assert task["python_wheel_task"]["package_name"] == "memberlake"
+        assert task["python_wheel_task"]["entry_point"] == "task"
+
+
+def test_only_prod_runs_by_the_clock() -> None:
+    schedules = {target: nightly(target)["schedule"] for target in TARGETS}
+    assert {target: schedule["pause_status"] for target, schedule in schedules.items()} == {
+        "dev": "PAUSED",
+        "prod": "UNPAUSED",
+    }
+    assert schedules["prod"]["timezone_id"] == conf.load().business_timezone
+
+
+def test_a_task_returns_when_its_command_went_well_and_exits_when_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["task", "jobs"])
+    cli.task()
+    monkeypatch.setattr("sys.argv", ["task", "run", "no_such_job"])
+    with pytest.raises(SystemExit) as ended:
+        cli.task()
+    assert ended.value.code == 2
