@@ -5,6 +5,7 @@ The only place that may use what Spark Connect lacks.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -86,6 +87,21 @@ def remove_unborn(spark: SparkSession, location: str) -> bool:
     if not any(s.getPath().getName()[0].isdigit() for s in files.listStatus(delta_log)):  # commits and checkpoints
         files.delete(folder, True)
     return True
+
+
+@contextlib.contextmanager
+def locking(spark: SparkSession, file: Path, position: int) -> Iterator[int | None]:
+    """Spark's JVM holds the lock of one byte of a file. Gives the JVM's process id, None where there is no JVM."""
+    jvm = getattr(spark, "_jvm", None)
+    if jvm is None:
+        yield None
+        return
+    opened = jvm.java.io.RandomAccessFile(str(file), "rw")
+    try:
+        opened.getChannel().lock(position, 1, False)
+        yield jvm.java.lang.ProcessHandle.current().pid()
+    finally:
+        opened.close()
 
 
 def delta_jars() -> list[Path]:
