@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 from pyspark.sql import SparkSession
 from tests.conftest import PROJECT, configured
+from tests.processes import arguments, made_landing
 
 from memberlake import cli
 from memberlake.errors import UserError
@@ -29,7 +30,7 @@ HOLD = """
 import fcntl, json, sys, time
 lock = open(sys.argv[1], "r+")
 fcntl.lockf(lock, fcntl.LOCK_EX, 1, 0)
-who = {"command": "memberlake nightly", "process": 4711, "java": 4712, "host": "night", "since": "2026-11-22 01:00:00 UTC"}
+who = {"command": "memberlake nightly", "process": 4711, "java": 4712, "host": "night", "since": "1 UTC"}
 lock.write(json.dumps(who))
 lock.flush()
 print("held", flush=True)
@@ -62,20 +63,18 @@ def can_be_taken(lake: Path) -> bool:
 
 def test_a_second_command_stops_and_names_the_first(tmp_path: Path) -> None:
     """Before Spark starts, and without a trace in the lake."""
-    lake, landing = tmp_path / "lake", tmp_path / "landing"
-    (landing / "orders").mkdir(parents=True)
-    (landing / "orders" / "o.csv").write_text("order_id\n1\n")
+    lake, landing = tmp_path / "lake", made_landing(tmp_path / "landing")
     with held(lake):
         second = subprocess.run(
-            [sys.executable, "-m", "memberlake.cli", "nightly", "--source", "contracts"]
-            + ["--landing", str(landing), "--lake", str(lake)],
-            env={**os.environ, "MEMBERLAKE_HOME": str(PROJECT), "JAVA_HOME": "/none"}, capture_output=True, text=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "memberlake.cli", *arguments("nightly", landing, lake)],
+            env={**os.environ, "MEMBERLAKE_HOME": str(PROJECT)},
+            capture_output=True,
+            text=True,
+        )
     assert second.returncode == 2, second.stderr
     assert second.stderr.splitlines() == [
-        f"memberlake: the lake {lake} is being written to by memberlake nightly (process 4711, its Java 4712, on night, "
-        "since 2026-11-22 01:00:00 UTC). Run this again when that has ended, or let it wait: "
-        "--set lake.lock_wait_seconds=3600"
+        f"memberlake: the lake {lake} is being written to by memberlake nightly (process 4711, its Java 4712, "
+        "on night, since 1 UTC). Run this again when that has ended, or let it wait: --set lake.lock_wait_seconds=3600"
     ]
     assert [path.name for path in lake.iterdir()] == ["_lock"]
 

@@ -1,0 +1,196 @@
+"""kill -9 at random moments, and what two commands at once do: the rerun ends as if nothing had happened.
+
+A real kill and its rerun take minutes. Much cheaper, and as true: one process is stopped every few milliseconds and the
+lake copied; each copy is what a kill at that moment leaves.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from pyspark.sql import SparkSession
+from tests.faults.conftest import Told
+from tests.processes import (
+    ALL,
+    FILES,
+    INGESTED,
+    PATIENT,
+    SMALL_BATCHES,
+    arguments,
+    fast_project,
+    made_landing,
+    rows,
+    run_here,
+    started,
+    wait_until,
+)
+
+pytestmark = [pytest.mark.lake, pytest.mark.e2e]
+faults = pytest.mark.faults
+
+SEED = 20261122
+KILLS, COPIES = 6, 14
+
+
+class Undisturbed(NamedTuple):
+    home: Path
+    landing: Path
+    tables: dict[str, list[str]]
+
+
+class Life(NamedTuple):
+    """A process from its first table's first file to its end.
+
+    Attributes:
+        seconds: without those for which it was stopped.
+        copies: of the lake, whenever it had changed, with the share of the life that had passed.
+    """
+
+    seconds: float
+    copies: list[tuple[Path, float]]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    home, landing = fast_project(folder / "project"), made_landing(folder / "landing")
+    done = run_here(arguments("nightly", landing, folder / "lake", *SMALL_BATCHES))
+    assert done.exit_code == 0, done.output
+    tables = rows(spark, folder / "lake")
+    counts = {name: len(found) for name, found in tables.items()}
+    assert counts == {"silver.orders": FILES * 5 + 5, "ops.rejects": FILES, "gold.rfm_scores": 5, "gold.score_bins": 10}
+    return Undisturbed(home, landing, tables)
+
+
+@pytest.fixture(scope="module")
+def lives(undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Life]:
+    """Of an ingest, and of a nightly."""
+    return {command: _life(command, undisturbed, tmp_path_factory.mktemp(command)) for command in ("ingest", "nightly")}
+
+
+def _life(command: str, undisturbed: Undisturbed, folder: Path) -> Life:
+    lake, copies = folder / "lake", []
+    process = started(undisturbed.home, arguments(command, undisturbed.landing, lake, *SMALL_BATCHES), folder / "log")
+    wait_until(process, (lake / "ops").exists)
+    lived, seen = 0.0, None
+    while process.poll() is None:
+        os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(0.003)  # the JVM's threads stop one after the other
+        state = sorted((str(path.relative_to(lake)), path.stat().st_size) for path in lake.rglob("*"))
+        if state != seen:
+            shutil.copytree(lake, folder / f"at {lived:07.3f}")
+            copies.append((folder / f"at {lived:07.3f}", lived))
+        seen, resumed = state, time.monotonic()
+        os.killpg(process.pid, signal.SIGCONT)
+        time.sleep(0.05)
+        lived += time.monotonic() - resumed
+    assert process.returncode == 0, (folder / "log").read_text()
+    return Life(lived, [(copy, at / lived) for copy, at in copies])
+
+
+def same(spark: SparkSession, lake: Path, undisturbed: Undisturbed, command: str) -> bool:
+    tables = INGESTED if command == "ingest" else ALL
+    return rows(spark, lake, tables) == {table.full_name: undisturbed.tables[table.full_name] for table in tables}
+
+
+def killed(process: subprocess.Popen[str], *, alone: bool) -> None:
+    """Python alone, whose JVM then finds its end by itself; or both at once."""
+    if alone:
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_a_killed_ingest_run_again(spark: SparkSession, undisturbed: Undisturbed, tmp_path: Path, told: Told) -> None:
+    """The one real kill of every run of the suite. Its JVM may go on for a moment: the rerun waits for it."""
+    again = arguments("ingest", undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES, *PATIENT)
+    process = started(undisturbed.home, again, tmp_path / "log")
+    wait_until(process, lambda: "wrote silver." in (tmp_path / "log").read_text())
+    time.sleep(random.Random(SEED).uniform(0, 1.5))
+    killed(process, alone=True)
+    rerun = run_here(again)
+    assert rerun.exit_code == 0, rerun.output
+    told("Python killed, its Java not; rerun: exit code 0", same(spark, tmp_path / "lake", undisturbed, "ingest"))
+
+
+@faults
+@pytest.mark.parametrize("n", range(KILLS))
+def test_kill(
+    spark: SparkSession, undisturbed: Undisturbed, lives: dict[str, Life], tmp_path: Path, told: Told, n: int
+) -> None:
+    """Each in a stretch of the life of its own, so that the moments are spread over the whole."""
+    command, alone = ("ingest", "nightly")[n % 2], n % 4 > 1
+    share = (n // 2 + random.Random(SEED + n).random()) / (KILLS // 2)
+    again = arguments(command, undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES, *PATIENT)
+    process = started(undisturbed.home, again, tmp_path / "log")
+    wait_until(process, (tmp_path / "lake" / "ops").exists)
+    time.sleep(share * lives[command].seconds * 0.9)  # not stopped all the time, it is a little faster
+    assert process.poll() is None, "it was at its end before it was killed"
+    killed(process, alone=alone)
+    rerun = started(undisturbed.home, again, tmp_path / "rerun")
+    assert rerun.wait() == 0, (tmp_path / "rerun").read_text()
+    what = f"{command} killed{', Java not,' if alone else ''} at {share:.0%}; rerun: exit code 0"
+    told(what, same(spark, tmp_path / "lake", undisturbed, command))
+
+
+@faults
+@pytest.mark.parametrize("n", range(COPIES))
+def test_state_on_disk(
+    spark: SparkSession, undisturbed: Undisturbed, lives: dict[str, Life], tmp_path: Path, told: Told, n: int
+) -> None:
+    command = ("ingest", "nightly")[n % 2]
+    copies = lives[command].copies
+    stretch = len(copies) * (n // 2) // (COPIES // 2), len(copies) * (n // 2 + 1) // (COPIES // 2)
+    at, share = random.Random(SEED + n).choice(copies[slice(*stretch)])
+    shutil.copytree(at, tmp_path / "lake")
+    rerun = run_here(arguments(command, undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES))
+    assert rerun.exit_code == 0, rerun.output
+    what = f"{command} at {share:.0%}, one of {len(copies)} states; rerun: exit code 0"
+    told(what, same(spark, tmp_path / "lake", undisturbed, command))
+
+
+@pytest.fixture
+def both(undisturbed: Undisturbed, tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@faults
+@pytest.mark.parametrize("waits", [False, True])
+def test_two_nightlies_at_once(
+    spark: SparkSession,
+    undisturbed: Undisturbed,
+    both: list[subprocess.Popen[str]],
+    tmp_path: Path,
+    told: Told,
+    waits: bool,
+) -> None:
+    nightly = arguments("nightly", undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES, *(PATIENT if waits else ()))
+    for n in range(2):  # neither knows which is the first
+        both.append(started(undisturbed.home, nightly, tmp_path / f"log {n}"))
+    codes = [process.wait() for process in both]
+    said = [(tmp_path / f"log {n}").read_text() for n in range(2)]
+    if waits:
+        assert codes == [0, 0], said
+        assert sum("waiting: the lake" in log for log in said) == 1
+    else:
+        assert sorted(codes) == [0, 2], said
+        stopped = said[codes.index(2)].strip()
+        assert stopped.startswith(f"memberlake: the lake {tmp_path / 'lake'} is being written to by ")
+        assert len(stopped.splitlines()) == 1
+    what = "the second waited; exit codes 0 and 0" if waits else "the second stopped with one sentence, exit code 2"
+    told(what, same(spark, tmp_path / "lake", undisturbed, "nightly"))
