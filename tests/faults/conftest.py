@@ -1,12 +1,41 @@
-"""What every fault did, as a list at the end: `make fault-test`."""
+"""The undisturbed run that all is compared with, and what every fault did, as a list at the end: `make fault-test`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from pyspark.sql import SparkSession
+from tests.processes import ALL, FILES, INGESTED, SMALL_BATCHES, arguments, fast_project, made_landing, rows, run_here
 
 Told = Callable[[str, bool], None]
+
+
+class Undisturbed(NamedTuple):
+    home: Path
+    landing: Path
+    lake: Path
+    tables: dict[str, list[str]]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """A nightly, in this process."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    home, landing = fast_project(folder / "project"), made_landing(folder / "landing")
+    done = run_here(arguments("nightly", landing, folder / "lake", *SMALL_BATCHES))
+    assert done.exit_code == 0, done.output
+    tables = rows(spark, folder / "lake")
+    counts = {name: len(found) for name, found in tables.items()}
+    assert counts == {"silver.orders": FILES * 5 + 5, "ops.rejects": FILES, "gold.rfm_scores": 5, "gold.score_bins": 10}
+    return Undisturbed(home, landing, folder / "lake", tables)
+
+
+def same(spark: SparkSession, lake: Path, undisturbed: Undisturbed, command: str) -> bool:
+    tables = INGESTED if command == "ingest" else ALL
+    return rows(spark, lake, tables) == {table.full_name: undisturbed.tables[table.full_name] for table in tables}
 
 
 @pytest.fixture

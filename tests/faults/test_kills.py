@@ -18,33 +18,14 @@ from typing import NamedTuple
 
 import pytest
 from pyspark.sql import SparkSession
-from tests.faults.conftest import Told
-from tests.processes import (
-    ALL,
-    FILES,
-    INGESTED,
-    PATIENT,
-    SMALL_BATCHES,
-    arguments,
-    fast_project,
-    made_landing,
-    rows,
-    run_here,
-    started,
-    wait_until,
-)
+from tests.faults.conftest import Told, Undisturbed, same
+from tests.processes import PATIENT, SMALL_BATCHES, arguments, run_here, started, wait_until
 
 pytestmark = [pytest.mark.lake, pytest.mark.e2e]
 faults = pytest.mark.faults
 
 SEED = 20261122
 KILLS, COPIES = 6, 14
-
-
-class Undisturbed(NamedTuple):
-    home: Path
-    landing: Path
-    tables: dict[str, list[str]]
 
 
 class Life(NamedTuple):
@@ -57,18 +38,6 @@ class Life(NamedTuple):
 
     seconds: float
     copies: list[tuple[Path, float]]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    home, landing = fast_project(folder / "project"), made_landing(folder / "landing")
-    done = run_here(arguments("nightly", landing, folder / "lake", *SMALL_BATCHES))
-    assert done.exit_code == 0, done.output
-    tables = rows(spark, folder / "lake")
-    counts = {name: len(found) for name, found in tables.items()}
-    assert counts == {"silver.orders": FILES * 5 + 5, "ops.rejects": FILES, "gold.rfm_scores": 5, "gold.score_bins": 10}
-    return Undisturbed(home, landing, tables)
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +64,6 @@ def _life(command: str, undisturbed: Undisturbed, folder: Path) -> Life:
         lived += time.monotonic() - resumed
     assert process.returncode == 0, (folder / "log").read_text()
     return Life(lived, [(copy, at / lived) for copy, at in copies])
-
-
-def same(spark: SparkSession, lake: Path, undisturbed: Undisturbed, command: str) -> bool:
-    tables = INGESTED if command == "ingest" else ALL
-    return rows(spark, lake, tables) == {table.full_name: undisturbed.tables[table.full_name] for table in tables}
 
 
 def killed(process: subprocess.Popen[str], *, alone: bool) -> None:
