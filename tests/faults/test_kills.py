@@ -26,44 +26,38 @@ faults = pytest.mark.faults
 
 SEED = 20261122
 KILLS, COPIES = 6, 14
+FILES_OF = {"ingest": 0.6, "nightly": 0.95}  # of those of a nightly, a command has written shortly before its end
 
 
-class Life(NamedTuple):
-    """A process from its first table's first file to its end.
+class State(NamedTuple):
+    """A copy of the lake, and how many files it has."""
 
-    Attributes:
-        seconds: without those for which it was stopped.
-        copies: of the lake, whenever it had changed, with the share of the life that had passed.
-    """
-
-    seconds: float
-    copies: list[tuple[Path, float]]
+    copy: Path
+    files: int
 
 
 @pytest.fixture(scope="module")
-def lives(undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Life]:
-    """Of an ingest, and of a nightly."""
-    return {command: _life(command, undisturbed, tmp_path_factory.mktemp(command)) for command in ("ingest", "nightly")}
-
-
-def _life(command: str, undisturbed: Undisturbed, folder: Path) -> Life:
-    lake, copies = folder / "lake", []
-    process = started(undisturbed.home, arguments(command, undisturbed.landing, lake, *SMALL_BATCHES), folder / "log")
+def states(undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> list[State]:
+    """Every state on disk of a nightly, from the first file of its first table on."""
+    folder = tmp_path_factory.mktemp("states")
+    lake, found, seen = folder / "lake", [], None
+    process = started(undisturbed.home, arguments("nightly", undisturbed.landing, lake, *SMALL_BATCHES), folder / "log")
     wait_until(process, (lake / "ops").exists)
-    lived, seen = 0.0, None
     while process.poll() is None:
         os.killpg(process.pid, signal.SIGSTOP)
         time.sleep(0.003)  # the JVM's threads stop one after the other
         state = sorted((str(path.relative_to(lake)), path.stat().st_size) for path in lake.rglob("*"))
         if state != seen:
-            shutil.copytree(lake, folder / f"at {lived:07.3f}")
-            copies.append((folder / f"at {lived:07.3f}", lived))
-        seen, resumed = state, time.monotonic()
+            found.append(State(shutil.copytree(lake, folder / f"{len(found)}"), files(lake)))
+        seen = state
         os.killpg(process.pid, signal.SIGCONT)
         time.sleep(0.05)
-        lived += time.monotonic() - resumed
     assert process.returncode == 0, (folder / "log").read_text()
-    return Life(lived, [(copy, at / lived) for copy, at in copies])
+    return found
+
+
+def files(lake: Path) -> int:
+    return sum(len(names) for _, _, names in os.walk(lake))
 
 
 def killed(process: subprocess.Popen[str], *, alone: bool) -> None:
@@ -89,16 +83,15 @@ def test_a_killed_ingest_run_again(spark: SparkSession, undisturbed: Undisturbed
 
 @faults
 @pytest.mark.parametrize("n", range(KILLS))
-def test_kill(
-    spark: SparkSession, undisturbed: Undisturbed, lives: dict[str, Life], tmp_path: Path, told: Told, n: int
-) -> None:
-    """Each in a stretch of the life of its own, so that the moments are spread over the whole."""
-    command, alone = ("ingest", "nightly")[n % 2], n % 4 > 1
-    share = (n // 2 + random.Random(SEED + n).random()) / (KILLS // 2)
+def test_kill(spark: SparkSession, undisturbed: Undisturbed, tmp_path: Path, told: Told, n: int) -> None:
+    """Each in a stretch of the process's life of its own, measured in files, since machines differ in speed."""
+    command, alone, chance = ("ingest", "nightly")[n % 2], n % 4 > 1, random.Random(SEED + n)
+    share = (n // 2 + chance.random()) / (KILLS // 2)
+    until = share * FILES_OF[command] * files(undisturbed.lake)
     again = arguments(command, undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES, *PATIENT)
     process = started(undisturbed.home, again, tmp_path / "log")
-    wait_until(process, (tmp_path / "lake" / "ops").exists)
-    time.sleep(share * lives[command].seconds * 0.9)  # not stopped all the time, it is a little faster
+    wait_until(process, lambda: files(tmp_path / "lake") > max(until, 1))  # the first is the lock
+    time.sleep(chance.uniform(0, 0.5))
     assert process.poll() is None, "it was at its end before it was killed"
     killed(process, alone=alone)
     rerun = started(undisturbed.home, again, tmp_path / "rerun")
@@ -110,16 +103,16 @@ def test_kill(
 @faults
 @pytest.mark.parametrize("n", range(COPIES))
 def test_state_on_disk(
-    spark: SparkSession, undisturbed: Undisturbed, lives: dict[str, Life], tmp_path: Path, told: Told, n: int
+    spark: SparkSession, undisturbed: Undisturbed, states: list[State], tmp_path: Path, told: Told, n: int
 ) -> None:
-    command = ("ingest", "nightly")[n % 2]
-    copies = lives[command].copies
-    stretch = len(copies) * (n // 2) // (COPIES // 2), len(copies) * (n // 2 + 1) // (COPIES // 2)
-    at, share = random.Random(SEED + n).choice(copies[slice(*stretch)])
-    shutil.copytree(at, tmp_path / "lake")
+    """Until gold is begun a nightly is an ingest."""
+    first, end = len(states) * n // COPIES, len(states) * (n + 1) // COPIES
+    chosen = random.Random(SEED + n).randrange(first, end)
+    shutil.copytree(states[chosen].copy, tmp_path / "lake")
+    command = "nightly" if (tmp_path / "lake" / "gold").exists() else "ingest"
     rerun = run_here(arguments(command, undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES))
     assert rerun.exit_code == 0, rerun.output
-    what = f"{command} at {share:.0%}, one of {len(copies)} states; rerun: exit code 0"
+    what = f"{command}, state {chosen} of {len(states)}, {states[chosen].files} files; rerun: exit code 0"
     told(what, same(spark, tmp_path / "lake", undisturbed, command))
 
 
