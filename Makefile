@@ -7,7 +7,7 @@ SCALE ?= 20000
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-fast cluster-test bench lint fmt docs notebooks package clean
+.PHONY: help run setup test test-fast fault-test cluster-test bench lint fmt docs notebooks package clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: lint  ## the whole suite, after linting and types
 
 test-fast: $(VENV)/.dev  ## the part without Delta and commands
 	pytest -n 2 --dist loadfile tests/unit tests/transforms
+
+fault-test: $(VENV)/.dev  ## kills, a full disk, damage, two at once: what happened, and whether the rerun is right (half an hour)
+	pytest -q -m "" tests/faults
 
 cluster-test: $(VENV)/.dev  ## a real cluster on this machine: a master, two workers, one killed at work
 	pytest -m cluster tests/cluster

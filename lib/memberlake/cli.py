@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a job failed, 2 a mistake that the user can mend. Logs go 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -27,6 +28,7 @@ from memberlake.ingest.source import Source
 from memberlake.ingest.take import Ingest, Taken
 from memberlake.lake import session
 from memberlake.lake.contract import Table
+from memberlake.lake.lock import only_writer
 from memberlake.lake.store import Lake
 from memberlake.made import write
 from memberlake.made.world import World
@@ -292,13 +294,11 @@ def generate_command(
     tables = write.tables(names)
     orders = write.scale(scale)
     place = write.new_folder(out) if out else None
-    spark = session.start()
-    world = World(spark, rules.made, orders, rules.business_timezone)
-    if place:
-        written = write.into_files(world, place, form, tables)
-    else:
-        written = write.into_lake(world, Lake(spark, rules.lake), tables)
-    steps = console.progress(written, "generate", write.steps(tables, to_files=bool(place)))
+    with contextlib.ExitStack() as stack:
+        lake = None if place else stack.enter_context(only_writer(rules.lake, "memberlake generate"))
+        world = World(session.start(), rules.made, orders, rules.business_timezone)
+        written = write.into_lake(world, lake, tables) if lake else write.into_files(world, str(place), form, tables)
+        steps = list(console.progress(written, "generate", write.steps(tables, to_files=lake is None)))
     rows = [(w.table, w.rows, round(w.seconds, 1), round(w.rows / w.seconds)) for w in steps]
     console.grid(rows, "table", "rows", "seconds", "rows a second")
 
@@ -369,8 +369,8 @@ def _ingest(job: jobs.Job, name: str, as_json: bool, given: Given) -> None:
     source, settings = _source(name)
     rules = given.configuration(settings)
     _landing(source, given, rules)  # a missing folder is told before Spark starts
-    lake = Lake(session.start(), rules.lake)
-    outcome, taken = _take(job, lake, rules, name, source, settings, given)
+    with _writing(rules, given, settings) as lake:
+        outcome, taken = _take(job, lake, rules, name, source, settings, given)
     _close(taken, [outcome], lake, as_json)
 
 
@@ -382,29 +382,38 @@ def _run(found: Sequence[jobs.Job], asked: Days, as_json: bool, given: Given, na
         _landing(source, given, rules)
     if not declared:
         _require_lake(rules)
-    lake = Lake(session.start(), rules.lake)
     outcomes: list[Outcome] = []
     taken: list[Taken] = []
     stale: set[str] = set()
-    for name, source, settings in declared:
-        outcome, loads = _take(jobs.find("ingest"), lake, rules, name, source, settings, given)
-        outcomes.append(outcome)
-        taken += loads
-        fresh = {load.table for load in loads if not load.error} - {load.table for load in loads if load.error}
-        stale |= {load.contract.full_name for load in source.loads.values() if load.table not in fresh}
+    with _writing(rules, given, declared[0][2] if declared else None) as lake:
+        for name, source, settings in declared:
+            outcome, loads = _take(jobs.find("ingest"), lake, rules, name, source, settings, given)
+            outcomes.append(outcome)
+            taken += loads
+            fresh = {load.table for load in loads if not load.error} - {load.table for load in loads if load.error}
+            stale |= {load.contract.full_name for load in source.loads.values() if load.table not in fresh}
 
-    def each() -> Iterator[Outcome]:
-        try:
-            days = dates or [runner.last_day(lake, rules.business_timezone)]
-        except UserError:
-            if stale:  # the ingest that failed has more to tell
-                return
-            raise
-        for day in days:
-            yield from runner.run_day(lake, rules, found, day, stale)
+        def each() -> Iterator[Outcome]:
+            try:
+                days = dates or [runner.last_day(lake, rules.business_timezone)]
+            except UserError:
+                if stale:  # the ingest that failed has more to tell
+                    return
+                raise
+            for day in days:
+                yield from runner.run_day(lake, rules, found, day, stale)
 
-    outcomes += console.progress(each(), "jobs", len(found) * max(len(dates), 1))
+        outcomes += console.progress(each(), "jobs", len(found) * max(len(dates), 1))
     _close(taken, outcomes, lake, as_json)
+
+
+@contextlib.contextmanager
+def _writing(rules: Conf, given: Given, settings: Layer | None) -> Iterator[Lake]:
+    """The lake of a command that writes: no other does meanwhile."""
+    with only_writer(rules.lake, click.get_current_context().command_path) as lake:
+        if given.configuration(settings) != rules:  # the command that was waited for has made the lake, and lake.yaml
+            raise UserError(f"the settings of {rules.lake.root} changed while this command waited: run it again")
+        yield lake
 
 
 def _take(

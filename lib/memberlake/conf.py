@@ -36,6 +36,7 @@ class LakeConf(Section):
     schema_prefix: str = Field(pattern=r"^\w*$")
     checkpoints: str | None
     min_free_mb: int = Field(ge=0)
+    lock_wait_seconds: int = Field(ge=0)
 
     @field_validator("root", "checkpoints")
     @classmethod

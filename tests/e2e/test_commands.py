@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -266,20 +265,3 @@ def test_only_a_usable_java_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert session._find_java() is None
     monkeypatch.setenv("PATH", str(good / "bin"))
     assert session._find_java() == good
-
-
-def test_a_disk_that_fills_up(landing: Path, tmp_path: Path) -> None:
-    """A real full disk: a file system of 128 KB, where the machine lets us mount one."""
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", small], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a file system")
-    try:
-        files = ("--source", "contracts", "--landing", landing)
-        result = memberlake("ingest", *files, "--lake", small / "lake", "--set", "lake.min_free_mb=0")
-    finally:
-        subprocess.run(["umount", "-l", small], check=True)
-    assert result.exit_code == 2
-    assert "no space left" in result.stderr
-    assert "Traceback" not in result.output

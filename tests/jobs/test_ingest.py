@@ -11,6 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from chispa import assert_df_equality
 from click.testing import CliRunner
@@ -220,6 +222,18 @@ def test_the_newest_version_wins_in_whatever_batch_it_comes(lake: Lake, tmp_path
 GOOD = "product_id,name\np1,good\n"
 GZ = gzip.compress(("product_id,name\n" + "".join(f"{n * 7919 % 10007},{n}\n" for n in range(20000))).encode())
 
+
+def parquet() -> bytes:
+    names = [str(n * 7919 % 10007) for n in range(20000)]
+    content = pa.BufferOutputStream()
+    pyarrow.parquet.write_table(
+        pa.table({"product_id": names, "name": names}), content, compression="none", write_page_checksum=True
+    )
+    return bytes(content.getvalue())
+
+
+PARQUET = parquet()
+
 REFUSED = {
     "unknown ending.xlsx": (b"x", "is no file that ingest can take"),
     "no ending": (b"x", "is no file that ingest can take"),
@@ -230,6 +244,8 @@ REFUSED = {
     "other encoding.csv": ("product_id,名\n1,2\n".encode("gb18030"), "is not text in UTF-8"),
     "garbage.jsonl": (bytes(range(128, 256)) * 9, "is not JSON lines"),
     "garbage.parquet": (b"PAR1 and nothing else", "cannot be read as parquet"),
+    "cut off.parquet": (PARQUET[: len(PARQUET) // 2], "cannot be read as parquet"),
+    "garbled.parquet": (PARQUET[:9999] + bytes(64) + PARQUET[9999 + 64 :], "cannot be read: could not verify"),
     "not packed.csv.gz": (GOOD.encode(), "cannot be read as csv: not a gzip file"),
     "cut off.csv.gz": (GZ[: len(GZ) // 2], "cannot be read: Unexpected end of input stream"),
 }

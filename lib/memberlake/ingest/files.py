@@ -32,6 +32,7 @@ _CSV: dict[str, str | bool] = {
     "columnNameOfCorruptRecord": BROKEN,
 }
 _JSON: dict[str, str | bool] = {"primitivesAsString": True, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN}
+_PARQUET: dict[str, str | bool] = {"parquet.page.verify-checksum.enabled": True}  # else damage may be read as values
 _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\ufffd]")  # what bytes that are no text, or in another encoding, turn into
 
 
@@ -124,7 +125,7 @@ def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool
 
 
 def _reader(spark: SparkSession, kind: str, csv_options: Mapping[str, str | bool]) -> DataFrameReader:
-    options: dict[str, str | bool] = {**_CSV, **csv_options} if kind == "csv" else _JSON if kind == "json" else {}
+    options = {"csv": {**_CSV, **csv_options}, "json": _JSON, "parquet": _PARQUET}[kind]
     # a file named [1].csv is no pattern; this is how Spark's own file stream says so
     return spark.read.format(kind).options(**options).option("__globPaths__", "false")
 

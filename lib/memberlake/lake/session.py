@@ -154,6 +154,21 @@ def _graph(shown: Mapping[str, Any], values: Mapping[str, str]) -> Graph:
     )
 
 
+@contextlib.contextmanager
+def locking(spark: SparkSession, file: Path, position: int) -> Iterator[int | None]:
+    """Spark's JVM holds the lock of one byte of a file. Gives the JVM's process id, None where there is no JVM."""
+    jvm = getattr(spark, "_jvm", None)
+    if jvm is None:
+        yield None
+        return
+    opened = jvm.java.io.RandomAccessFile(str(file), "rw")
+    try:
+        opened.getChannel().lock(position, 1, False)
+        yield jvm.java.lang.ProcessHandle.current().pid()
+    finally:
+        opened.close()
+
+
 def delta_jars() -> list[Path]:
     """Delta's jars on this machine; fetched once and checked against their digests.
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pyspark.errors import AnalysisException, StreamingQueryException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import BinaryType, LongType, StructType, TimestampType
+
+from memberlake.errors import UserError
 
 _LISTING = (
     StructType()
@@ -31,6 +34,9 @@ def take_new_files(
     A batch is written to the checkpoint before `take` sees it, and marked as done after. When `take` fails or the
     process dies, the next call gives the very same files again, less those that are gone; so `take` must be
     repeatable. A folder that is not there has no files.
+
+    Raises:
+        UserError: the checkpoint is damaged, or in use.
     """
     failed: list[Exception] = []
 
@@ -58,15 +64,23 @@ def take_new_files(
         if error.getCondition() == "PATH_NOT_FOUND":
             return
         raise
-    query = (
-        paths.writeStream.foreachBatch(batch)
-        .option("checkpointLocation", checkpoint)
-        .trigger(availableNow=True)
-        .start()
-    )
+    stream = paths.writeStream.foreachBatch(batch).option("checkpointLocation", checkpoint).trigger(availableNow=True)
     try:
-        query.awaitTermination()
-    except StreamingQueryException:
+        stream.start().awaitTermination()
+    except (PySparkException, Py4JJavaError) as error:
         if failed:
             raise failed[0] from None
-        raise
+        if re.search("No space left|Permission denied|AccessControlException", str(error)):
+            raise
+        # Spark tells of a damaged file in the words of whatever parser met it, and seldom names the file
+        raise UserError(
+            f"{checkpoint}, the record of the files taken, cannot be used: {_cause(error)}. If no other ingest "
+            f"is running, delete this folder and ingest again: what was taken is taken again, which changes nothing"
+        ) from None
+
+
+def _cause(error: Exception) -> str:
+    """What ended a stream, in one line."""
+    found = re.search(r"terminated with exception: (.*)|^: [\w.$]*?(\w+: .*)$", str(error), re.MULTILINE)
+    said = (found[1] or found[2]) if found else str(error).partition("\n")[0]
+    return re.sub(r" SQLSTATE: \w+", "", said)[:300].rstrip(".")

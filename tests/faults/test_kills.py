@@ -1,0 +1,153 @@
+"""kill -9 at random moments, and what two commands at once do: the rerun ends as if nothing had happened.
+
+A real kill and its rerun take minutes. Much cheaper, and as true: one process is stopped every few milliseconds and the
+lake copied; each copy is what a kill at that moment leaves.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from pyspark.sql import SparkSession
+from tests.faults.conftest import Told, Undisturbed, same
+from tests.processes import PATIENT, SMALL_BATCHES, arguments, run_here, started, wait_until
+
+pytestmark = [pytest.mark.lake, pytest.mark.e2e]
+faults = pytest.mark.faults
+
+SEED = 20261122
+KILLS, COPIES = 6, 14
+FILES_OF = {"ingest": 0.6, "nightly": 0.95}  # of those of a nightly, a command has written shortly before its end
+
+
+class State(NamedTuple):
+    """A copy of the lake, and how many files it has."""
+
+    copy: Path
+    files: int
+
+
+@pytest.fixture(scope="module")
+def states(undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> list[State]:
+    """Every state on disk of a nightly, from the first file of its first table on."""
+    folder = tmp_path_factory.mktemp("states")
+    lake, found, seen = folder / "lake", [], None
+    process = started(undisturbed.home, arguments("nightly", undisturbed.landing, lake, *SMALL_BATCHES), folder / "log")
+    wait_until(process, (lake / "ops").exists)
+    while process.poll() is None:
+        os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(0.003)  # the JVM's threads stop one after the other
+        state = sorted((str(path.relative_to(lake)), path.stat().st_size) for path in lake.rglob("*"))
+        if state != seen:
+            found.append(State(shutil.copytree(lake, folder / f"{len(found)}"), files(lake)))
+        seen = state
+        os.killpg(process.pid, signal.SIGCONT)
+        time.sleep(0.05)
+    assert process.returncode == 0, (folder / "log").read_text()
+    return found
+
+
+def files(lake: Path) -> int:
+    return sum(len(names) for _, _, names in os.walk(lake))
+
+
+def killed(process: subprocess.Popen[str], *, alone: bool) -> None:
+    """Python alone, whose JVM then finds its end by itself; or both at once."""
+    if alone:
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_a_killed_ingest_run_again(spark: SparkSession, undisturbed: Undisturbed, tmp_path: Path, told: Told) -> None:
+    """The one real kill of every run of the suite. Its JVM may go on for a moment: the rerun waits for it."""
+    again = arguments("ingest", undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES, *PATIENT)
+    process = started(undisturbed.home, again, tmp_path / "log")
+    wait_until(process, lambda: "wrote silver." in (tmp_path / "log").read_text())
+    time.sleep(random.Random(SEED).uniform(0, 1.5))
+    killed(process, alone=True)
+    rerun = run_here(again)
+    assert rerun.exit_code == 0, rerun.output
+    told("Python killed, its Java not; rerun: exit code 0", same(spark, tmp_path / "lake", undisturbed, "ingest"))
+
+
+@faults
+@pytest.mark.parametrize("n", range(KILLS))
+def test_kill(spark: SparkSession, undisturbed: Undisturbed, tmp_path: Path, told: Told, n: int) -> None:
+    """Each in a stretch of the process's life of its own, measured in files, since machines differ in speed."""
+    command, alone, chance = ("ingest", "nightly")[n % 2], n % 4 > 1, random.Random(SEED + n)
+    share = (n // 2 + chance.random()) / (KILLS // 2)
+    until = share * FILES_OF[command] * files(undisturbed.lake)
+    again = arguments(command, undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES, *PATIENT)
+    process = started(undisturbed.home, again, tmp_path / "log")
+    wait_until(process, lambda: files(tmp_path / "lake") > max(until, 1))  # the first is the lock
+    time.sleep(chance.uniform(0, 0.5))
+    assert process.poll() is None, "it was at its end before it was killed"
+    killed(process, alone=alone)
+    rerun = started(undisturbed.home, again, tmp_path / "rerun")
+    assert rerun.wait() == 0, (tmp_path / "rerun").read_text()
+    what = f"{command} killed{', Java not,' if alone else ''} at {share:.0%}; rerun: exit code 0"
+    told(what, same(spark, tmp_path / "lake", undisturbed, command))
+
+
+@faults
+@pytest.mark.parametrize("n", range(COPIES))
+def test_state_on_disk(
+    spark: SparkSession, undisturbed: Undisturbed, states: list[State], tmp_path: Path, told: Told, n: int
+) -> None:
+    """Until gold is begun a nightly is an ingest."""
+    first, end = len(states) * n // COPIES, len(states) * (n + 1) // COPIES
+    chosen = random.Random(SEED + n).randrange(first, end)
+    shutil.copytree(states[chosen].copy, tmp_path / "lake")
+    command = "nightly" if (tmp_path / "lake" / "gold").exists() else "ingest"
+    rerun = run_here(arguments(command, undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES))
+    assert rerun.exit_code == 0, rerun.output
+    what = f"{command}, state {chosen} of {len(states)}, {states[chosen].files} files; rerun: exit code 0"
+    told(what, same(spark, tmp_path / "lake", undisturbed, command))
+
+
+@pytest.fixture
+def both(undisturbed: Undisturbed, tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@faults
+@pytest.mark.parametrize("waits", [False, True])
+def test_two_nightlies_at_once(
+    spark: SparkSession,
+    undisturbed: Undisturbed,
+    both: list[subprocess.Popen[str]],
+    tmp_path: Path,
+    told: Told,
+    waits: bool,
+) -> None:
+    nightly = arguments("nightly", undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES, *(PATIENT if waits else ()))
+    for n in range(2):  # neither knows which is the first
+        both.append(started(undisturbed.home, nightly, tmp_path / f"log {n}"))
+    codes = [process.wait() for process in both]
+    said = [(tmp_path / f"log {n}").read_text() for n in range(2)]
+    if waits:
+        assert codes == [0, 0], said
+        assert sum("waiting: the lake" in log for log in said) == 1
+    else:
+        assert sorted(codes) == [0, 2], said
+        stopped = said[codes.index(2)].strip()
+        assert stopped.startswith(f"memberlake: the lake {tmp_path / 'lake'} is being written to by ")
+        assert len(stopped.splitlines()) == 1
+    what = "the second waited; exit codes 0 and 0" if waits else "the second stopped with one sentence, exit code 2"
+    told(what, same(spark, tmp_path / "lake", undisturbed, "nightly"))
