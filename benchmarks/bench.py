@@ -48,10 +48,16 @@ NEXT_DAY = Case(
 )
 
 
+CASES = {"ingest": INGEST, "rfm": RFM, "next_day": NEXT_DAY}
+MAKERS = {"generate_csv": {"ingest"}, "generate_lake": {"rfm", "next_day"}}
+RESULTS = HERE / "results.json"
 COLUMNS = (
     *("side", "orders", "rows out", "wall s", "CPU s", "peak GiB"),
     *("read MB", "shuffled MB", "spilled MB", "same answer", "time / ours"),
 )
+
+
+Found = dict[tuple[str, int], dict[str, Any]]
 
 
 @click.command()
@@ -59,26 +65,47 @@ COLUMNS = (
 @click.option(
     "--folder", default="lake-bench", type=click.Path(path_type=Path), show_default=True, help="For the data."
 )
-@click.option("--case", "chosen", multiple=True, type=click.Choice(["ingest", "rfm", "next_day"]), help="Only these.")
-@click.option("--out", default=HERE / "results.md", type=click.Path(path_type=Path), help="Where to write the figures.")
-def main(scales: tuple[str, ...], folder: Path, chosen: tuple[str, ...], out: Path) -> None:
-    cases = {"ingest": INGEST, "rfm": RFM, "next_day": NEXT_DAY}
-    cases = {name: case for name, case in cases.items() if not chosen or name in chosen}
-    makers = [
-        *(["generate_csv"] if "ingest" in cases else []),
-        *(["generate_lake"] if {"rfm", "next_day"} & {*cases} else []),
-    ]
-    found: dict[tuple[str, int], dict[str, Any]] = {}
+@click.option("--case", "chosen", multiple=True, type=click.Choice(list(CASES)), help="Only these; the rest stays.")
+def main(scales: tuple[str, ...], folder: Path, chosen: tuple[str, ...]) -> None:
+    """Measure, and write results.json and results.md."""
+    found = kept()
+    cases = {name: case for name, case in CASES.items() if not chosen or name in chosen}
+    data = [maker for maker, users in MAKERS.items() if users & {*cases}]
     for scale in (int(float(text)) for text in scales):
         place = (folder / str(scale)).absolute()
-        for side in (*makers, *(side for case in cases.values() for side in case.sides)):
+        for side in (*data, *(side for case in cases.values() for side in case.sides)):
             found[side, scale] = measured(side, place, scale)
-    out.write_text("\n".join(report(cases, found)) + "\n", encoding="utf-8")
-    click.echo(out.read_text(encoding="utf-8"))
-    wrong = [why for case in cases.values() for why in disagreements(case, found)]
+            keep(found)
+    (HERE / "results.md").write_text("\n".join(report(found)) + "\n", encoding="utf-8")
+    click.echo((HERE / "results.md").read_text(encoding="utf-8"))
+    wrong = [why for case in CASES.values() for why in disagreements(case, found)]
     for why in wrong:
         err.print(why, markup=False)
     sys.exit(bool(wrong))
+
+
+def machine() -> str:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("pyspark", "delta-spark", "duckdb"))
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"{os.cpu_count()} cores ({_cpu_name()}), {memory:.0f} GiB; Python {platform.python_version()}, {packages}; "
+        f"Spark in local mode with a driver of 4 GiB"
+    )
+
+
+def kept() -> Found:
+    """What was measured before on this machine with these versions; a ratio of two machines says nothing."""
+    if not RESULTS.exists():
+        return {}
+    before = json.loads(RESULTS.read_text())
+    if before["machine"] != machine():
+        return {}
+    return {(each["side"], each["orders"]): each for each in before["measured"]}
+
+
+def keep(found: Found) -> None:
+    rows = [{**told, "side": side, "orders": orders} for (side, orders), told in found.items()]
+    RESULTS.write_text(json.dumps({"machine": machine(), "measured": rows}, indent=1) + "\n")
 
 
 def measured(side: str, place: Path, scale: int) -> dict[str, Any]:
@@ -111,7 +138,7 @@ def measured(side: str, place: Path, scale: int) -> dict[str, Any]:
         sys.exit(f"{side} failed")
     told: dict[str, Any] = json.loads(lines[-1])
     err.print(f"{told['seconds']:.1f} s", markup=False)
-    return {**told, "cpu": cpu[1] - cpu[0], "peak": peak}
+    return {**told, "cpu": cpu[1] - cpu[0], "peak": peak, "on": str(date.today())}
 
 
 def tree(pid: int) -> list[psutil.Process]:
@@ -131,57 +158,56 @@ def cpu_seconds(pid: int) -> float:
     return sum(t.user + t.system for t in times)
 
 
-def disagreements(case: Case, found: dict[tuple[str, int], dict[str, Any]]) -> list[str]:
-    scales = sorted({scale for _, scale in found})
-    wrong = [
-        f"{rival} does not give the answer of {case.sides[0]} at {scale:,} orders"
-        for scale in scales
-        for rival in case.same
-        if found[rival, scale]["answer"] != found[case.sides[0], scale]["answer"]
-    ]
-    facts = [
-        s
-        for s in scales
-        if case is NEXT_DAY and found["next_day_facts", s]["answer"] != found["next_day_facts", s]["answer_of_raw"]
-    ]
-    return wrong + [f"facts do not give the answer of raw orders at {scale:,} orders" for scale in facts]
+def scales_of(case: Case, found: Found) -> list[int]:
+    """The scales at which every side was measured."""
+    return sorted(n for n in {n for _, n in found} if all((side, n) in found for side in case.sides))
 
 
-def report(cases: dict[str, Case], found: dict[tuple[str, int], dict[str, Any]]) -> list[str]:
-    scales = sorted({scale for _, scale in found})
-    packages = ", ".join(f"{name} {version(name)}" for name in ("pyspark", "delta-spark", "duckdb"))
-    memory = psutil.virtual_memory().total / 2**30
+def disagreements(case: Case, found: Found) -> list[str]:
+    ours, wrong = case.sides[0], []
+    for n in scales_of(case, found):
+        rivals = [rival for rival in case.same if found[rival, n]["answer"] != found[ours, n]["answer"]]
+        wrong += [f"{rival} does not give the answer of {ours} at {n:,} orders" for rival in rivals]
+        if case is NEXT_DAY and found[ours, n]["answer"] != found[ours, n]["answer_of_raw"]:
+            wrong.append(f"facts do not give the answer of raw orders at {n:,} orders")
+    return wrong
+
+
+def report(found: Found) -> list[str]:
+    days = sorted({told["on"] for told in found.values()})
     lines = [
         "# Measured",
         "",
-        f"By `make bench` on {date.today()}: {os.cpu_count()} cores ({_cpu_name()}), {memory:.0f} GiB; Python "
-        f"{platform.python_version()}, {packages}; Spark in local mode with a driver of 4 GiB. Starting a session took "
+        f"By `make bench`, {' to '.join(sorted({days[0], days[-1]}))}: {machine()}. Starting a session took "
         f"{_sessions(found)} and is not in the figures. Peak memory is resident, of the process and its children. "
-        f"Times on a machine that others use vary; both sides of a ratio ran one after the other.",
+        f"Seconds vary on a machine that others use; the sides of a case ran one after the other.",
         "",
         "| made data | rows | seconds | rows a second a core |",
         "|---|---|---|---|",
     ]
-    for (side, _), told in found.items():
-        if side.startswith("generate"):
+    for (side, _), told in sorted(found.items()):
+        if side in MAKERS:
             rate = told["rows"] / told["seconds"] / (os.cpu_count() or 1)
             lines.append(f"| {side.replace('_', ', ')} | {told['rows']:,} | {told['seconds']:.1f} | {rate:,.0f} |")
-    for case in cases.values():
-        ours = case.sides[0]
-        lines += ["", f"## {case.title}", "", f"Goal: {case.goal}.", ""]
-        lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-        for scale in scales:
-            for side in case.sides:
-                lines.append(_row(case, side, scale, found[side, scale], found[ours, scale]))
-        if len(scales) > 1:
-            first, last = scales[0], scales[-1]
-            growth = found[ours, last]["seconds"] / found[ours, first]["seconds"]
-            lines += ["", f"From {first:,} to {last:,} orders ({last / first:g}x) {ours} takes {growth:.1f}x."]
-        if case is NEXT_DAY:
-            folds = ", ".join(f"{found['next_day_facts', s]['fold_seconds']:.1f} s for {s:,}" for s in scales)
-            lines += ["", f"Folding all orders into the facts, once: {folds}."]
-        lines += ["", *(f"**{why}**" for why in disagreements(case, found))]
+    for case in CASES.values():
+        if scales := scales_of(case, found):
+            lines += _section(case, scales, found)
     return lines
+
+
+def _section(case: Case, scales: list[int], found: Found) -> list[str]:
+    ours = case.sides[0]
+    lines = ["", f"## {case.title}", "", f"Goal: {case.goal}.", ""]
+    lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    lines += [_row(case, side, n, found[side, n], found[ours, n]) for n in scales for side in case.sides]
+    if len(scales) > 1:
+        first, last = scales[0], scales[-1]
+        growth = found[ours, last]["seconds"] / found[ours, first]["seconds"]
+        lines += ["", f"From {first:,} to {last:,} orders ({last / first:g}x) {ours} takes {growth:.1f}x."]
+    if case is NEXT_DAY:
+        folds = ", ".join(f"{found[ours, n]['fold_seconds']:.1f} s for {n:,}" for n in scales)
+        lines += ["", f"Folding all orders into the facts, once: {folds}."]
+    return lines + [text for why in disagreements(case, found) for text in ("", f"**{why}**")]
 
 
 def _row(case: Case, side: str, scale: int, told: dict[str, Any], ours: dict[str, Any]) -> str:
@@ -195,7 +221,7 @@ def _row(case: Case, side: str, scale: int, told: dict[str, Any], ours: dict[str
     return f"| {' | '.join(cells)} |"
 
 
-def _sessions(found: dict[tuple[str, int], dict[str, Any]]) -> str:
+def _sessions(found: Found) -> str:
     seconds = [told["session_seconds"] for told in found.values() if "session_seconds" in told]
     return f"{min(seconds):.1f} to {max(seconds):.1f} s"
 
