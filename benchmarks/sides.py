@@ -263,7 +263,8 @@ def _task_totals(spark: SparkSession) -> dict[str, int]:
 
 def _duckdb(run: Run) -> duckdb.DuckDBPyConnection:
     database = duckdb.connect(config={"threads": os.cpu_count(), "memory_limit": "4GiB"})
-    database.execute(f"SET TimeZone = 'UTC'; SET temp_directory = '{run.folder / 'duckdb_tmp'}'; SET preserve_insertion_order = false")
+    database.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+    database.execute(f"SET temp_directory = '{run.folder / 'duckdb_tmp'}'")
     return database
 
 
