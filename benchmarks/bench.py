@@ -180,7 +180,8 @@ def report(found: Found) -> list[str]:
         "",
         f"By `make bench`, {' to '.join(sorted({days[0], days[-1]}))}: {machine()}. Starting a session took "
         f"{_sessions(found)} and is not in the figures. Peak memory is resident, of the process and its children. "
-        f"Seconds vary on a machine that others use; the sides of a case ran one after the other.",
+        f"Bytes read are those that Spark's tasks count, less than the files hold. Seconds vary on a machine that "
+        f"others use; the sides of a case ran one after the other.",
         "",
         "| made data | rows | seconds | rows a second a core |",
         "|---|---|---|---|",
