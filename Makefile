@@ -17,9 +17,11 @@ run: $(VENV)/.run run-$(DATA)  ## ingest the demo's real data into ./lake, run e
 run-%: $(VENV)/.run
 	memberlake nightly --source $* --lake lake --as-of latest
 
-run-made: $(VENV)/.run
-	test -e made || memberlake generate --scale $(SCALE) --out made
+run-made: $(VENV)/.run made/truth/dirt
 	memberlake nightly --source contracts --landing made/landing --lake lake-made --as-of latest
+
+made/truth/dirt: | $(VENV)/.run  # what generate writes last
+	memberlake generate --scale $(SCALE) --out made
 
 setup: $(VENV)/.dev  ## everything for working on the project, into .venv
 

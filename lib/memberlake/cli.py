@@ -97,9 +97,6 @@ class Days(NamedTuple):
         return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
 def _lake_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option("--conf", "files", multiple=True, metavar="FILE", help="YAML over conf/base.yaml."),

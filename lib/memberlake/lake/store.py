@@ -219,15 +219,17 @@ class Lake:
         return self._shown(name)
 
     def _shown(self, name: str) -> dict[str, str] | None:
-        try:  # properties and, below, columns: a few rows for any table
-            return {row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES {name}").collect()}
+        try:
+            listed = self.spark.sql(f"SHOW TBLPROPERTIES {name}").collect()  # a row a property: a handful
+            return {row["key"]: row["value"] for row in listed}
         except AnalysisException as error:
             if error.getCondition() in _NOT_THERE:
                 return None
             raise
 
     def _partitions(self, table: Table) -> tuple[str, ...]:
-        described = [row["col_name"] for row in self.spark.sql(f"DESCRIBE TABLE {self.name(table)}").collect()]
+        listed = self.spark.sql(f"DESCRIBE TABLE {self.name(table)}").collect()  # a row a column
+        described = [row["col_name"] for row in listed]
         return tuple(described[described.index("# col_name") + 1 :]) if "# col_name" in described else ()
 
     def _drift(self, table: Table, properties: dict[str, str]) -> list[str]:

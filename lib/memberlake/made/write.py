@@ -132,9 +132,8 @@ def into_files(w: World, folder: str, form: str, tables: Sequence[Table]) -> Ite
             w.few(1).select(F.lit(t).alias("table"), F.lit(y).alias("why"), F.lit(n).alias("rows"))
             for t, y, n in dirt_by_why
         ]
-        yield _files(reduce(DataFrame.unionByName, told).coalesce(1), f"{folder}/truth/dirt", "parquet", "truth: dirt")[
-            0
-        ]
+        counts = reduce(DataFrame.unionByName, told).coalesce(1)
+        yield _files(counts, f"{folder}/truth/dirt", "parquet", "truth: dirt")[0]
 
 
 def into_lake(w: World, lake: Lake, tables: Sequence[Table]) -> Iterator[Written]:
