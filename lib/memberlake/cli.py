@@ -9,30 +9,24 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, timedelta, timezone
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
 from rich.logging import RichHandler
 
-from memberlake import calendar, conf, console, docs, explain, jobs, runner
-from memberlake.conf import Conf, Layer, local_path, project_home
+from memberlake import commands, console, docs, explain, jobs, runner
+from memberlake.commands import Days, Given
+from memberlake.conf import project_home
 from memberlake.console import err, out
 from memberlake.errors import UserError
-from memberlake.ingest import source as sources
-from memberlake.ingest.source import Source
-from memberlake.ingest.take import Ingest, Taken
 from memberlake.lake import session
-from memberlake.lake.contract import Table
 from memberlake.lake.lock import only_writer
-from memberlake.lake.store import Lake
 from memberlake.made import write
 from memberlake.made.world import World
-from memberlake.runner import Outcome
 from memberlake.tables import BY_NAME
 
 log = logging.getLogger("memberlake")
@@ -54,47 +48,6 @@ class _Command(click.Command):
 
 class _Group(click.Group):
     command_class = _Command
-
-
-class Given(NamedTuple):
-    """The options that every command with a lake has."""
-
-    files: tuple[str, ...]
-    sets: tuple[str, ...]
-    lake: str | None
-    landing: str | None = None
-
-    def configuration(self, settings: Layer | None = None) -> Conf:
-        return conf.load(self.files, self.sets, self.lake, self.landing, settings)
-
-
-class Days(NamedTuple):
-    """The days to run for, as given."""
-
-    as_of: str | None
-    first: str | None
-    last: str | None
-
-    def listed(self, zone: str) -> list[date]:
-        """The dates; none for `latest`, which only the lake knows.
-
-        Raises:
-            UserError: a date that is none, or options that contradict each other.
-        """
-        if self.as_of and (self.first or self.last):
-            raise UserError("give --as-of or --from/--to, not both")
-        if self.last and not self.first:
-            raise UserError("--to needs --from")
-        if self.as_of == "latest":
-            return []
-        if not self.first:
-            day = self.as_of or "yesterday"
-            return [calendar.yesterday(zone) if day == "yesterday" else _date(day, "--as-of")]
-        first = _date(self.first, "--from")
-        last = _date(self.last, "--to") if self.last else calendar.yesterday(zone)
-        if last < first:
-            raise UserError(f"--from {first} is after --to {last}")
-        return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def _lake_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -166,7 +119,7 @@ def main() -> None:
 @click.pass_obj
 def ingest_command(job: jobs.Job | None, /, name: str, as_json: bool, **given: Any) -> None:
     """Take the new files of a source into silver."""
-    _ingest(job or jobs.find("ingest"), name, as_json, Given(**given))
+    commands.ingest(job or jobs.find("ingest"), name, as_json, Given(**given))
 
 
 @main.command("run")
@@ -179,7 +132,7 @@ def run_command(job: str, as_of: str, first: str, last: str, as_json: bool, **gi
     found = jobs.find(job)
     if not found.is_dated:
         raise UserError("ingest has options of its own: memberlake ingest --source NAME")
-    _run([found], Days(as_of, first, last), as_json, Given(**given))
+    commands.run([found], Days(as_of, first, last), as_json, Given(**given))
 
 
 @main.command("nightly")
@@ -191,7 +144,7 @@ def run_command(job: str, as_of: str, first: str, last: str, as_json: bool, **gi
 def nightly_command(names: tuple[str, ...], as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
     """Ingest, then run every job in the order of what they read and write."""
     dated = [job for job in jobs.every() if job.is_dated]
-    _run(dated, Days(as_of, first, last), as_json, Given(**given), names)
+    commands.run(dated, Days(as_of, first, last), as_json, Given(**given), names)
 
 
 @main.command("explain")
@@ -209,7 +162,7 @@ def explain_command(job: str, as_of: str, as_json: bool, **given: Any) -> None:
     asked = Given(**given)
     rules = asked.configuration()
     days = Days(as_of, None, None).listed(rules.business_timezone)
-    lake = _open(asked)
+    lake = commands.opened(asked)
     day = days[0] if days else runner.last_day(lake, rules.business_timezone)
     try:
         told = explain.job(lake, rules, found, day)
@@ -241,8 +194,8 @@ def jobs_command() -> None:
 @_lake_options
 def tables_command(name: str | None, **given: Any) -> None:
     """The tables and what is in them; with a NAME, its contract."""
-    table = _table(name) if name else None
-    lake = _open(Given(**given))
+    table = commands.table(name) if name else None
+    lake = commands.opened(Given(**given))
     if table:
         console.contract(table, lake)
         return
@@ -262,8 +215,8 @@ def tables_command(name: str | None, **given: Any) -> None:
 @_lake_options
 def show_command(name: str, where: str | None, limit: int, form: str, **given: Any) -> None:
     """Print rows of a table, in the order of its key."""
-    table = _table(name)
-    lake = _open(Given(**given))
+    table = commands.table(name)
+    lake = commands.opened(Given(**given))
     frame = lake.read(table)
     try:
         frame = frame.where(F.expr(where)) if where else frame
@@ -343,142 +296,9 @@ def main_job(run: Callable[..., Any]) -> None:
     @_JSON
     @_lake_options
     def command(as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
-        _run([job], Days(as_of, first, last), as_json, Given(**given))
+        commands.run([job], Days(as_of, first, last), as_json, Given(**given))
 
     command()
-
-
-def _open(given: Given) -> Lake:
-    """The lake of a command that only looks."""
-    rules = given.configuration()
-    _require_lake(rules)
-    return Lake(session.start(), rules.lake)
-
-
-def _require_lake(rules: Conf) -> None:
-    """Tells before Spark starts that there is no lake, where that can be seen."""
-    root = local_path(rules.lake.root)
-    if root and not root.is_dir():
-        raise UserError(f"there is no lake at {root}: fill one with `memberlake ingest --source NAME --lake {root}`")
-
-
-def _ingest(job: jobs.Job, name: str, as_json: bool, given: Given) -> None:
-    source, settings = _source(name)
-    rules = given.configuration(settings)
-    _landing(source, given, rules)  # a missing folder is told before Spark starts
-    with _writing(rules, given, settings) as lake:
-        outcome, taken = _take(job, lake, rules, name, source, settings, given)
-    _close(taken, [outcome], lake, as_json)
-
-
-def _run(found: Sequence[jobs.Job], asked: Days, as_json: bool, given: Given, names: Sequence[str] = ()) -> None:
-    declared = [(name, *_source(name)) for name in names]
-    rules = given.configuration(declared[0][2] if declared else None)
-    dates = asked.listed(rules.business_timezone)
-    for _, source, _ in declared:
-        _landing(source, given, rules)
-    if not declared:
-        _require_lake(rules)
-    outcomes: list[Outcome] = []
-    taken: list[Taken] = []
-    stale: set[str] = set()
-    with _writing(rules, given, declared[0][2] if declared else None) as lake:
-        for name, source, settings in declared:
-            outcome, loads = _take(jobs.find("ingest"), lake, rules, name, source, settings, given)
-            outcomes.append(outcome)
-            taken += loads
-            fresh = {load.table for load in loads if not load.error} - {load.table for load in loads if load.error}
-            stale |= {load.contract.full_name for load in source.loads.values() if load.table not in fresh}
-
-        def each() -> Iterator[Outcome]:
-            try:
-                days = dates or [runner.last_day(lake, rules.business_timezone)]
-            except UserError:
-                if stale:  # the ingest that failed has more to tell
-                    return
-                raise
-            for day in days:
-                yield from runner.run_day(lake, rules, found, day, stale)
-
-        outcomes += console.progress(each(), "jobs", len(found) * max(len(dates), 1))
-    _close(taken, outcomes, lake, as_json)
-
-
-@contextlib.contextmanager
-def _writing(rules: Conf, given: Given, settings: Layer | None) -> Iterator[Lake]:
-    """The lake of a command that writes: no other does meanwhile."""
-    with only_writer(rules.lake, click.get_current_context().command_path) as lake:
-        if given.configuration(settings) != rules:  # the command that was waited for has made the lake, and lake.yaml
-            raise UserError(f"the settings of {rules.lake.root} changed while this command waited: run it again")
-        yield lake
-
-
-def _take(
-    job: jobs.Job, lake: Lake, rules: Conf, name: str, source: Source, settings: Layer, given: Given
-) -> tuple[Outcome, list[Taken]]:
-    taken: list[Taken] = []
-    with runner.recorded(lake, rules, "ingest", None) as outcome:
-        conf.remember(settings, rules.lake)
-        landing = _landing(source, given, rules)
-        now = datetime.now(timezone.utc)
-        ingest = Ingest(lake, rules, source, Path(name).stem, landing, now)
-        taken.extend(console.progress(job.run(ingest), f"ingest {name}", len(source.loads)))
-        outcome.rows_read = sum(load.read for load in taken)
-        errors = [load.error for load in taken if load.error]
-        outcome.error, outcome.is_users = "; ".join(errors) or None, bool(errors)
-    return outcome, taken
-
-
-def _landing(source: Source, given: Given, rules: Conf) -> str:
-    """Where the files are: --landing, else the source's own place, else the configuration's.
-
-    Raises:
-        UserError: nowhere, or a folder that can't be read or has no file.
-    """
-    own = source.landing.path() if source.landing and not isinstance(source.landing, str) else source.landing
-    place = conf.absolute(given.landing or (str(own) if own else None) or rules.landing)
-    if place is None:
-        raise UserError("say where the files are: --landing DIR, or `landing` in the configuration")
-    folder = local_path(place)
-    if folder is None:
-        return place
-    if not folder.is_dir():
-        raise UserError(f"there is no landing folder {folder}")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise UserError(f"the landing folder {folder} cannot be read: its permissions forbid it")
-    if not any(files for _, _, files in os.walk(folder)):
-        raise UserError(f"the landing folder {folder} is empty: put files into {folder}/<table>/")
-    return place
-
-
-def _close(taken: Sequence[Taken], outcomes: Sequence[Outcome], lake: Lake, as_json: bool) -> None:
-    """The summary on stdout, the errors on stderr, and the exit code."""
-    place = str(lake.conf.root or lake.conf.catalog)
-    console.summary(taken, outcomes, place, as_json=as_json)
-    failed = [o for o in outcomes if o.state != "done"]
-    for o in failed:
-        day = f" as of {o.as_of}" if o.as_of else ""
-        err.print(f"memberlake: {o.job}{day} {o.state}: {o.error}", markup=False)
-    if failed:
-        sys.exit(2 if all(o.is_users or o.state == "skipped" for o in failed) else 1)
-
-
-def _source(name: str) -> tuple[Source, Layer]:
-    source = sources.find(name)
-    return source, Layer(f"source {name}", source.settings)
-
-
-def _table(name: str) -> Table:
-    if name not in BY_NAME:
-        raise UserError(f"there is no table {name}; there are {', '.join(BY_NAME)}")
-    return BY_NAME[name]
-
-
-def _date(text: str, option: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"{option} {text} is no date: write it as 2026-11-20") from None
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import PROJECT
 
 from memberlake import calendar, cli, conf, jobs
-from memberlake.cli import Days, Given
+from memberlake.commands import Days, Given
 from memberlake.conf import Conf
 
 TARGETS = ("dev", "prod")

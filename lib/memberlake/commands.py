@@ -1,0 +1,204 @@
+"""What the commands do, once their options are read (cli.py)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from memberlake import calendar, conf, console, jobs, runner
+from memberlake.conf import Conf, Layer, local_path
+from memberlake.console import err
+from memberlake.errors import UserError
+from memberlake.ingest import source as sources
+from memberlake.ingest.source import Source
+from memberlake.ingest.take import Ingest, Taken
+from memberlake.lake import session
+from memberlake.lake.contract import Table
+from memberlake.lake.lock import only_writer
+from memberlake.lake.store import Lake
+from memberlake.runner import Outcome
+from memberlake.tables import BY_NAME
+
+
+class Given(NamedTuple):
+    """The options that every command with a lake has."""
+
+    files: tuple[str, ...]
+    sets: tuple[str, ...]
+    lake: str | None
+    landing: str | None = None
+
+    def configuration(self, settings: Layer | None = None) -> Conf:
+        return conf.load(self.files, self.sets, self.lake, self.landing, settings)
+
+
+class Days(NamedTuple):
+    """The days to run for, as given."""
+
+    as_of: str | None
+    first: str | None
+    last: str | None
+
+    def listed(self, zone: str) -> list[date]:
+        """The dates; none for `latest`, which only the lake knows.
+
+        Raises:
+            UserError: a date that is none, or options that contradict each other.
+        """
+        if self.as_of and (self.first or self.last):
+            raise UserError("give --as-of or --from/--to, not both")
+        if self.last and not self.first:
+            raise UserError("--to needs --from")
+        if self.as_of == "latest":
+            return []
+        if not self.first:
+            day = self.as_of or "yesterday"
+            return [calendar.yesterday(zone) if day == "yesterday" else _date(day, "--as-of")]
+        first = _date(self.first, "--from")
+        last = _date(self.last, "--to") if self.last else calendar.yesterday(zone)
+        if last < first:
+            raise UserError(f"--from {first} is after --to {last}")
+        return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def opened(given: Given) -> Lake:
+    """The lake of a command that only looks."""
+    rules = given.configuration()
+    _require_lake(rules)
+    return Lake(session.start(), rules.lake)
+
+
+def _require_lake(rules: Conf) -> None:
+    """Tells before Spark starts that there is no lake, where that can be seen."""
+    root = local_path(rules.lake.root)
+    if root and not root.is_dir():
+        raise UserError(f"there is no lake at {root}: fill one with `memberlake ingest --source NAME --lake {root}`")
+
+
+def ingest(job: jobs.Job, name: str, as_json: bool, given: Given) -> None:
+    """Takes the new files of a source, and ends with the summary."""
+    source, settings = _source(name)
+    rules = given.configuration(settings)
+    _landing(source, given, rules)  # a missing folder is told before Spark starts
+    with _writing(rules, given, settings) as lake:
+        outcome, taken = _take(job, lake, rules, name, source, settings, given)
+    _close(taken, [outcome], lake, as_json)
+
+
+def run(found: Sequence[jobs.Job], asked: Days, as_json: bool, given: Given, names: Sequence[str] = ()) -> None:
+    """Takes the new files of the sources named, then runs the jobs for each day, and ends with the summary."""
+    declared = [(name, *_source(name)) for name in names]
+    rules = given.configuration(declared[0][2] if declared else None)
+    dates = asked.listed(rules.business_timezone)
+    for _, source, _ in declared:
+        _landing(source, given, rules)
+    if not declared:
+        _require_lake(rules)
+    outcomes: list[Outcome] = []
+    taken: list[Taken] = []
+    stale: set[str] = set()
+    with _writing(rules, given, declared[0][2] if declared else None) as lake:
+        for name, source, settings in declared:
+            outcome, loads = _take(jobs.find("ingest"), lake, rules, name, source, settings, given)
+            outcomes.append(outcome)
+            taken += loads
+            fresh = {load.table for load in loads if not load.error} - {load.table for load in loads if load.error}
+            stale |= {load.contract.full_name for load in source.loads.values() if load.table not in fresh}
+
+        def each() -> Iterator[Outcome]:
+            try:
+                days = dates or [runner.last_day(lake, rules.business_timezone)]
+            except UserError:
+                if stale:  # the ingest that failed has more to tell
+                    return
+                raise
+            for day in days:
+                yield from runner.run_day(lake, rules, found, day, stale)
+
+        outcomes += console.progress(each(), "jobs", len(found) * max(len(dates), 1))
+    _close(taken, outcomes, lake, as_json)
+
+
+@contextlib.contextmanager
+def _writing(rules: Conf, given: Given, settings: Layer | None) -> Iterator[Lake]:
+    """The lake of a command that writes: no other does meanwhile."""
+    with only_writer(rules.lake, click.get_current_context().command_path) as lake:
+        if given.configuration(settings) != rules:  # the command that was waited for has made the lake, and lake.yaml
+            raise UserError(f"the settings of {rules.lake.root} changed while this command waited: run it again")
+        yield lake
+
+
+def _take(
+    job: jobs.Job, lake: Lake, rules: Conf, name: str, source: Source, settings: Layer, given: Given
+) -> tuple[Outcome, list[Taken]]:
+    taken: list[Taken] = []
+    with runner.recorded(lake, rules, "ingest", None) as outcome:
+        conf.remember(settings, rules.lake)
+        landing = _landing(source, given, rules)
+        now = datetime.now(timezone.utc)
+        takes = Ingest(lake, rules, source, Path(name).stem, landing, now)
+        taken.extend(console.progress(job.run(takes), f"ingest {name}", len(source.loads)))
+        outcome.rows_read = sum(load.read for load in taken)
+        errors = [load.error for load in taken if load.error]
+        outcome.error, outcome.is_users = "; ".join(errors) or None, bool(errors)
+    return outcome, taken
+
+
+def _landing(source: Source, given: Given, rules: Conf) -> str:
+    """Where the files are: --landing, else the source's own place, else the configuration's.
+
+    Raises:
+        UserError: nowhere, or a folder that can't be read or has no file.
+    """
+    own = source.landing.path() if source.landing and not isinstance(source.landing, str) else source.landing
+    place = conf.absolute(given.landing or (str(own) if own else None) or rules.landing)
+    if place is None:
+        raise UserError("say where the files are: --landing DIR, or `landing` in the configuration")
+    folder = local_path(place)
+    if folder is None:
+        return place
+    if not folder.is_dir():
+        raise UserError(f"there is no landing folder {folder}")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise UserError(f"the landing folder {folder} cannot be read: its permissions forbid it")
+    if not any(files for _, _, files in os.walk(folder)):
+        raise UserError(f"the landing folder {folder} is empty: put files into {folder}/<table>/")
+    return place
+
+
+def _close(taken: Sequence[Taken], outcomes: Sequence[Outcome], lake: Lake, as_json: bool) -> None:
+    """The summary on stdout, the errors on stderr, and the exit code."""
+    place = str(lake.conf.root or lake.conf.catalog)
+    console.summary(taken, outcomes, place, as_json=as_json)
+    failed = [o for o in outcomes if o.state != "done"]
+    for o in failed:
+        day = f" as of {o.as_of}" if o.as_of else ""
+        err.print(f"memberlake: {o.job}{day} {o.state}: {o.error}", markup=False)
+    if failed:
+        sys.exit(2 if all(o.is_users or o.state == "skipped" for o in failed) else 1)
+
+
+def _source(name: str) -> tuple[Source, Layer]:
+    source = sources.find(name)
+    return source, Layer(f"source {name}", source.settings)
+
+
+def table(name: str) -> Table:
+    """The table of that name, or a UserError that lists them."""
+    if name not in BY_NAME:
+        raise UserError(f"there is no table {name}; there are {', '.join(BY_NAME)}")
+    return BY_NAME[name]
+
+
+def _date(text: str, option: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"{option} {text} is no date: write it as 2026-11-20") from None
