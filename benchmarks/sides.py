@@ -29,7 +29,7 @@ from memberlake.lake import session
 from memberlake.lake.store import Lake
 from memberlake.made import write
 from memberlake.made.world import World
-from memberlake.tables.gold import RFM_SCORES
+from memberlake.tables.gold.value import RFM_SCORES
 from memberlake.tables.silver import ORDERS
 from memberlake.value import rfm
 

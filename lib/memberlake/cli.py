@@ -125,14 +125,15 @@ def ingest_command(job: jobs.Job | None, /, name: str, as_json: bool, **given: A
 @main.command("run")
 @click.argument("job")
 @_day_options
+@click.option("--rebuild", is_flag=True, help="An incremental job starts from nothing; the outcome is the same.")
 @_JSON
 @_lake_options
-def run_command(job: str, as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
+def run_command(job: str, as_of: str, first: str, last: str, rebuild: bool, as_json: bool, **given: Any) -> None:
     """Run one job for a day, or for each day of a backfill."""
     found = jobs.find(job)
     if not found.is_dated:
         raise UserError("ingest has options of its own: memberlake ingest --source NAME")
-    commands.run([found], Days(as_of, first, last), as_json, Given(**given))
+    commands.run([found], Days(as_of, first, last), as_json, Given(**given), rebuild=rebuild)
 
 
 @main.command("nightly")

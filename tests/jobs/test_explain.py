@@ -23,7 +23,7 @@ from memberlake.lake.contract import Column, Table
 from memberlake.lake.rehearsal import rehearsal
 from memberlake.lake.store import Lake
 from memberlake.tables import silver
-from memberlake.tables.gold import RFM_SCORES, SCORE_BINS
+from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
 from memberlake.tables.ops import REJECTS
 from memberlake.tables.silver import ORDERS
 
