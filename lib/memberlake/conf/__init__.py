@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from memberlake.conf.coupons import CouponAlertsConf, CouponsConf
 from memberlake.conf.made import MadeConf
 from memberlake.conf.places import IngestConf, LakeConf
 from memberlake.conf.section import Section, absolute, known_zone, local_path
@@ -26,6 +27,8 @@ from memberlake.errors import UserError
 
 __all__ = [
     "Conf",
+    "CouponAlertsConf",
+    "CouponsConf",
     "IngestConf",
     "LakeConf",
     "Layer",
@@ -55,6 +58,7 @@ class Conf(Section):
     ingest: IngestConf
     orders: OrdersConf
     rfm: RfmConf
+    coupons: CouponsConf
     made: MadeConf
 
     @field_validator("business_timezone")
