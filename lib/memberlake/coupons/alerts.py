@@ -42,9 +42,9 @@ def _redeemed_by_others(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFra
 
 def _many_claims(claims: DataFrame, rules: CouponAlertsConf) -> DataFrame:
     per_member = claims.where("claimer IS NOT NULL").groupBy("claimer").agg(F.count(F.lit(1)).alias("n"))
-    usual = per_member.agg(F.percentile("n", F.lit(0.5)).alias("median"))
-    limit = F.greatest(F.lit(rules.claims_factor) * F.col("median"), F.lit(float(rules.claims_at_least)))
-    said = F.format_string("%d claims; half of the members with claims have %.1f or fewer", "n", "median")
+    usual = per_member.agg((F.sum("n") / F.count("n")).alias("mean"))
+    limit = F.greatest(F.lit(rules.claims_factor) * F.col("mean"), F.lit(float(rules.claims_at_least)))
+    said = F.format_string("%d claims; members with claims have %.1f on average", "n", "mean")
     with_usual = per_member.join(F.broadcast(usual), how="cross")
     return _sign(with_usual, "many_claims", "member", "claimer", "n", limit, said)
 

@@ -219,7 +219,7 @@ def _with_state(vouchers: DataFrame, rules: CouponsConf, as_of: date, zone: str)
     flags = {
         "issue_unrecorded": F.col("issued").isNull(),
         "redeemed_without_claim": was_redeemed & F.col("claimed").isNull() & F.lit(rules.claim_required),
-        "redeemed_before_claim": _time("redeemed") < _time("claimed"),
+        "redeemed_before_claim": was_redeemed & F.col("claimed").isNotNull() & (_time("redeemed") < _time("claimed")),
         "redeemed_after_expiry": F.col("last_redeemed_at") >= F.col("in_force.valid_to"),
         "redeemed_twice": F.col("is_redeemed_twice"),
         "redeemed_by_other_member": (F.col("least_redeemer") != claimer) | (F.col("greatest_redeemer") != claimer),
