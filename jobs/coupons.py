@@ -101,7 +101,8 @@ def only_touched(lake: Lake, conf: Conf, since: date, as_of: date, changes: Chan
     told = touched.events_of(mine, events, changed, current).transform(state.only_until, "occurred_at", as_of, zone)
     fresh = decided(lake, conf, as_of, lake.settled(told))
     place = place.plus(fresh.select("coupon_id", "issued_month").distinct().collect())
-    write(lake, conf, fresh, held.join(keys, on=[*touched.VOUCHER], how="left_anti"), place)
+    if place.months:  # else nothing of them has happened by as_of
+        write(lake, conf, fresh, held.join(keys, on=[*touched.VOUCHER], how="left_anti"), place)
 
 
 def decided(lake: Lake, conf: Conf, as_of: date, events: DataFrame) -> DataFrame:
@@ -135,7 +136,7 @@ def write(lake: Lake, conf: Conf, fresh: DataFrame, untouched: DataFrame, place:
     lake.replace(COUPON_CHANNELS, runs.funnel(days, "channel"), **place.all_months)
     lake.replace(COUPON_COHORTS, runs.cohorts(days), **place.all_months)
     lake.replace(COUPON_MAPPING_QUALITY, quality)
-    asked = campaigns.still_asked(place.of(lake.read(COUPON_MAPPING_REVIEW)), untouched)
+    asked = campaigns.still_asked(place.of(lake.read(COUPON_MAPPING_REVIEW)), place.of(untouched))
     lake.replace(COUPON_MAPPING_REVIEW, campaigns.review(fresh).unionByName(asked), **place.slice)
     vouchers = fresh.unionByName(wide.of(untouched), allowMissingColumns=True).transform(runs.with_run, episodes)
     vouchers = vouchers.transform(campaigns.with_confidence, quality).drop("candidates")

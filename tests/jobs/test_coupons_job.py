@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,20 +108,19 @@ def set_up(lake: Lake, world: model.World) -> None:
     world.valid_to = {c: v for c, v in COUPONS.items() if v}
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_any_arrival_ends_in_what_the_model_says(lake: Lake, tmp_path: Path, seed: int) -> None:
+def test_any_arrival_ends_in_what_the_model_says(lake: Lake) -> None:
     """Batches in random order with repeats and corrections, a run after each; campaigns and lists come in between."""
-    chance, world = random.Random(SEED + seed), model.World()
+    chance, world = random.Random(SEED), model.World()
     set_up(lake, world)
     all_events = [random_event(chance, n) for n in range(60)]
     all_events += [corrected(chance, e) for e in chance.sample(all_events, 8)]
     chance.shuffle(all_events)
     as_of = date(2026, 11, 10)
-    for step in range(4):
-        batch = all_events[step * 17 : (step + 1) * 17] + chance.sample(all_events[: (step + 1) * 17], 3)
+    for step in range(3):
+        batch = all_events[step * 23 : (step + 1) * 23] + chance.sample(all_events[: (step + 1) * 23], 3)
         events(lake, *dict.fromkeys(batch))
         world.take(batch)
-        if step == 1:
+        if step == 0:
             campaign(lake, "P1", date(2026, 11, 1), date(2026, 11, 20), "K1")
             campaign(lake, "P2", date(2026, 11, 10), date(2026, 12, 5), "K1")
             campaign(lake, "P3", date(2026, 11, 25), date(2026, 12, 15))
@@ -132,7 +130,7 @@ def test_any_arrival_ends_in_what_the_model_says(lake: Lake, tmp_path: Path, see
                 "P2": (date(2026, 11, 10), date(2026, 12, 5)),
                 "P3": (date(2026, 11, 25), date(2026, 12, 15)),
             }
-        if step == 2:
+        if step == 1:
             contacts(lake, "P2", "2026-11-09", "m2")
             contacts(lake, "P1", "2026-12-09", "m2")
             world.contacts = {("P2", "2026-11-09", "m2"), ("P1", "2026-12-09", "m2")}
