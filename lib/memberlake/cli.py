@@ -175,6 +175,18 @@ def explain_command(job: str, as_of: str, as_json: bool, **given: Any) -> None:
     console.explained(told, as_json=as_json)
 
 
+@main.command("report")
+@click.option(
+    "--as-of", metavar="DATE", help="Business date, `latest` or `yesterday`. Default: the last that a job ran for."
+)
+@click.option("--out", "folder", metavar="DIR", help="Folder of the pages (report.folder). Default: LAKE/report.")
+@_JSON
+@_lake_options
+def report_command(as_of: str | None, folder: str | None, as_json: bool, **given: Any) -> None:
+    """Write the health report: pages for a browser, from the tables as they are."""
+    commands.report(as_of, folder, as_json, Given(**given))
+
+
 @main.command("jobs")
 def jobs_command() -> None:
     """What jobs there are, what they read and write."""

@@ -36,6 +36,7 @@ class Outcome:
     written: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
     is_users: bool = False
+    made: str | None = None  # a file to open, from a job that makes one
 
 
 def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Iterable[str] = ()) -> Iterator[Outcome]:
@@ -54,7 +55,7 @@ def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Ite
                 end = calendar.instants(as_of, as_of, conf.business_timezone)[1]
                 lake.require_data_until(job.reads, end, as_of)
                 outcome.rows_read = sum(lake.read(table).count() for table in job.reads if lake.ready(table))
-                job.run(lake, conf, as_of)
+                outcome.made = job.run(lake, conf, as_of)
         if outcome.state != "done":
             left |= {table.full_name for table in job.writes}
         yield outcome
@@ -129,6 +130,19 @@ def last_day(lake: Lake, zone: str) -> date:
     found = lake.read(ORDERS).agg(F.max(calendar.business_date(F.col("ordered_at"), zone))).first()
     if found is None or found[0] is None:
         raise UserError("--as-of latest is the last day with an order, and the lake has no order: ingest first")
+    last: date = found[0]
+    return last
+
+
+def last_run_day(lake: Lake) -> date:
+    """The latest day that a job has run for.
+
+    Raises:
+        UserError: none has.
+    """
+    found = lake.read(RUNS).where("state = 'done'").agg(F.max("as_of")).first()
+    if found is None or found[0] is None:
+        raise UserError("no job has run on this lake yet: run `memberlake nightly --as-of latest` with the same --lake")
     last: date = found[0]
     return last
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from memberlake.conf.made import MadeConf
 from memberlake.conf.places import IngestConf, LakeConf
+from memberlake.conf.report import ReportConf
 from memberlake.conf.section import Section, absolute, known_zone, local_path
 from memberlake.conf.value import OrdersConf, RfmConf
 from memberlake.errors import UserError
@@ -31,6 +32,7 @@ __all__ = [
     "Layer",
     "MadeConf",
     "OrdersConf",
+    "ReportConf",
     "RfmConf",
     "Section",
     "absolute",
@@ -55,6 +57,7 @@ class Conf(Section):
     ingest: IngestConf
     orders: OrdersConf
     rfm: RfmConf
+    report: ReportConf
     made: MadeConf
 
     @field_validator("business_timezone")
@@ -70,7 +73,7 @@ class Conf(Section):
     @property
     def digest(self) -> str:
         """Identifies the rules in force; places are left out, so a moved lake keeps its digest."""
-        rules = self.model_dump(mode="json", exclude={"lake", "landing", "made"})
+        rules = self.model_dump(mode="json", exclude={"lake", "landing", "made", "report"})
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:12]
 
 
