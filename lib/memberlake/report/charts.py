@@ -16,6 +16,7 @@ class Series(NamedTuple):
 
     Attributes:
         hover: a text for each point, such as its numerator and denominator.
+        running: for each point, whether its period is not over: drawn hollow, or hatched.
         color: number of a colour of the palette, from 1.
     """
 
@@ -24,7 +25,7 @@ class Series(NamedTuple):
     y: Sequence[float | None]
     hover: Sequence[str] = ()
     color: int = 1
-    dash: str = "solid"
+    running: Sequence[bool] = ()
 
 
 def lines(series: Sequence[Series], form: str, *, zero: bool = True) -> Spec:
@@ -38,8 +39,8 @@ def lines(series: Sequence[Series], form: str, *, zero: bool = True) -> Spec:
         {
             "type": "scatter",
             "mode": "lines+markers" if len(s.x) < 40 else "lines",
-            "line": {"color": f"${s.color}", "width": 2.5, "dash": s.dash},
-            "marker": {"size": 6},
+            "line": {"color": f"${s.color}", "width": 2.5},
+            "marker": {"size": 7, "symbol": ["circle-open" if r else "circle" for r in s.running] or "circle"},
             **_common(s, form),
         }
         for s in series
@@ -49,7 +50,14 @@ def lines(series: Sequence[Series], form: str, *, zero: bool = True) -> Spec:
 
 def bars(series: Sequence[Series], form: str, *, stacked: bool = False, line: Series | None = None) -> Spec:
     """Bars over periods or names, side by side or stacked; and a line with an axis of its own in per cent."""
-    data: list[Spec] = [{"type": "bar", "marker": {"color": f"${s.color}"}, **_common(s, form)} for s in series]
+    data: list[Spec] = [
+        {
+            "type": "bar",
+            "marker": {"color": f"${s.color}", "pattern": {"shape": ["/" if r else "" for r in s.running], "size": 6}},
+            **_common(s, form),
+        }
+        for s in series
+    ]
     layout: Spec = {"barmode": "relative" if stacked else "group", "yaxis": {"tickformat": form}}
     if line:
         data.append(
@@ -65,14 +73,19 @@ def bars(series: Sequence[Series], form: str, *, stacked: bool = False, line: Se
             "overlaying": "y",
             "side": "right",
             "tickformat": ".0%",
+            "tickmode": "auto",
             "rangemode": "tozero",
             "showgrid": False,
         }
     return _spec(data, layout, [*series, *([line] if line else [])])
 
 
-def ranking(names: Sequence[Said], series: Sequence[Series], form: str, *, stacked: bool = False) -> Spec:
-    """Horizontal bars, the first on top, with their values written on them."""
+def ranking(names: Sequence[Said], series: Sequence[Series], form: str, *, one_each: bool = False) -> Spec:
+    """Horizontal bars, the first on top, with their values written on them.
+
+    Args:
+        one_each: each name has a value in one series only, whose colour tells what it is.
+    """
     shares = form.endswith("%")
     data = [
         {
@@ -80,16 +93,17 @@ def ranking(names: Sequence[Said], series: Sequence[Series], form: str, *, stack
             "orientation": "h",
             "marker": {"color": f"${s.color}"},
             "texttemplate": f"%{{x:{form}}}",
-            "textposition": "inside" if stacked else "auto",
+            "textangle": 0,
+            "cliponaxis": False,
             **_common(s, form, x=s.y, y=list(names), across=True),
         }
         for s in series
     ]
     layout = {
-        "barmode": "stack" if stacked else "group",
+        "barmode": "overlay" if one_each else "group",
         "xaxis": {"tickformat": ".0%" if shares else form, "rangemode": "tozero"},
         "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
-        "height": 90 + 38 * len(names) * (1 if stacked else max(1, 0.7 * len(series))),
+        "height": 90 + 38 * len(names) * (1 if one_each else max(1, 0.7 * len(series))),
     }
     return _spec(data, layout, series)
 

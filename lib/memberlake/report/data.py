@@ -13,6 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import calendar
+from memberlake.kpi.metrics import COHORT, COHORT_DAYS
 from memberlake.lake.contract import Table
 from memberlake.tables import silver
 
@@ -56,7 +57,9 @@ def small(of: Frames, as_of: date, zone: str) -> dict[str, DataFrame]:
         "alerts": alerts(of.alerts, as_of),
         "rfm": scores(_slice(of.rfm_scores, as_of).where("scope = 'all'"), "f_score"),
         "rfe": rfe(_slice(of.rfe_scores, as_of)),
-        "abc": _slice(of.abc_classes, as_of).groupBy("class").agg(_rows("members"), _total("monetary", "money")),
+        "abc": _slice(of.abc_classes, as_of)
+        .groupBy("class", "value_tier")
+        .agg(_rows("members"), _total("monetary", "money")),
         "actives": actives(of.active_counts, as_of),
         "retention": retention(of.retention, as_of),
         "churned": _slice(of.churn_status, as_of).groupBy("is_churned", "kind", "permanence").agg(_rows("members")),
@@ -98,24 +101,20 @@ def kpi(kpi: DataFrame, as_of: date) -> DataFrame:
     split = _period("month", F.add_months(F.trunc(F.lit(as_of), "month"), -2)) | (
         F.col("dimension").isin("cost_type", "method") & (F.col("period") == "month") & recent
     )
-    not_after = F.when(F.col("is_complete"), _end("period", "period_start")).otherwise(F.col("period_start"))
-    return kpi.where((not_after <= F.lit(as_of)) & F.when(F.col("dimension") == "all", recent).otherwise(split)).select(
-        "period",
-        "period_start",
-        "metric",
-        "dimension",
-        "dimension_value",
-        "numerator",
-        "denominator",
-        "value",
-        "is_complete",
+    over = F.date_add(_end("period", "period_start"), _days_to_buy("metric")) <= F.lit(as_of)
+    # a period that was not over at as_of, but was computed since, holds what nobody could know then
+    known = (F.col("as_of") <= F.lit(as_of)) | (F.col("is_complete") & over)
+    return kpi.where(
+        (F.col("period_start") <= F.lit(as_of)) & known & F.when(F.col("dimension") == "all", recent).otherwise(split)
     )
 
 
 def alerts(alerts: DataFrame, as_of: date) -> DataFrame:
-    """Alerts raised by as_of, open ones first."""
+    """Alerts raised by as_of, in their state of that day, open ones first."""
+    closed_later = F.col("closed_on") > F.lit(as_of)
     return (
         alerts.where(F.col("raised_on") <= F.lit(as_of))
+        .withColumn("state", F.when(closed_later, F.lit("open")).otherwise(F.col("state")))
         .orderBy(F.desc("state"), F.desc("raised_on"), "alert_id")
         .limit(200)
     )
@@ -297,6 +296,12 @@ def _per_element(frame: DataFrame, array: str, name: str, counted: str) -> DataF
 
 def _period(name: str, after: Column) -> Column:
     return (F.col("period") == name) & (F.col("period_start") > after)
+
+
+def _days_to_buy(metric: str) -> Column:
+    """Days after its period until a metric is final: those that a cohort has to buy."""
+    days = dict(zip(COHORT, COHORT_DAYS, strict=True))
+    return F.coalesce(*[F.when(F.col(metric) == name, F.lit(n)) for name, n in days.items()], F.lit(0))
 
 
 def _end(period: str, start: str) -> Column:

@@ -70,6 +70,7 @@ class Figure:
     change: Said | None = None
     is_good: bool | None = None
     spark: str = ""
+    so_far: Sequence[Said] = ()  # the month that runs, and the same days of the one before
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,29 @@ class Block:
     defined: Sequence[Defined] = ()
     missing: Said | None = None
     command: str = ""
+
+    @property
+    def is_half(self) -> bool:
+        """Two of these stand side by side on a wide screen."""
+        return self.key in _HALVES
+
+
+_HALVES = {
+    *(
+        "funnel",
+        "reachable",
+        "active_months",
+        "active_weeks",
+        "abc",
+        "tiers",
+        "churn_rate",
+        "movement",
+        "churned",
+        "risk",
+    ),
+    *("churn_rules", "factors", "coupon_funnel", "coupon_months", "coupon_status", "mapping", "review", "flags"),
+    *("attribution", "by_goal"),
+}
 
 
 @dataclass(frozen=True)
@@ -210,6 +234,7 @@ UNIT = (
     "cost_per_lead",
     "cost_per_goal",
 )
+CAMPAIGN = ("marketing_cost", "marketing_revenue", "marketing_cost_ratio", "leads", "cost_per_lead")
 COUPON = (
     "coupon_member_ratio",
     "coupon_amount_ratio",
@@ -228,7 +253,7 @@ def _figures(facts: Facts, key: str, names: Sequence[str]) -> Block:
 
 def _figure(facts: Facts, name: str) -> Figure | None:
     rows = facts.whole(name)
-    if not rows or name not in DEFINED:
+    if not rows:
         return None
     of, last = DEFINED[name], rows[-1]
     before = rows[-2] if len(rows) > 1 else None
@@ -241,6 +266,7 @@ def _figure(facts: Facts, name: str) -> Figure | None:
         denominator=_part(facts, last, "denominator", of),
         period=_period_name(last),
         change=change,
+        so_far=[cell.said for cell in _so_far(facts, name, of)] if _running(facts, name) else (),
         is_good=is_good,
         spark=charts.sparkline([r["value"] for r in rows[-13:]]),
     )
@@ -250,13 +276,28 @@ def _change(last: Row, before: Row | None, of: Defined) -> tuple[Said | None, bo
     if before is None or last["value"] is None or before["value"] is None:
         return None, None
     difference = last["value"] - before["value"]
+    if of.form == "slope" or last["metric"] in CHANGES:
+        return None, None  # a change of a change tells nothing
     if of.form == "share":
         said = Said(f"{difference * 100:+.1f} points", f"{difference * 100:+.1f} 个百分点")
+        said = said if abs(difference) >= 0.0005 else same("±0.0")
     elif before["value"]:
         said = same(f"{difference / abs(before['value']):+.1%}")
     else:
         return None, None
     return said, None if not difference or not of.direction else (difference > 0) == (of.direction > 0)
+
+
+def _running(facts: Facts, name: str) -> Row | None:
+    """The month that is not over."""
+    last = facts.series(name, "month")[-1]
+    return None if last["is_complete"] else last
+
+
+def _so_far(facts: Facts, name: str, of: Defined) -> list[Cell]:
+    """The month that is not over, and as many days of the month before."""
+    row = _running(facts, name) or {"value": None}
+    return [_number(facts, row["value"], of.form), _number(facts, row.get("same_days_before"), of.form)]
 
 
 def _part(facts: Facts, row: Row, which: str, of: Defined) -> Said:
@@ -283,8 +324,8 @@ _D3 = {"count": ",.0f", "money": ",.0f", "share": ".1%", "days": ",.1f", "ratio"
 
 
 def _trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False) -> Block:
-    """The metrics over months, those that are there; the month that runs is dotted by its name."""
-    shown = [name for name in names if name in DEFINED and facts.series(name, "month")]
+    """The metrics over months, those that are there."""
+    shown = [name for name in names if facts.series(name, "month")]
     series = [
         Series(
             DEFINED[name].label,
@@ -292,9 +333,10 @@ def _trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = Fals
             [r["value"] for r in rows],
             [_fraction(r) for r in rows],
             color=n + 1,
+            running=[not r["is_complete"] for r in rows],
         )
         for n, name in enumerate(shown)
-        if (rows := facts.whole(name))
+        if (rows := facts.series(name, "month"))
     ]
     form = _D3[DEFINED[shown[0]].form] if shown else ",.0f"
     chart = (charts.bars if as_bars else charts.lines)(series, form) if series else None
@@ -305,6 +347,29 @@ def _month(start: date) -> str:
     return f"{start:%Y-%m}"
 
 
+def _pivot(facts: Facts, key: str, dimension: str, names: Sequence[str], named: Mapping[Any, Said]) -> Block:
+    """A row for each value of a dimension, the metrics of the latest whole month beside each other."""
+    at = {(r["dimension_value"], name): r for name in names for r in _latest(facts, name, dimension)}
+    values = sorted(
+        {value for value, _ in at}, key=lambda v: -max(r["numerator"] or 0 for (w, _), r in at.items() if w == v)
+    )
+    columns = [word(dimension), *[DEFINED[name].label for name in names]]
+    rows = [
+        [
+            Cell(named.get(value) or word(value)),
+            *[
+                _number(facts, r["value"], DEFINED[name].form, _fraction(r))
+                if (r := at.get((value, name)))
+                else Cell(texts.NONE, True)
+                for name in names
+            ],
+        ]
+        for value in values[: 2 * TOP]
+    ]
+    return _block(facts, key, "gold.kpi", "kpi", columns=columns, rows=rows, defined=[DEFINED[name] for name in names])
+
+
+TOP = 8  # values of a dimension that a table lists
 _OWN = ("reach", "cost_type", "method", "campaign", "goal", "permanence")  # dimensions with a picture of their own
 
 
@@ -323,25 +388,23 @@ def _all_metrics(facts: Facts) -> Block:
                 _number(facts, before["value"] if before else None, of.form),
                 Cell(_part(facts, last, "numerator", of), True),
                 Cell(_part(facts, last, "denominator", of), True),
+                *_so_far(facts, name, of),
             ]
         )
     columns = [HEADERS["metric"], texts.UI["period"]]
-    columns += [HEADERS[c] for c in ("value", "before", "numerator", "denominator")]
+    columns += [HEADERS[c] for c in ("value", "before", "numerator", "denominator", "running", "same_days")]
     return _block(facts, "all_metrics", "gold.kpi", "kpi", columns=columns, rows=rows, defined=[*DEFINED.values()])
 
 
-def _by_dimension(facts: Facts, key: str, names: Sequence[str], dimensions: Sequence[str] = ()) -> Block:
+def _by_dimension(facts: Facts, names: Sequence[str]) -> Block:
     """The metrics of the latest whole month by dimension, a dimension's largest values first."""
-    named = _campaigns(facts) if "campaign" in dimensions else {}
     rows = []
     used = []
     for name in names:
         split = [
             r
             for r in facts.of("kpi")
-            if r["metric"] == name
-            and r["period"] == "month"
-            and (r["dimension"] in dimensions if dimensions else r["dimension"] not in {"all", *_OWN})
+            if r["metric"] == name and r["period"] == "month" and r["dimension"] not in {"all", *_OWN}
         ]
         months = sorted({r["period_start"] for r in split if r["is_complete"]} or {r["period_start"] for r in split})
         if not months:
@@ -353,19 +416,19 @@ def _by_dimension(facts: Facts, key: str, names: Sequence[str], dimensions: Sequ
             if r["period_start"] == months[-1]:
                 by[r["dimension"]].append(r)
         for dimension, values in sorted(by.items()):
-            for r in sorted(values, key=lambda r: -(r["denominator"] or r["numerator"] or 0))[:8]:
+            for r in sorted(values, key=lambda r: -(r["denominator"] or r["numerator"] or 0))[:TOP]:
                 rows.append(
                     [
                         Cell(of.label),
                         Cell(word(dimension)),
-                        Cell(named.get(r["dimension_value"]) or word(r["dimension_value"])),
+                        Cell(word(r["dimension_value"])),
                         _number(facts, r["value"], of.form, _fraction(r)),
                         Cell(_part(facts, r, "numerator", of), True),
                         Cell(_part(facts, r, "denominator", of), True),
                     ]
                 )
     columns = [HEADERS[c] for c in ("metric", "dimension", "dimension_value", "value", "numerator", "denominator")]
-    return _block(facts, key, "gold.kpi", "kpi", columns=columns, rows=rows, defined=used)
+    return _block(facts, "by_dimension", "gold.kpi", "kpi", columns=columns, rows=rows, defined=used)
 
 
 # ---- the pages
@@ -395,18 +458,24 @@ def _revenue_change(facts: Facts) -> Block:
     ]
     total = facts.whole(CHANGES[0])[-1:]
     chart = (
-        charts.ranking([DEFINED[n].label for n, _ in found], series, ",.0f", stacked=True) if found and total else None
+        charts.ranking(
+            [Said(*(said.removeprefix("... ") for said in DEFINED[n].label)) for n, _ in found],
+            series,
+            ",.0f",
+            one_each=True,
+        )
+        if found and total
+        else None
     )
     figures = [figure for n in ("revenue", CHANGES[0]) if (figure := _figure(facts, n))] if chart else []
-    names = [n for n in CHANGES if n in DEFINED]
     return _block(
-        facts, "revenue_change", "gold.kpi", "kpi", chart=chart, figures=figures, defined=[DEFINED[n] for n in names]
+        facts, "revenue_change", "gold.kpi", "kpi", chart=chart, figures=figures, defined=[DEFINED[n] for n in CHANGES]
     )
 
 
 def _members(facts: Facts) -> Iterable[Block]:
     yield _figures(facts, "headline", MEMBERS)
-    steps = [(n, rows[-1]) for n in MEMBERS[:3] if n in DEFINED and (rows := facts.whole(n))]
+    steps = [(n, rows[-1]) for n in MEMBERS[:3] if (rows := facts.whole(n))]
     funnel = Series(HEADERS["members"], [], [r["value"] for _, r in steps])
     yield _block(
         facts,
@@ -416,12 +485,10 @@ def _members(facts: Facts) -> Iterable[Block]:
         chart=charts.ranking([DEFINED[n].label for n, _ in steps], [funnel], ",.0f") if steps else None,
         defined=[DEFINED[n] for n, _ in steps],
     )
+    yield _reachable(facts)
     yield _trend(facts, "new_members", NEW, as_bars=True)
     yield _trend(facts, "conversion", [*MEMBERS[3:5], *COHORT])
-    yield _reachable(facts)
-    yield _by_dimension(
-        facts, "by_dimension", ["new_registered_members", "register_to_purchase_rate", "activation_rate"]
-    )
+    yield _by_dimension(facts, ["new_registered_members", "register_to_purchase_rate", "activation_rate"])
 
 
 def _reachable(facts: Facts) -> Block:
@@ -439,7 +506,7 @@ def _latest(facts: Facts, metric: str, dimension: str) -> list[Row]:
     """The metric's values of a dimension in its latest whole month, the largest first."""
     rows = facts.whole(metric, "month", dimension)
     latest = [r for r in rows if r["period_start"] == rows[-1]["period_start"]]
-    return sorted(latest, key=lambda r: -(r["denominator"] if dimension == "goal" else r["numerator"]) or 0)
+    return sorted(latest, key=lambda r: -(r["numerator"] or 0))
 
 
 def _activity(facts: Facts) -> Iterable[Block]:
@@ -543,14 +610,10 @@ def _value(facts: Facts) -> Iterable[Block]:
     yield _map(facts, "rfm_map", "gold.rfm_scores", "rfm", rows, "f_score", "members", "money", money)
     yield from _segments(facts, rows)
     yield _map(facts, "rfe_map", "gold.rfe_scores", "rfe", facts.of("rfe"), "e_score", "subjects", None, None)
-    classes = sorted(facts.of("abc"), key=lambda r: str(r["class"]))
-    yield _block(
-        facts,
-        "abc",
-        "gold.abc_classes",
-        "abc",
-        chart=_shares([(same(r["class"]), r) for r in classes]) if classes else None,
-    )
+    for key, column in (("abc", "class"), ("tiers", "value_tier")):
+        groups = _grouped(facts.of("abc"), column)
+        chart = _shares([(word(name), groups[name]) for name in sorted(groups, key=_best_first)]) if groups else None
+        yield _block(facts, key, "gold.abc_classes", "abc", chart=chart)
     yield _trend(facts, "value_months", VALUE[1:2])
 
 
@@ -594,29 +657,37 @@ def _map(
     return _block(facts, key, source, needs, chart=chart)
 
 
-def _segments(facts: Facts, rows: Sequence[Row]) -> Iterable[Block]:
-    members: dict[str, int] = defaultdict(int)
-    money: dict[str, float] = defaultdict(float)
+def _best_first(name: str) -> tuple[int, str]:
+    return (("high", "middle", "low").index(name) if name in ("high", "middle", "low") else 0, name)
+
+
+def _grouped(rows: Sequence[Row], column: str) -> dict[str, dict[str, float]]:
+    """Members and money by a column."""
+    sums: dict[str, dict[str, float]] = defaultdict(lambda: {"members": 0, "money": 0.0})
     for r in rows:
-        members[r["segment"]] += r["members"]
-        money[r["segment"]] += r["money"] or 0
-    ranked = sorted(members, key=lambda s: -money[s])
-    chart = _shares([(word(s), {"members": members[s], "money": money[s]}) for s in ranked]) if ranked else None
+        sums[r[column]]["members"] += r["members"]
+        sums[r[column]]["money"] += r["money"] or 0
+    return sums
+
+
+def _segments(facts: Facts, rows: Sequence[Row]) -> Iterable[Block]:
+    groups = _grouped(rows, "segment")
+    ranked = sorted(groups, key=lambda name: -groups[name]["money"])
+    chart = _shares([(word(name), groups[name]) for name in ranked]) if ranked else None
     yield _block(facts, "rfm_segments", "gold.rfm_scores", "rfm", chart=chart)
-    everyone, everything = sum(members.values()), sum(money.values())
+    everyone, everything = (sum(group[of] for group in groups.values()) for of in ("members", "money"))
     columns = [HEADERS[c] for c in ("segment", "members", "of_members", "money", "of_money", "per_member")]
     cells = [
         [
-            Cell(word(s)),
-            _number(facts, members[s]),
-            _number(facts, members[s] / everyone, "share", f"{members[s]:,} / {everyone:,}"),
-            _number(facts, money[s], "money"),
-            _number(
-                facts, money[s] / everything if everything else None, "share", f"{money[s]:,.2f} / {everything:,.2f}"
-            ),
-            _number(facts, money[s] / members[s], "money", f"{money[s]:,.2f} / {members[s]:,}"),
+            Cell(word(name)),
+            _number(facts, members),
+            _rate(facts, members, everyone),
+            _number(facts, money, "money"),
+            _rate(facts, money, everything),
+            _number(facts, money / members, "money", f"{money:,.2f} / {members:,}"),
         ]
-        for s in ranked
+        for name in ranked
+        for members, money in [groups[name].values()]
     ]
     yield _block(facts, "rfm_table", "gold.rfm_scores", "rfm", columns=columns, rows=cells)
 
@@ -684,14 +755,15 @@ def _churn(facts: Facts) -> Iterable[Block]:
 
 def _risk(facts: Facts) -> Iterable[Block]:
     rows = facts.of("risks")
-    x = [f"{n * 5}–{n * 5 + 5} %" for n in range(20)]
+    x = [5 * n + 2.5 for n in range(20)]
+    span = [f"{n * 5}–{n * 5 + 5} %" for n in range(20)]
     series = []
     for band, color in (("low", 3), ("medium", 4), ("high", 2)):
         at: dict[int, int] = defaultdict(int)
         for r in rows:
             if r["risk_band"] == band:
                 at[r["twentieth"]] += r["members"]
-        series.append(Series(word(band), x, [at[n] for n in range(20)], color=color))
+        series.append(Series(word(band), x, [at[n] for n in range(20)], span, color=color))
     yield _block(
         facts, "risk", "gold.churn_scores", "risks", chart=charts.bars(series, ",.0f", stacked=True) if rows else None
     )
@@ -776,7 +848,7 @@ def _coupon_runs(facts: Facts) -> Block:
         [
             Cell(same(r["coupon_id"] or r["coupon_run_id"])),
             Cell(same("–" if r["run_no"] is None else f"{r['run_no']}{' ↻' if r['is_reused'] else ''}"), True),
-            Cell(same(f"{texts.day(r['first_on'])} … {texts.day(r['last_on'])}")),
+            Cell(same(f"{texts.day(r['first_on'])} … {texts.day(r['last_on'])}"), mark="whole"),
             Cell(named.get(r["campaign_id"]) or same(r["campaign_id"])),
             _number(facts, r["issued"]),
             _number(facts, r["claimed"]),
@@ -918,10 +990,8 @@ def _money(facts: Facts) -> Iterable[Block]:
         defined=[DEFINED[n] for n in names],
     )
     yield _attribution(facts)
-    yield _by_dimension(
-        facts, "by_campaign", ["marketing_cost", "marketing_revenue", "leads", "cost_per_lead"], ["campaign"]
-    )
-    yield _by_dimension(facts, "by_goal", ["cost_per_goal"], ["goal"])
+    yield _pivot(facts, "by_goal", "goal", ("cost_per_goal",), {})
+    yield _pivot(facts, "by_campaign", "campaign", CAMPAIGN, _campaigns(facts))
     yield _figures(facts, "unit_cost", UNIT)
     yield _figures(facts, "with_coupons", COUPON)
 
@@ -947,7 +1017,7 @@ def _models(facts: Facts) -> Iterable[Block]:
             [
                 Cell(same(r["model_name"])),
                 Cell(same(r["model_version"])),
-                Cell(same(r["as_of"])),
+                Cell(same(r["as_of"]), mark="whole"),
                 Cell(word(r["metric"])),
                 _number(facts, r["value"], "ratio", mark="bad" if r["is_alert"] else ""),
                 _number(facts, r["threshold"], "ratio"),
@@ -974,9 +1044,8 @@ def _models(facts: Facts) -> Iterable[Block]:
         )
         for bad in (False, True)
     ]
-    chart = charts.ranking(names, series, ".3f", stacked=True) if ranked else None
+    chart = charts.ranking(names, series, ".3f", one_each=True) if ranked else None
     yield _block(facts, "drift", "gold.model_monitoring", "monitoring", chart=chart)
-    yield from _risk(facts)
 
 
 def _alerts(facts: Facts) -> Iterable[Block]:
@@ -984,7 +1053,7 @@ def _alerts(facts: Facts) -> Iterable[Block]:
 
 
 def _alert_table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
-    columns = [HEADERS[c] for c in ("state", "raised", "rule", "subject", "message", "value", "threshold")]
+    columns = [HEADERS[c] for c in ("state", "severity", "raised", "rule", "message", "value", "threshold", "notify")]
     return _block(
         facts,
         key,
@@ -994,12 +1063,13 @@ def _alert_table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
         rows=[
             [
                 Cell(word(a["state"]), mark="bad" if a["state"] == "open" else ""),
-                Cell(same(a["raised_on"])),
+                Cell(word(a["severity"])),
+                Cell(same(a["raised_on"]), mark="whole"),
                 Cell(same(a["rule"])),
-                Cell(same(a["subject_id"] or a["subject_kind"])),
                 Cell(same(a["message"])),
                 Cell(same("–" if a["value"] is None else f"{a['value']:,.4g}"), True),
                 Cell(same("–" if a["threshold"] is None else f"{a['threshold']:,.4g}"), True),
+                Cell(word(a["notify"])),
             ]
             for a in rows
         ],
@@ -1020,7 +1090,7 @@ def _quality(facts: Facts) -> Iterable[Block]:
                 Cell(same(r["table"])),
                 Cell(same(r["rule"])),
                 _number(facts, r["rows"]),
-                Cell(same(texts.day(r["last_at"]))),
+                Cell(same(texts.day(r["last_at"])), mark="whole"),
             ]
             for r in rows
         ],
@@ -1038,7 +1108,7 @@ def _quality(facts: Facts) -> Iterable[Block]:
             [
                 Cell(same(name)),
                 Cell(same(texts.day(days.get(name)))),
-                Cell(same(texts.day(changed))),
+                Cell(same(texts.day(changed)), mark="whole"),
                 _number(facts, version),
             ]
             for name, (version, changed) in facts.versions.items()
@@ -1054,9 +1124,9 @@ def _quality(facts: Facts) -> Iterable[Block]:
         rows=[
             [
                 Cell(same(r["job"])),
-                Cell(same(texts.day(r["as_of"]))),
+                Cell(same(texts.day(r["as_of"])), mark="whole"),
                 Cell(word(r["state"]), mark="bad" if r["state"] == "failed" else ""),
-                Cell(same(texts.day(r["started_at"]))),
+                Cell(same(texts.day(r["started_at"])), mark="whole"),
                 _number(facts, (r["ended_at"] - r["started_at"]).total_seconds() if r["ended_at"] else None),
                 _number(facts, r["rows_read"]),
                 _number(facts, r["rows_written"]),

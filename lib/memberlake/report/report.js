@@ -25,14 +25,15 @@
     const layout = {
       height: 320, dragmode: false, hovermode: "closest", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: css("font"), size: 13, color: css("ink") }, margin: { l: 8, r: 16, t: 12, b: 8 },
-      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, traceorder: "normal" },
       hoverlabel: { bgcolor: css("surface"), bordercolor: css("line"), font: { color: css("ink") } },
       bargap: 0.25, ...spec.layout,
       xaxis: { ...axis, ...form, ...spec.layout.xaxis }, yaxis: { ...axis, ...spec.layout.yaxis },
     };
     if (spec.layout.yaxis2) layout.yaxis2 = { ...axis, ...spec.layout.yaxis2 };
+    if (typeof x === "number" && !spec.data[0].orientation) layout.xaxis.ticksuffix = " %";
     for (const one of [layout.xaxis, layout.yaxis]) if (one.title) one.title.standoff = 12;
-    if (spec.data[0].type === "heatmap" && narrow) for (const one of spec.data) one.textfont = { size: 9 };
+    if (spec.data[0].type === "heatmap" && narrow && spec.data[0].x.length > 6) spec.data[0].texttemplate = "";
     Plotly.react(place, spec.data, layout, { displayModeBar: false, responsive: true });
   }
 
