@@ -94,6 +94,7 @@ def ranking(names: Sequence[Said], series: Sequence[Series], form: str, *, one_e
             "marker": {"color": f"${s.color}"},
             "texttemplate": f"%{{x:{form}}}",
             "textangle": 0,
+            "insidetextfont": {"color": "$on"},
             "cliponaxis": False,
             **_common(s, form, x=s.y, y=list(names), across=True),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -149,7 +150,10 @@ class Facts:
         return next((r for r in self.of("jobs") if r["job"] == "report" and r["state"] == "running"), None)
 
     def command(self, job: str) -> str:
-        return f"memberlake run {job} --lake {self.place} --as-of {self.as_of}"
+        return f"memberlake run {job} --lake {shlex.quote(self.place)} --as-of {self.as_of}"
+
+    def show(self, table: str) -> str:
+        return f"memberlake show {table} --lake {shlex.quote(self.place)} --limit 0"
 
     def series(self, metric: str, period: str, dimension: str = "all") -> list[Row]:
         """The metric's rows of a period, the earliest first."""
@@ -523,6 +527,7 @@ def _activity(facts: Facts) -> Iterable[Block]:
                 [-(r[part] or 0) if part == "dormant" else r[part] or 0 for r in rows],
                 [f"{r['active']:,}" for r in rows],
                 color=color,
+                running=[not r["is_complete"] for r in rows],
             )
             for part, color in parts
         ]
@@ -865,7 +870,7 @@ def _coupon_runs(facts: Facts) -> Block:
         "coupons",
         columns=columns,
         rows=rows,
-        command=f"memberlake show gold.coupon_runs --lake {facts.place} --limit 0",
+        command=facts.show("gold.coupon_runs"),
     )
 
 
@@ -914,7 +919,7 @@ def _mapping(facts: Facts) -> Iterable[Block]:
         HEADERS["confidence"],
     ]
     yield _block(facts, "mapping", "gold.vouchers", "coupons", columns=columns, rows=rows)
-    command = f"memberlake show gold.coupon_mapping_review --lake {facts.place} --limit 0"
+    command = facts.show("gold.coupon_mapping_review")
     rows = [
         [Cell(word(r["reason"])), _number(facts, r["vouchers"]), _number(facts, r["candidates"])]
         for r in facts.of("review")
@@ -978,7 +983,7 @@ def _money(facts: Facts) -> Iterable[Block]:
         [_month(r["period_start"]) for r in ratio],
         [r["value"] for r in ratio],
         [_fraction(r) for r in ratio],
-        color=2,
+        color=5,
     )
     names = ("marketing_cost", "marketing_revenue", "marketing_cost_ratio")
     yield _block(
@@ -1094,7 +1099,7 @@ def _quality(facts: Facts) -> Iterable[Block]:
             ]
             for r in rows
         ],
-        command=f"memberlake show ops.rejects --lake {facts.place} --limit 0" if rows else "",
+        command=facts.show("ops.rejects") if rows else "",
     )
     columns = [HEADERS[c] for c in ("table", "last_day", "changed", "version")]
     days = {r["table"]: r["last_on"] for r in facts.of("last_days")}

@@ -230,6 +230,11 @@ WORDS = {
     "tier": Said("tier", "等级"),
     "kind": Said("kind", "类型"),
     "campaign": Said("campaign", "活动"),
+    "goal": Said("goal", "目标"),
+    "registration": Said("registration", "注册"),
+    "order": Said("order", "订单"),
+    "lead": Said("lead", "线索"),
+    "winback": Said("win-back", "赢回"),
     "member": Said("members", "会员"),
     "anonymous": Said("anonymous", "匿名访客"),
     "sms": Said("SMS", "短信"),
@@ -372,7 +377,10 @@ BLOCKS = {
             "新增 + 留存 + 回流 = 活跃；沉睡者上月活跃而本月未活跃。",
         ),
     ),
-    "active_weeks": (Said("Active by week", "每周活跃"), Said("Weeks begin on Monday.", "每周从周一开始。")),
+    "active_weeks": (
+        Said("Active by week", "每周活跃"),
+        Said("Weeks begin on Monday. Hatched: not over yet.", "每周从周一开始。斜线：尚未结束。"),
+    ),
     "retention": (
         Said("Retention by month", "月留存"),
         Said(
