@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from memberlake.kpi.metrics import CHANGES, COHORT, METRICS, Metric
@@ -157,8 +158,15 @@ class Facts:
 
     def series(self, metric: str, period: str, dimension: str = "all") -> list[Row]:
         """The metric's rows of a period, the earliest first."""
-        found = [r for r in self.of("kpi") if (r["metric"], r["period"], r["dimension"]) == (metric, period, dimension)]
-        return sorted(found, key=lambda r: (r["period_start"], str(r["dimension_value"])))
+        return self.by_metric.get((metric, period, dimension), [])
+
+    @cached_property
+    def by_metric(self) -> dict[tuple[str, str, str], list[Row]]:
+        """Rows of gold.kpi by metric, period and dimension, the earliest first."""
+        found = defaultdict(list)
+        for r in sorted(self.of("kpi"), key=lambda r: (r["period_start"], str(r["dimension_value"]))):
+            found[r["metric"], r["period"], r["dimension"]].append(r)
+        return dict(found)
 
     def whole(self, metric: str, period: str = "month", dimension: str = "all") -> list[Row]:
         """Those of periods that are over; where none is, those of the one that runs."""
@@ -407,8 +415,9 @@ def _by_dimension(facts: Facts, names: Sequence[str]) -> Block:
     for name in names:
         split = [
             r
-            for r in facts.of("kpi")
-            if r["metric"] == name and r["period"] == "month" and r["dimension"] not in {"all", *_OWN}
+            for (metric, period, dimension), found in facts.by_metric.items()
+            if (metric, period) == (name, "month") and dimension not in {"all", *_OWN}
+            for r in found
         ]
         months = sorted({r["period_start"] for r in split if r["is_complete"]} or {r["period_start"] for r in split})
         if not months:
