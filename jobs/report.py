@@ -26,7 +26,11 @@ WRITES = ()  # no table, but a folder of pages
 
 
 def run(lake: Lake, conf: Conf, as_of: date) -> str:
-    target = write.target(conf.report.folder, conf.lake.root)  # a place that cannot be is told at once
+    target = write.target(conf.report.folder, lake.conf.root)  # a place that cannot be is told before anything is read
+    return str(write.folder(target, facts(lake, conf, as_of), conf.report.language, memberlake.__version__))
+
+
+def facts(lake: Lake, conf: Conf, as_of: date) -> Facts:
     frames = data.Frames(
         kpi=lake.read(KPI),
         alerts=lake.read(ALERTS),
@@ -53,14 +57,13 @@ def run(lake: Lake, conf: Conf, as_of: date) -> str:
         rejects=lake.read(REJECTS),
     )
     small = data.small(frames, as_of, conf.business_timezone)
-    facts = Facts(
+    return Facts(
         rows={name: [row.asDict() for row in frame.collect()] for name, frame in small.items()},  # see data.small
         as_of=as_of,
-        place=str(conf.lake.root or conf.lake.catalog),
+        place=str(lake.conf.root or lake.conf.catalog),
         currency=conf.currency,
         versions={table.full_name: last for table in READS if (last := lake.last_commit(table))},
     )
-    return str(write.folder(target, facts, conf.report.language, memberlake.__version__))
 
 
 if __name__ == "__main__":

@@ -463,8 +463,8 @@ BLOCKS = {
     "coupon_runs": (
         Said("Largest runs", "最大的使用批次"),
         Said(
-            "One use of a coupon is a run; a coupon with several is reused.",
-            "优惠券的一次使用为一个批次；有多个批次的为反复使用。",
+            "One use of a coupon is a run; a coupon with several is reused (↻).",
+            "优惠券的一次使用为一个批次；有多个批次的为反复使用（↻）。",
         ),
     ),
     "coupon_campaigns": (
