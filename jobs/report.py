@@ -7,7 +7,7 @@ from memberlake import cli
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
 from memberlake.report import data, write
-from memberlake.report.pages import Facts
+from memberlake.report.facts import Facts
 from memberlake.tables.gold.activity import ACTIVE_COUNTS, RETENTION, RFE_SCORES
 from memberlake.tables.gold.churn import CHURN_SCORES, CHURN_STATUS, MODEL_MONITORING
 from memberlake.tables.gold.coupons import COUPON_FUNNEL, COUPON_LIABILITY, COUPON_MAPPING_REVIEW, COUPON_RUNS, VOUCHERS

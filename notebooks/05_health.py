@@ -29,6 +29,7 @@ from memberlake.kpi.metrics import CHANGES
 from memberlake.lake import session
 from memberlake.lake.store import Lake
 from memberlake.report import pages
+from memberlake.report.facts import DEFINED
 from memberlake.tables.gold.kpi import KPI
 
 # COMMAND ----------
@@ -119,7 +120,7 @@ plt.rcParams.update(
 
 def draw_metric(ax, name):
     rows = facts.series(name, "month")
-    ax.set_title(pages.DEFINED[name].label.en)
+    ax.set_title(DEFINED[name].label.en)
     if not rows:
         ax.text(0.5, 0.5, "no data", transform=ax.transAxes, ha="center", color="#767676")
         ax.set(xticks=[], yticks=[])
@@ -131,7 +132,7 @@ def draw_metric(ax, name):
         ax.plot(row["period_start"], row["value"], "o", color=BLUE, markerfacecolor=face, markersize=4)
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(plt.MaxNLocator(4))
-    ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}" if pages.DEFINED[name].form == "share" else f"{v:,.10g}")
+    ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}" if DEFINED[name].form == "share" else f"{v:,.10g}")
 
 
 figure, axes = plt.subplots(3, 4, figsize=(14, 7.5), layout="constrained")
@@ -152,7 +153,7 @@ plt.show()
 
 # COMMAND ----------
 
-parts = [(pages.DEFINED[name].label.en, rows[-1]["value"] or 0) for name in CHANGES if (rows := facts.whole(name))]
+parts = [(DEFINED[name].label.en, rows[-1]["value"] or 0) for name in CHANGES if (rows := facts.whole(name))]
 figure, ax = plt.subplots(figsize=(10, 3), layout="constrained")
 ax.barh([label for label, _ in parts], [v for _, v in parts], color=[BLUE if v >= 0 else ORANGE for _, v in parts])
 for label, value in parts:

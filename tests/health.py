@@ -55,6 +55,7 @@ def made() -> dict[str, list[dict[str, Any]]]:
             _alert("churn_rate_rises", "open", AS_OF, "churn_rate", 0.042, 0.035),
             _alert("fewer_new_members", "closed", AS_OF - timedelta(days=30), "new_registered_members", 81, 100),
             _alert("closed later", "closed", AS_OF, "activity_rate", 0.2, 0.3),
+            _alert("about a person", "open", AS_OF, "m1", 9, 5) | {"subject_kind": "member"},
             _alert("raised later", "open", LATER, "revenue", 1, 2),
         ],
         "rfm_scores": [
@@ -255,8 +256,8 @@ def _kpi(chance: random.Random) -> Iterator[dict[str, Any]]:
     days = [AS_OF - timedelta(days=n) for n in range(60)]
     own = {
         "reach": ("sms", "email", "wechat", "qq"),
-        "cost_type": ("media", "coupon", "points_granted", "points_redeemed"),
-        "method": ("recorded", "voucher", "promo_code", "last_contact", "none"),
+        "cost_type": ("media", "contact", "coupon", "points"),
+        "method": ("marked", "voucher", "code", "contact", "none"),
         "campaign": ("c0", "c1", "c2"),
         "goal": ("lead", "registration"),
         "member": ("city",),

@@ -19,7 +19,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from tests import health
 
 from memberlake.report import data, texts, write
-from memberlake.report.pages import Facts
+from memberlake.report.facts import Facts
 
 pytestmark = pytest.mark.e2e
 

@@ -10,7 +10,9 @@ import pytest
 
 from memberlake.errors import UserError
 from memberlake.report import texts, write
-from memberlake.report.pages import Block, Facts, every
+from memberlake.report.blocks import Block
+from memberlake.report.facts import Facts
+from memberlake.report.pages import every
 from memberlake.report.texts import Said, number
 
 D = date(2026, 11, 20)

@@ -18,6 +18,7 @@ from memberlake.lake.contract import Table
 from memberlake.tables import silver
 
 DAYS, WEEKS, MONTHS = 90, 26, 25  # how far back the pictures go
+PERSONAL = ("member", "visitor", "order", "voucher")  # subjects of alerts that lead to one person
 LISTED = 25  # rows of lists that could grow: the first ones, and how to get the rest
 
 
@@ -110,10 +111,10 @@ def kpi(kpi: DataFrame, as_of: date) -> DataFrame:
 
 
 def alerts(alerts: DataFrame, as_of: date) -> DataFrame:
-    """Alerts raised by as_of, in their state of that day, open ones first."""
+    """Alerts raised by as_of, in their state of that day, open ones first; not those about one person."""
     closed_later = F.col("closed_on") > F.lit(as_of)
     return (
-        alerts.where(F.col("raised_on") <= F.lit(as_of))
+        alerts.where((F.col("raised_on") <= F.lit(as_of)) & ~F.col("subject_kind").isin(*PERSONAL))
         .withColumn("state", F.when(closed_later, F.lit("open")).otherwise(F.col("state")))
         .orderBy(F.desc("state"), F.desc("raised_on"), "alert_id")
         .limit(200)

@@ -12,7 +12,9 @@ from typing import Any
 from memberlake.conf import local_path
 from memberlake.errors import UserError
 from memberlake.report import texts
-from memberlake.report.pages import Block, Facts, Page, every
+from memberlake.report.blocks import Block
+from memberlake.report.facts import Facts
+from memberlake.report.pages import Page, every
 from memberlake.report.texts import Said
 
 _MARK = ".memberlake-report"  # says that the folder's files are the report's own, and may be replaced
