@@ -23,7 +23,7 @@ class Series(NamedTuple):
     name: Said
     x: Sequence[Any]
     y: Sequence[float | None]
-    hover: Sequence[str] = ()
+    hover: Sequence[str | Said] = ()
     color: int = 1
     running: Sequence[bool] = ()
 

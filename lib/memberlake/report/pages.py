@@ -119,7 +119,7 @@ def _revenue_change(facts: Facts) -> Block:
             word("rose" if rose else "fell"),
             [],
             [r["value"] if r["value"] is not None and (r["value"] >= 0) == rose else None for _, r in found],
-            [blocks.period_name(r).en for _, r in found],
+            [blocks.period_name(r) for _, r in found],
             color=1 if rose else 2,
         )
         for rose in (True, False)
@@ -520,11 +520,19 @@ def _coupon_runs(facts: Facts) -> Block:
         ]
         for r in sorted(facts.of("runs_of_coupons"), key=lambda r: (-r["issued"], -r["redeemed"], r["coupon_run_id"]))
     ]
+    coupons = {r["is_reused"]: r for r in facts.of("coupons")}
+    total = {of: sum(r[of] for r in coupons.values()) for of in ("coupons", "runs")}
+    reused = coupons.get(True, {"coupons": 0})["coupons"]
+    figures = [
+        _plain(facts, _RUNS["runs"], total["runs"], "count", "gold.coupon_runs"),
+        _plain(facts, _RUNS["reused"], reused, "count", "gold.coupon_runs", total["coupons"]),
+    ]
     return blocks.block(
         facts,
         "coupon_runs",
         "gold.coupon_runs",
         "coupons",
+        figures=figures if rows else (),
         columns=columns,
         rows=rows,
         command=facts.show("gold.coupon_runs"),
@@ -598,6 +606,13 @@ def _mapping(facts: Facts) -> Iterable[Block]:
     )
 
 
+_RUNS = {
+    "runs": (Said("Runs", "使用批次"), Said("uses of coupons, each counted once", "优惠券的使用批次数")),
+    "reused": (
+        Said("Reused coupons", "反复使用的券"),
+        Said("coupons with more than one run", "有多个使用批次的优惠券"),
+    ),
+}
 _LIABILITY = {
     "open_vouchers": (Said("Open vouchers", "未使用券"), Said("vouchers that can still be redeemed", "仍可核销的券")),
     "open_value": (
@@ -612,11 +627,14 @@ _LIABILITY = {
 }
 
 
-def _plain(facts: Facts, said: tuple[Said, Said], value: float | None, form: str, source: str) -> Figure:
-    """A figure that is not in gold.kpi."""
-    of = Defined(*said, said[1], form, 0, source)
-    shown = facts.written(value, form)
-    return Figure(said[0].en.replace(" ", "_").lower(), of, shown, shown, texts.NONE, same(facts.as_of))
+def _plain(
+    facts: Facts, said: tuple[Said, Said], value: float | None, form: str, source: str, of: float | None = None
+) -> Figure:
+    """A figure that is not in gold.kpi, with its denominator where it is a part."""
+    label, sentence = said
+    shown, whole = facts.written(value, form), facts.written(of, form)
+    key = label.en.replace(" ", "_").lower()
+    return Figure(key, Defined(label, sentence, sentence, form, 0, source), shown, shown, whole, same(facts.as_of))
 
 
 def _campaign(row: Row) -> Said:
@@ -704,7 +722,7 @@ def _models(facts: Facts) -> Iterable[Block]:
             word("beyond limit" if bad else "within limit"),
             [],
             [r["value"] if bool(r["is_alert"]) == bad else None for r in ranked],
-            [f"limit {limit}" for limit in limits],
+            [Said(f"limit {limit}", f"阈值 {limit}") for limit in limits],
             color=2 if bad else 1,
         )
         for bad in (False, True)

@@ -132,19 +132,20 @@ UI = {
     "numerator": Said("Numerator", "分子"),
     "denominator": Said("Denominator", "分母"),
     "value": Said("Value", "数值"),
-    "unit": Said("Unit", "单位"),
     "period": Said("Period", "时期"),
     "source": Said("Source", "来源"),
     "numbers": Said("Show the numbers", "查看数据"),
     "no_data": Said("No data", "暂无数据"),
     "how": Said("How to get it", "如何获得"),
-    "before": Said("before", "上期"),
     "running": Said("This month so far", "本月至今"),
     "same_days": Said("The same days of the month before", "上月同日"),
     "glossary": Said("Definitions on this page", "本页定义"),
     "more": Said("All of it", "查看全部"),
     "close": Said("Close", "关闭"),
-    "what": Said("What this number is", "指标说明"),
+    "no_script": Said(
+        "The pictures need JavaScript; figures, tables and definitions do not.",
+        "图表需要 JavaScript；数字、表格与定义不需要。",
+    ),
     "private": Said(
         "Counts and sums only: no row of a member is in this report.", "仅含计数与汇总：本报告不含任何会员个人数据。"
     ),
@@ -359,10 +360,6 @@ BLOCKS = {
     "by_goal": (
         Said("Cost of goals", "目标成本"),
         Said("Media and contacts of the campaigns with that goal.", "该目标活动的媒介与触达费用。"),
-    ),
-    "active_now": (
-        Said("Active members and visitors", "活跃会员与访客"),
-        Said("Each counts once per day or window.", "每日或每窗口内每人只计一次。"),
     ),
     "funnel": (
         Said("From registration to purchase", "从注册到购买"),
