@@ -67,7 +67,9 @@ def _from_text(text: Column, wanted: DataType, zone: str) -> Column:
         return F.when(text.rlike(_DATE), text.try_cast("date"))
     if isinstance(wanted, TimestampType):
         read = F.replace(text, F.lit(","), F.lit(".")).try_cast("timestamp")  # UTC where it names no offset
-        in_zone = F.when(text.rlike(_WITH_OFFSET), read).otherwise(F.to_utc_timestamp(read, zone))
+        with_seconds = F.regexp_replace(text, r"([T ]\d\d:\d\d)", "$1:00")  # Spark reads no offset after minutes
+        with_offset = F.coalesce(read, with_seconds.try_cast("timestamp"))
+        in_zone = F.when(text.rlike(_WITH_OFFSET), with_offset).otherwise(F.to_utc_timestamp(read, zone))
         return F.when(text.rlike(_INSTANT), in_zone)
     if isinstance(wanted, ArrayType):
         return F.when(text.rlike(r"(?s)^\[.*\]$"), F.from_json(text, wanted))
