@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from memberlake import cli, scoring
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
-from memberlake.tables.gold import RFM_SCORES, SCORE_BINS
+from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
 from memberlake.tables.silver import ORDER_LINES, ORDERS, PRODUCTS
 from memberlake.value import rfm
 

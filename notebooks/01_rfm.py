@@ -33,7 +33,7 @@ from pyspark.sql import functions as F
 from memberlake import conf, runner, scoring
 from memberlake.lake import session
 from memberlake.lake.store import Lake
-from memberlake.tables.gold import RFM_SCORES
+from memberlake.tables.gold.value import RFM_SCORES
 from memberlake.tables.silver import ORDERS
 from memberlake.value import rfm
 

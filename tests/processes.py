@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from memberlake import cli
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
-from memberlake.tables.gold import RFM_SCORES, SCORE_BINS
+from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
 from memberlake.tables.ops import REJECTS
 from memberlake.tables.silver import ORDERS
 from tests.conftest import FAST_START, PROJECT, configured

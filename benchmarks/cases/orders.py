@@ -14,7 +14,7 @@ from memberlake import jobs
 from memberlake.ingest import source
 from memberlake.ingest.take import Ingest
 from memberlake.made import write
-from memberlake.tables.gold import RFM_SCORES
+from memberlake.tables.gold.value import RFM_SCORES
 from memberlake.tables.silver import ORDERS
 from memberlake.value import rfm
 

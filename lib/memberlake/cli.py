@@ -125,14 +125,15 @@ def ingest_command(job: jobs.Job | None, /, name: str, as_json: bool, **given: A
 @main.command("run")
 @click.argument("job")
 @_day_options
+@click.option("--rebuild", is_flag=True, help="An incremental job starts from nothing; the outcome is the same.")
 @_JSON
 @_lake_options
-def run_command(job: str, as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
+def run_command(job: str, as_of: str, first: str, last: str, rebuild: bool, as_json: bool, **given: Any) -> None:
     """Run one job for a day, or for each day of a backfill."""
     found = jobs.find(job)
     if not found.is_dated:
         raise UserError("ingest has options of its own: memberlake ingest --source NAME")
-    commands.run([found], Days(as_of, first, last), as_json, Given(**given))
+    commands.run([found], Days(as_of, first, last), as_json, Given(**given), rebuild=rebuild)
 
 
 @main.command("nightly")
@@ -254,15 +255,18 @@ def generate_command(
 
 
 @main.command("docs")
-@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when the page is stale.")
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when a page is stale.")
 def docs_command(check: bool) -> None:
-    """Write docs/tables.md from the contracts and the jobs."""
-    page = project_home() / "docs" / "tables.md"
-    text = docs.tables_page(jobs.every())
-    if not check:
-        page.write_text(text, encoding="utf-8")
-    elif not page.exists() or page.read_text(encoding="utf-8") != text:
-        err.print(f"{page} is stale: run `memberlake docs`")
+    """Write docs/tables.md from the contracts and the jobs, docs/metrics.md from the metrics."""
+    stale = False
+    for name, text in docs.pages(jobs.every()).items():
+        page = project_home() / "docs" / name
+        if not check:
+            page.write_text(text, encoding="utf-8")
+        elif not page.exists() or page.read_text(encoding="utf-8") != text:
+            err.print(f"{page} is stale: run `memberlake docs`")
+            stale = True
+    if stale:
         sys.exit(1)
 
 

@@ -92,8 +92,20 @@ def ingest(job: jobs.Job, name: str, as_json: bool, given: Given) -> None:
     _close(taken, [outcome], lake, as_json)
 
 
-def run(found: Sequence[jobs.Job], asked: Days, as_json: bool, given: Given, names: Sequence[str] = ()) -> None:
-    """Takes the new files of the sources named, then runs the jobs for each day, and ends with the summary."""
+def run(
+    found: Sequence[jobs.Job],
+    asked: Days,
+    as_json: bool,
+    given: Given,
+    names: Sequence[str] = (),
+    *,
+    rebuild: bool = False,
+) -> None:
+    """Takes the new files of the sources named, then runs the jobs for each day, and ends with the summary.
+
+    Args:
+        rebuild: incremental jobs start from nothing on the first day.
+    """
     declared = [(name, *_source(name)) for name in names]
     rules = given.configuration(declared[0][2] if declared else None)
     dates = asked.listed(rules.business_timezone)
@@ -119,8 +131,10 @@ def run(found: Sequence[jobs.Job], asked: Days, as_json: bool, given: Given, nam
                 if stale:  # the ingest that failed has more to tell
                     return
                 raise
+            lake.rebuild = rebuild
             for day in days:
                 yield from runner.run_day(lake, rules, found, day, stale)
+                lake.rebuild = False
 
         outcomes += console.progress(each(), "jobs", len(found) * max(len(dates), 1))
     _close(taken, outcomes, lake, as_json)

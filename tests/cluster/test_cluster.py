@@ -27,7 +27,7 @@ from tests.conftest import FAST_START, PROJECT, cluster_shell, configured
 from memberlake import cli
 from memberlake.lake import session
 from memberlake.lake.store import Lake
-from memberlake.tables.gold import RFM_SCORES, SCORE_BINS
+from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
 from memberlake.tables.silver import ORDERS
 
 pytestmark = pytest.mark.cluster

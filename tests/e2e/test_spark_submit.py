@@ -15,7 +15,7 @@ from tests.conftest import PROJECT, cluster_shell
 
 from memberlake.lake import session
 from memberlake.lake.store import Lake
-from memberlake.tables.gold import RFM_SCORES
+from memberlake.tables.gold.value import RFM_SCORES
 from memberlake.tables.silver import ORDERS
 
 pytestmark = pytest.mark.e2e

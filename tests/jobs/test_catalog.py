@@ -16,7 +16,7 @@ from memberlake import jobs
 from memberlake.conf import LakeConf
 from memberlake.errors import UserError
 from memberlake.lake.store import Lake
-from memberlake.tables.gold import RFM_SCORES, SCORE_BINS
+from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
 from memberlake.tables.silver import ORDERS
 
 pytestmark = pytest.mark.lake

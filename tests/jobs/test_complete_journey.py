@@ -18,7 +18,8 @@ from memberlake.ingest.source import Package
 from memberlake.ingest.take import Ingest
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
-from memberlake.tables import gold, ops, silver
+from memberlake.tables import ops, silver
+from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
 
 pytestmark = pytest.mark.lake
 
@@ -170,11 +171,11 @@ def test_members_without_demographics_have_no_attributes(full: Lake) -> None:
 
 
 def test_rfm(full: Lake) -> None:
-    scores = full.read(gold.RFM_SCORES).where(F.col("as_of") == F.lit(AS_OF))
+    scores = full.read(RFM_SCORES).where(F.col("as_of") == F.lit(AS_OF))
     totals = scores.agg(F.count("*"), F.sum("recency_days"), F.sum("frequency"), F.sum("monetary")).first()
     assert totals is not None
     assert tuple(totals) == (2_416, 40_567, 77_847, Decimal("2252452.63"))
-    bins = full.read(gold.SCORE_BINS).where((F.col("as_of") == F.lit(AS_OF)) & (F.col("measure") == "recency_days"))
+    bins = full.read(SCORE_BINS).where((F.col("as_of") == F.lit(AS_OF)) & (F.col("measure") == "recency_days"))
     sizes = {r.score: r.subjects for r in bins.collect()}
     assert sizes == {1: 488, 2: 512, 3: 598, 4: 443, 5: 375}
     codes = {r.score_code: r["count"] for r in scores.groupBy("score_code").count().collect()}
@@ -184,7 +185,7 @@ def test_rfm(full: Lake) -> None:
 
 def test_rfm_of_another_day_leaves_this_one(full: Lake, conf: Conf) -> None:
     """Nothing of the last quarter is seen on 30 September, and a run in January changes nothing of it."""
-    before = full.read(gold.RFM_SCORES).where(F.col("as_of") == F.lit(AS_OF)).collect()
+    before = full.read(RFM_SCORES).where(F.col("as_of") == F.lit(AS_OF)).collect()
     jobs.find("rfm").run(full, conf, date(2017, 12, 31))
-    after = full.read(gold.RFM_SCORES).where(F.col("as_of") == F.lit(AS_OF)).collect()
+    after = full.read(RFM_SCORES).where(F.col("as_of") == F.lit(AS_OF)).collect()
     assert sorted(before) == sorted(after)

@@ -18,7 +18,7 @@ from tests.jobs.orders import Order, orders, rows
 from memberlake import jobs
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
-from memberlake.tables.gold import RFM_SCORES, SCORE_BINS
+from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
 from memberlake.tables.silver import ORDER_LINES, ORDERS, PRODUCTS
 from memberlake.value import rfm
 

@@ -297,3 +297,79 @@ def test_the_log_of_a_replaced_slice_is_one_commit(lake: Lake) -> None:
     actions = [json.loads(line) for line in commits[-1].read_text().splitlines()]
     assert len(commits) == 3  # the table, and two writes
     assert {"add", "remove"} <= {name for action in actions for name in action}
+
+
+def test_changes_are_both_forms_of_what_later_commits_touched(lake: Lake) -> None:
+    facts = "fact_id string, part string, value string, updated_at timestamp"
+    first, second = datetime(2026, 11, 19, tzinfo=timezone.utc), datetime(2026, 11, 20, tzinfo=timezone.utc)
+    assert lake.version(FACTS) is None
+    lake.upsert(FACTS, lake.spark.createDataFrame([("a", None, "1", first), ("b", "x", "1", first)], facts))
+    before = lake.version(FACTS)
+    assert before is not None
+    lake.upsert(FACTS, lake.spark.createDataFrame([("a", None, "2", second), ("c", None, "1", first)], facts))
+    found = lake.changes(FACTS, before)
+    assert found is not None
+    rows = sorted((r.fact_id, r.value, r._change_type) for r in found.collect())
+    assert rows == [("a", "1", "update_preimage"), ("a", "2", "update_postimage"), ("c", "1", "insert")]
+    latest = lake.version(FACTS)
+    assert latest is not None
+    nothing = lake.changes(FACTS, latest)
+    assert nothing is not None
+    assert nothing.isEmpty()
+
+
+def test_a_table_without_a_change_feed_counts_as_all_changed_and_gets_one(lake: Lake) -> None:
+    lake.replace(RESULTS, results(lake, [(D1, "r", "a", 1)]), as_of=D1)
+    assert lake.changes(RESULTS, 0) is None
+    version = lake.version(RESULTS)
+    assert version is not None
+    lake.replace(RESULTS, results(lake, [(D2, "r", "b", 1)]), as_of=D2)
+    found = lake.changes(RESULTS, version)
+    assert found is not None
+    assert [(r.subject, r._change_type) for r in found.collect()] == [("b", "insert")]
+    assert lake.changes(RESULTS, 0) is None  # the commits before are out of its reach
+
+
+def test_a_job_is_given_what_changed_since_it_last_ended_well(lake: Lake) -> None:
+    facts = "fact_id string, part string, value string, updated_at timestamp"
+
+    def add(key: str) -> None:
+        lake.upsert(FACTS, lake.spark.createDataFrame([(key, None, "1", datetime(2026, 11, 19))], facts))
+
+    def given(rules: str = "r", fails: bool = False) -> list[str] | None:
+        with lake.since_last("job", FACTS, rules=rules) as changes:
+            frame = changes[FACTS]
+            seen = None if frame is None else sorted(r.fact_id for r in frame.collect())
+            if fails:
+                raise RuntimeError
+            return seen
+
+    add("a")
+    assert given() is None  # never seen: all
+    assert given() == []
+    add("b")
+    with pytest.raises(RuntimeError):
+        given(fails=True)
+    assert given() == ["b"]  # a failed block has seen nothing
+    add("c")
+    assert given(rules="other") is None
+    assert given(rules="other") == []
+    lake.rebuild = True
+    assert given(rules="other") is None
+
+
+def test_rows_put_replace_those_of_their_key_and_no_others(lake: Lake) -> None:
+    lake.replace(RESULTS, results(lake, [(D1, "r", "a", 9), (D1, "r", "it's", 9), (D2, "r", "a", 9)]))
+    lake.put(RESULTS, results(lake, [(D1, "r", "it's", 1), (D1, "r", "new", 2)]), as_of=[D1], subject=["it's", "new"])
+    same(
+        lake.read(RESULTS),
+        [(D1, "r", "a", 9), (D1, "r", "it's", 1), (D1, "r", "new", 2), (D2, "r", "a", 9)],
+    )
+    with pytest.raises(ValueError, match="a key stands twice"):
+        lake.put(RESULTS, results(lake, [(D1, "r", "a", 1), (D1, "r", "a", 2)]))
+
+
+def test_a_slice_may_be_of_several_values(lake: Lake) -> None:
+    lake.replace(RESULTS, results(lake, [(D1, "r", "a", 1), (D2, "r", "a", 1), (D2, "e", "a", 1)]))
+    lake.replace(RESULTS, results(lake, [(D2, "r", "b", 2)]), as_of=[D1, D2], model="r")
+    same(lake.read(RESULTS), [(D2, "r", "b", 2), (D2, "e", "a", 1)])

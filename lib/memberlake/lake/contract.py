@@ -66,6 +66,7 @@ class Table:
         version: of two rows with one key, the one with the later value here replaces the other.
         happened_at: the instant whose business date decides whether as_of may see the row.
         partitioned_by: columns of the slices that jobs replace.
+        keeps_changes: Delta records changed rows, so that `Lake.changes` can tell them; all of silver does.
         checks: constraints that Delta enforces, name to SQL predicate; NULL is a breach, so say IS NULL OR ...
     """
 
@@ -77,6 +78,7 @@ class Table:
     version: str | None = None
     happened_at: str | None = None
     partitioned_by: tuple[str, ...] = ()
+    keeps_changes: bool = False
     checks: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -86,6 +88,9 @@ class Table:
         }
         if unknown or not self.key:
             raise ValueError(f"{self.full_name}: no key, or not among the columns: {unknown}")
+
+        if self.schema == "silver":
+            object.__setattr__(self, "keeps_changes", True)
 
     @property
     def full_name(self) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import shutil
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import reduce
+from types import MappingProxyType
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -22,22 +25,26 @@ from memberlake.conf import LakeConf, local_path
 from memberlake.errors import UserError
 from memberlake.lake import session
 from memberlake.lake.contract import CONTRACT_VERSION, Table, conform
+from memberlake.tables.ops import WATERMARKS
 
 log = logging.getLogger(__name__)
 
 _VERSION_PROPERTY = "memberlake.contract"
+_CHANGE_FEED = "delta.enableChangeDataFeed"
 
 
 class Lake:
     """Delta tables below a folder or in a catalog.
 
     Attributes:
+        rebuild: incremental jobs are to start from nothing.
         written: rows written by this object, by table; the run record reads it.
     """
 
-    def __init__(self, spark: SparkSession, conf: LakeConf) -> None:
+    def __init__(self, spark: SparkSession, conf: LakeConf, *, rebuild: bool = False) -> None:
         self.spark = spark
         self.conf = conf
+        self.rebuild = rebuild
         self.written: Counter[str] = Counter()
         self._checked: set[str] = set()
         self._writing: dict[str, threading.Lock] = defaultdict(threading.Lock)  # of this process: one writer a table
@@ -55,10 +62,15 @@ class Lake:
     def replace(self, table: Table, frame: DataFrame, **slice: Any) -> None:
         """Writes the slice of the table whose columns equal the given values, all of it, atomically.
 
-        A second run writes the same. Delta refuses a row outside the slice.
+        A second run writes the same. Delta refuses a row outside the slice. No slice is the whole table.
+
+        Args:
+            slice: column to its value, or to a collection of values of which it is one.
         """
         self._create(table)
-        condition = reduce(Column.__and__, (F.col(name) == F.lit(value) for name, value in slice.items()))
+        condition = (
+            reduce(Column.__and__, (_is(F.col(name), value) for name, value in slice.items())) if slice else F.lit(True)
+        )
         started = time.monotonic()
         conform(frame, table).writeTo(self.name(table)).overwrite(condition)
         self._count(table, started)
@@ -89,6 +101,75 @@ class Lake:
         """Adds the rows whose key is not there yet."""
         with self._writing[table.full_name]:
             self._merge(table, conform(frame, table).dropDuplicates([*table.key]), replaces=False)
+
+    def put(self, table: Table, frame: DataFrame, **within: Any) -> None:
+        """Adds new keys; the row of a known key is replaced, whatever it was.
+
+        Args:
+            frame: one row a key; a MERGE with two new rows of one key would insert both.
+            within: column to its value, or to a collection of values, that every row has; Delta then reads only the
+                files of the table that may hold them.
+
+        Raises:
+            ValueError: a key stands twice.
+        """
+        rows = conform(frame, table)
+        with self.kept(rows):
+            if self._repeats_a_key(rows, table):
+                raise ValueError(f"{table.full_name}: a key stands twice among the rows to put")
+            self._merge(table, rows, replaces=True, whatever=True, within=within)
+
+    def version(self, table: Table) -> int | None:
+        """The number of the table's last commit; None when it was never written."""
+        if not self.ready(table):
+            return None
+        last = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").first()
+        return int(last["version"]) if last else None
+
+    def changes(self, table: Table, after: int) -> DataFrame | None:
+        """Rows that commits later than version `after` added, removed or changed, old and new form, in any order.
+
+        Columns: those of the table and `_change_type`. None when the change feed does not reach back that far: then
+        everything must be taken as changed.
+        """
+        latest = self.version(table)
+        if latest is None or latest <= after:
+            return self.read(table).limit(0).withColumn("_change_type", F.lit(""))
+        if (self._properties(table) or {}).get(_CHANGE_FEED) != "true":
+            self.spark.sql(f"ALTER TABLE {self.name(table)} SET TBLPROPERTIES ('{_CHANGE_FEED}' = 'true')")
+            return None
+        options = {"readChangeFeed": "true", "startingVersion": str(after + 1), "endingVersion": str(latest)}
+        try:
+            feed = self.spark.read.options(**options).table(self.name(table))
+            feed.isEmpty()  # only reading it tells whether it is whole: it may be younger, or vacuumed
+        except (PySparkException, Py4JJavaError) as error:
+            said = str(error).strip().partition("\n")[0]
+            log.warning("%s: the change feed does not reach version %s: %s", table.full_name, after + 1, said)
+            return None
+        return feed.select(*table.column_names, "_change_type")
+
+    @contextlib.contextmanager
+    def since_last(self, job: str, *tables: Table, rules: object = "") -> Iterator[dict[Table, DataFrame | None]]:
+        """For each table the rows that changed since this block last ended well for the job; None means all rows.
+
+        What the block was given counts as seen when it ends without an exception; a crash gives it the same again, so
+        it must be repeatable. Rules that differ from those of the last time make everything new, as `rebuild` does.
+
+        Args:
+            rules: settings that the outcome depends on; compared by their text.
+        """
+        digest = hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
+        held = self.read(WATERMARKS).where((F.col("job") == F.lit(job)) & (F.col("rules") == F.lit(digest)))
+        seen = {} if self.rebuild else {row["table"]: row["version"] for row in held.collect()}  # a row a table
+        versions = {table: self.version(table) for table in tables}
+        yield {t: self.changes(t, seen[t.full_name]) if t.full_name in seen else None for t in tables}
+        now = [(job, t.full_name, v if v is not None else -1, digest) for t, v in versions.items()]
+        if {name: version for _, name, version, _ in now} == seen:
+            return
+        rows = [self.spark.range(1).select(*map(F.lit, row)).toDF(*WATERMARKS.column_names) for row in now]
+        self.replace(
+            WATERMARKS, reduce(DataFrame.unionAll, rows).withColumn("version", F.col("version").cast("long")), job=job
+        )
 
     @contextlib.contextmanager
     def kept(self, frame: DataFrame) -> Iterator[DataFrame]:
@@ -170,7 +251,8 @@ class Lake:
             for c in table.columns
         )
         checks = {f"delta.constraints.{name}": check for name, check in table.checks}
-        properties = {_VERSION_PROPERTY: str(CONTRACT_VERSION), **checks}
+        feed = {_CHANGE_FEED: "true"} if table.keeps_changes else {}
+        properties = {_VERSION_PROPERTY: str(CONTRACT_VERSION), **feed, **checks}
         partitions = f" PARTITIONED BY ({', '.join(table.partitioned_by)})" if table.partitioned_by else ""
         place = ""
         if self.conf.catalog:
@@ -183,14 +265,30 @@ class Lake:
             f" TBLPROPERTIES ({', '.join(f'{_text(k)} = {_text(v)}' for k, v in properties.items())})"
         )
 
-    def _merge(self, table: Table, rows: DataFrame, *, replaces: bool) -> None:
-        """One row a key in `rows`: a MERGE with two new rows of one key would insert both."""
+    def _repeats_a_key(self, rows: DataFrame, table: Table) -> bool:
+        return not rows.groupBy(*table.key).count().where("count > 1").isEmpty()
+
+    def _merge(
+        self,
+        table: Table,
+        rows: DataFrame,
+        *,
+        replaces: bool,
+        whatever: bool = False,
+        within: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """One row a key in `rows`: a MERGE with two new rows of one key would insert both.
+
+        Args:
+            replaces: a later version replaces the row of a known key; `whatever`: any does.
+        """
         self._create(table)
         started = time.monotonic()
         required = {c.name for c in table.columns if c.required}
         same_key = " AND ".join(f"old.`{k}` {'=' if k in required else '<=>'} new.`{k}`" for k in table.key)
-        update = ""
-        if replaces:
+        same_key += "".join(f" AND {_is_sql(f'old.`{_escaped(name)}`', value)}" for name, value in within.items())
+        update = " WHEN MATCHED THEN UPDATE SET *" if whatever else ""
+        if replaces and not whatever:
             later = f"({_rank_sql(table, 'new')}) > ({_rank_sql(table, 'old')})"
             update = f" WHEN MATCHED AND {later} THEN UPDATE SET *"
         view = f"_memberlake_{table.schema}_{table.name}"
@@ -271,6 +369,22 @@ class Lake:
             raise UserError(
                 f"no space for the lake: {there} has {free} MB free, lake.min_free_mb asks for {self.conf.min_free_mb}"
             )
+
+
+def _is(column: Column, value: Any) -> Column:
+    return column.isin(*value) if isinstance(value, list | tuple | set | frozenset) else column == F.lit(value)
+
+
+def _is_sql(column: str, value: Any) -> str:
+    """The same as text: MERGE takes no Column over Spark Connect, and Delta prunes by literals alone."""
+    values = value if isinstance(value, list | tuple | set | frozenset) else [value]
+    return f"{column} IN ({', '.join(sorted(map(_literal, values)))})" if values else "false"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, date):
+        return f"DATE'{value.isoformat()}'"
+    return _text(value) if isinstance(value, str) else str(int(value))
 
 
 def repeated_keys(frame: DataFrame, table: Table) -> DataFrame:

@@ -37,4 +37,19 @@ REJECTS = Table(
     ),
 )
 
-TABLES = (RUNS, REJECTS)
+WATERMARKS = Table(
+    "ops",
+    "watermarks",
+    grain="what one job has seen of one table",
+    key=("job", "table"),
+    columns=(
+        Column("job", STRING, "name of the job", required=True),
+        Column("table", STRING, "table that it reads", required=True),
+        Column("version", LONG, "version of the table that it has taken in", required=True),
+        Column(
+            "rules", STRING, "digest of the rules it did so by; under others everything counts as new", required=True
+        ),
+    ),
+)
+
+TABLES = (RUNS, REJECTS, WATERMARKS)

@@ -1,8 +1,8 @@
-"""Gold: what jobs compute."""
+"""What members are worth: scores and classes."""
 
-from memberlake.lake.contract import DATE, DOUBLE, INT, LONG, MONEY, STRING, Column, Table
+from memberlake.lake.contract import DOUBLE, INT, LONG, MONEY, STRING, Column, Table
+from memberlake.tables.gold.common import AS_OF
 
-_AS_OF = Column("as_of", DATE, "cut-off: rows with a later business date are not seen", required=True)
 _SCOPE = Column("scope", STRING, "`all`, or a product category; never mix scores of two scopes", required=True)
 
 RFM_SCORES = Table(
@@ -20,7 +20,7 @@ RFM_SCORES = Table(
         ),
     ),
     columns=(
-        _AS_OF,
+        AS_OF,
         _SCOPE,
         Column("member_id", STRING, "the member", required=True),
         Column("recency_days", INT, "days from the last counted order to as_of, 0 = the same day", required=True),
@@ -44,7 +44,7 @@ SCORE_BINS = Table(
     key=("as_of", "model", "scope", "measure", "score"),
     partitioned_by=("as_of", "model"),
     columns=(
-        _AS_OF,
+        AS_OF,
         Column("model", STRING, "rfm or rfe", required=True),
         _SCOPE,
         Column("measure", STRING, "the scored column", required=True),
@@ -55,4 +55,20 @@ SCORE_BINS = Table(
     ),
 )
 
-TABLES = (RFM_SCORES, SCORE_BINS)
+ABC_CLASSES = Table(
+    "gold",
+    "abc_classes",
+    grain="one buyer of the look-back, as of a day",
+    key=("as_of", "member_id"),
+    partitioned_by=("as_of",),
+    columns=(
+        AS_OF,
+        Column("member_id", STRING, "the member", required=True),
+        Column("monetary", MONEY, "net amount in the look-back", required=True),
+        Column("cumulative_share", DOUBLE, "share of all amounts held by members before this one", required=True),
+        Column("class", STRING, "A, B or C by cumulative_share", required=True, allowed=("A", "B", "C")),
+        Column("value_tier", STRING, "high, middle or low", required=True, allowed=("high", "middle", "low")),
+    ),
+)
+
+TABLES = (RFM_SCORES, SCORE_BINS, ABC_CLASSES)

@@ -1,7 +1,8 @@
 """Typed configuration: layers of YAML files and --set, validated before Spark starts.
 
 Order, later wins: conf/base.yaml, the lake's own lake.yaml (written by the first ingest of a source that has
-settings), the given --conf files, --set. Every default stands once, in base.yaml.
+settings), the given --conf files, --set. Every default stands once, in base.yaml. A module here for each domain's
+sections; this one puts them together and loads them.
 """
 
 from __future__ import annotations
@@ -11,175 +12,39 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
-from zoneinfo import available_timezones
+from typing import Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from memberlake.conf.made import MadeConf
+from memberlake.conf.places import IngestConf, LakeConf
+from memberlake.conf.section import Section, absolute, known_zone, local_path
+from memberlake.conf.value import OrdersConf, RfmConf
 from memberlake.errors import UserError
 
+__all__ = [
+    "Conf",
+    "IngestConf",
+    "LakeConf",
+    "Layer",
+    "MadeConf",
+    "OrdersConf",
+    "RfmConf",
+    "Section",
+    "absolute",
+    "build",
+    "explain",
+    "known_zone",
+    "load",
+    "local_path",
+    "project_home",
+    "read_layer",
+    "remember",
+]
+
 log = logging.getLogger(__name__)
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LakeConf(Section):
-    """Where the tables are: a folder or URI, or a catalog, or a catalog whose tables lie below the folder."""
-
-    root: str | None
-    catalog: str | None
-    schema_prefix: str = Field(pattern=r"^\w*$")
-    checkpoints: str | None
-    min_free_mb: int = Field(ge=0)
-    lock_wait_seconds: int = Field(ge=0)
-
-    @field_validator("root", "checkpoints")
-    @classmethod
-    def _absolute(cls, place: str | None) -> str | None:
-        return absolute(place)
-
-    @model_validator(mode="after")
-    def _somewhere(self) -> LakeConf:
-        if not self.root and not self.catalog:
-            raise ValueError("set lake.root to a folder or URI, or lake.catalog to a catalog's name")
-        if not self.root and not self.checkpoints:
-            raise ValueError("a lake in a catalog without lake.root needs lake.checkpoints, a folder or URI")
-        return self
-
-    @property
-    def checkpoint_root(self) -> str:
-        return self.checkpoints or f"{self.root}/_checkpoints"
-
-
-class IngestConf(Section):
-    max_reject_ratio: float = Field(ge=0, le=1)
-    max_files_per_batch: int = Field(ge=1)
-    tables_at_once: int = Field(ge=1)
-
-
-class OrdersConf(Section):
-    statuses: tuple[str, ...] = Field(min_length=1)
-    counted_statuses: tuple[str, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _counted_are_known(self) -> OrdersConf:
-        if unknown := sorted(set(self.counted_statuses) - set(self.statuses)):
-            raise ValueError(
-                f"counted_statuses has {', '.join(unknown)}; orders.statuses allows {', '.join(self.statuses)}"
-            )
-        return self
-
-
-Scores = tuple[int, int] | Literal["high", "low"] | None
-
-
-class SegmentRule(Section):
-    """Scores that a segment asks for: [from, to], `high`, `low`, or nothing (any)."""
-
-    segment: str = Field(min_length=1)
-    r: Scores = None
-    f: Scores = None
-    m: Scores = None
-
-    @property
-    def asks(self) -> dict[str, tuple[int, int] | Literal["high", "low"]]:
-        """The measures that have a condition."""
-        return {name: scores for name in "rfm" if (scores := getattr(self, name)) is not None}
-
-
-class SegmentMap(Section):
-    tiles: int | None = Field(default=None, ge=2, le=10)
-    rules: tuple[SegmentRule, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _complete(self) -> SegmentMap:
-        if self.rules[-1].asks:
-            raise ValueError(f"the last rule ({self.rules[-1].segment}) must match everything: no r, f or m")
-        for rule in self.rules:
-            for measure, scores in rule.asks.items():
-                if isinstance(scores, str):
-                    continue
-                if self.tiles is None:
-                    raise ValueError(f"{rule.segment}: {measure} has score numbers, so the map must say tiles")
-                low, high = scores
-                if not 1 <= low <= high <= self.tiles:
-                    raise ValueError(f"{rule.segment}: {measure} is not within 1..{self.tiles}, from <= to")
-        return self
-
-
-class RfmConf(Section):
-    look_back_days: int = Field(ge=1)
-    tiles: int = Field(ge=2, le=10)
-    by_category: bool
-    monetary: Literal["sum", "mean", "last"]
-    thresholds: dict[Literal["r", "f", "m"], tuple[float, ...]]
-    weights: dict[Literal["r", "f", "m"], float]
-    segment_map: str
-    segment_maps: dict[str, SegmentMap] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> RfmConf:
-        for measure, cuts in self.thresholds.items():
-            if len(cuts) != self.tiles - 1 or list(cuts) != sorted(set(cuts)):
-                raise ValueError(f"thresholds.{measure} needs {self.tiles - 1} rising values for {self.tiles} tiles")
-        if self.weights and set(self.weights) != {"r", "f", "m"}:
-            raise ValueError("weights needs all of r, f, m, or nothing")
-        if self.segment_map not in {"auto", *self.segment_maps}:
-            raise ValueError(f"segment_map allows auto, {', '.join(self.segment_maps)}")
-        if self.segments.tiles not in {None, self.tiles}:
-            raise ValueError(
-                f"segment_map {self.segment_map} is made for {self.segments.tiles} tiles, not {self.tiles}"
-            )
-        return self
-
-    @property
-    def segments(self) -> SegmentMap:
-        """The map in force; `auto` is the first one made for this number of tiles, or for any."""
-        if self.segment_map != "auto":
-            return self.segment_maps[self.segment_map]
-        for candidate in self.segment_maps.values():
-            if candidate.tiles == self.tiles:
-                return candidate
-        for candidate in self.segment_maps.values():
-            if candidate.tiles is None:
-                return candidate
-        raise ValueError(f"no map in segment_maps is made for {self.tiles} tiles, nor for any number of tiles")
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class MadeShares(Section):
-    """Shares of a made brand: what part of members, contacts, vouchers, orders or rows is so."""
-
-    lost: Share
-    returned: Share
-    devices: Share
-    guests: Share
-    contacted: Share
-    control: Share
-    responding: Share = Field(le=0.6)  # times a taste of up to 1.5
-    unlinked: Share
-    wrong_clock: Share
-    robots: Share
-    late: Share
-    repeated: Share
-    outdated: Share
-    broken: Share
-
-
-class MadeConf(Section):
-    seed: int
-    first_on: date
-    days: int = Field(ge=60)
-    weekdays: tuple[Share, ...] = Field(min_length=7, max_length=7)
-    months: tuple[Share, ...] = Field(min_length=12, max_length=12)
-    shares: MadeShares
 
 
 class Conf(Section):
@@ -316,33 +181,11 @@ def read_layer(file: Path) -> Layer:
 
 def project_home() -> Path:
     """The folder that holds conf/ and jobs/: $MEMBERLAKE_HOME, the current folder, or the source checkout."""
-    places = [os.environ.get("MEMBERLAKE_HOME"), Path.cwd(), Path(__file__).parents[2]]
+    places = [os.environ.get("MEMBERLAKE_HOME"), Path.cwd(), Path(__file__).parents[3]]
     for place in places:
         if place and (Path(place) / "conf" / "base.yaml").is_file():
             return Path(place)
     raise UserError("no conf/base.yaml here: run in the project's folder, or set MEMBERLAKE_HOME to it")
-
-
-def absolute(place: str | None) -> str | None:
-    """A local path made absolute; a URI as it is."""
-    if not place or "://" in place or place.startswith(("file:", "dbfs:")):
-        return place.rstrip("/") if place else None
-    return str(Path(place).expanduser().absolute())
-
-
-def local_path(place: object) -> Path | None:
-    """The path of a place on this machine's disks, None for any other."""
-    if not isinstance(place, str) or not place:
-        return None
-    if place.startswith("file:"):
-        return Path("/" + place.removeprefix("file:").lstrip("/"))
-    return None if "://" in place or place.startswith("dbfs:") else Path(place)
-
-
-def known_zone(zone: str) -> str:
-    if zone not in available_timezones():
-        raise ValueError("is no time zone of the IANA list, such as Asia/Shanghai or UTC")
-    return zone
 
 
 class _UniqueKeys(yaml.SafeLoader):

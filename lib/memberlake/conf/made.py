@@ -1,0 +1,37 @@
+"""The made brand."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import Field
+
+from memberlake.conf.section import Section, Share
+
+
+class MadeShares(Section):
+    """Shares of a made brand: what part of members, contacts, vouchers, orders or rows is so."""
+
+    lost: Share
+    returned: Share
+    devices: Share
+    guests: Share
+    contacted: Share
+    control: Share
+    responding: Share = Field(le=0.6)  # times a taste of up to 1.5
+    unlinked: Share
+    wrong_clock: Share
+    robots: Share
+    late: Share
+    repeated: Share
+    outdated: Share
+    broken: Share
+
+
+class MadeConf(Section):
+    seed: int
+    first_on: date
+    days: int = Field(ge=60)
+    weekdays: tuple[Share, ...] = Field(min_length=7, max_length=7)
+    months: tuple[Share, ...] = Field(min_length=12, max_length=12)
+    shares: MadeShares

@@ -1,0 +1,98 @@
+"""Orders that count, and the scores of what members are worth."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from memberlake.conf.section import Section
+
+
+class OrdersConf(Section):
+    statuses: tuple[str, ...] = Field(min_length=1)
+    counted_statuses: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _counted_are_known(self) -> OrdersConf:
+        if unknown := sorted(set(self.counted_statuses) - set(self.statuses)):
+            raise ValueError(
+                f"counted_statuses has {', '.join(unknown)}; orders.statuses allows {', '.join(self.statuses)}"
+            )
+        return self
+
+
+Scores = tuple[int, int] | Literal["high", "low"] | None
+
+
+class SegmentRule(Section):
+    """Scores that a segment asks for: [from, to], `high`, `low`, or nothing (any)."""
+
+    segment: str = Field(min_length=1)
+    r: Scores = None
+    f: Scores = None
+    m: Scores = None
+
+    @property
+    def asks(self) -> dict[str, tuple[int, int] | Literal["high", "low"]]:
+        """The measures that have a condition."""
+        return {name: scores for name in "rfm" if (scores := getattr(self, name)) is not None}
+
+
+class SegmentMap(Section):
+    tiles: int | None = Field(default=None, ge=2, le=10)
+    rules: tuple[SegmentRule, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _complete(self) -> SegmentMap:
+        if self.rules[-1].asks:
+            raise ValueError(f"the last rule ({self.rules[-1].segment}) must match everything: no r, f or m")
+        for rule in self.rules:
+            for measure, scores in rule.asks.items():
+                if isinstance(scores, str):
+                    continue
+                if self.tiles is None:
+                    raise ValueError(f"{rule.segment}: {measure} has score numbers, so the map must say tiles")
+                low, high = scores
+                if not 1 <= low <= high <= self.tiles:
+                    raise ValueError(f"{rule.segment}: {measure} is not within 1..{self.tiles}, from <= to")
+        return self
+
+
+class RfmConf(Section):
+    look_back_days: int = Field(ge=1)
+    tiles: int = Field(ge=2, le=10)
+    by_category: bool
+    monetary: Literal["sum", "mean", "last"]
+    thresholds: dict[Literal["r", "f", "m"], tuple[float, ...]]
+    weights: dict[Literal["r", "f", "m"], float]
+    segment_map: str
+    segment_maps: dict[str, SegmentMap] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RfmConf:
+        for measure, cuts in self.thresholds.items():
+            if len(cuts) != self.tiles - 1 or list(cuts) != sorted(set(cuts)):
+                raise ValueError(f"thresholds.{measure} needs {self.tiles - 1} rising values for {self.tiles} tiles")
+        if self.weights and set(self.weights) != {"r", "f", "m"}:
+            raise ValueError("weights needs all of r, f, m, or nothing")
+        if self.segment_map not in {"auto", *self.segment_maps}:
+            raise ValueError(f"segment_map allows auto, {', '.join(self.segment_maps)}")
+        if self.segments.tiles not in {None, self.tiles}:
+            raise ValueError(
+                f"segment_map {self.segment_map} is made for {self.segments.tiles} tiles, not {self.tiles}"
+            )
+        return self
+
+    @property
+    def segments(self) -> SegmentMap:
+        """The map in force; `auto` is the first one made for this number of tiles, or for any."""
+        if self.segment_map != "auto":
+            return self.segment_maps[self.segment_map]
+        for candidate in self.segment_maps.values():
+            if candidate.tiles == self.tiles:
+                return candidate
+        for candidate in self.segment_maps.values():
+            if candidate.tiles is None:
+                return candidate
+        raise ValueError(f"no map in segment_maps is made for {self.tiles} tiles, nor for any number of tiles")
