@@ -89,12 +89,13 @@ class Lake:
         with one key the later `table.version` wins, and at equal versions the greater row content.
         """
         rows = conform(frame, table)
-        if self._repeats_a_key(rows, table):
-            rows = newest(rows, table)
-        if self.read(table).isEmpty():
-            self.append(table, rows)
-        else:
-            self._merge(table, rows, replaces=True)
+        with self.kept(repeated_keys(rows, table)) as repeated:
+            if not repeated.isEmpty():
+                rows = newest(rows, table, repeated)
+            if self.read(table).isEmpty():
+                self.append(table, rows)
+            else:
+                self._merge(table, rows, replaces=True)
 
     def add_new(self, table: Table, frame: DataFrame) -> None:
         """Adds the rows whose key is not there yet."""
@@ -270,7 +271,6 @@ class Lake:
         )
 
     def _repeats_a_key(self, rows: DataFrame, table: Table) -> bool:
-        """Ranking whole rows is dear, and most batches have no key twice; counting the keys is cheap."""
         return not rows.groupBy(*table.key).count().where("count > 1").isEmpty()
 
     def _merge(
@@ -392,11 +392,29 @@ def _literal(value: Any) -> str:
     return _text(value) if isinstance(value, str) else str(int(value))
 
 
-def newest(frame: DataFrame, table: Table) -> DataFrame:
-    """One row a key: the latest version, at equal versions the greater content. Independent of the rows' order."""
-    row = F.struct(*table.column_names)
-    latest = F.max_by(row, F.expr(f"({_rank_sql(table)})")).alias("row")
-    return frame.groupBy(*table.key).agg(latest).select("row.*")
+def repeated_keys(frame: DataFrame, table: Table) -> DataFrame:
+    """Digests of the keys that stand more than once; two keys of one digest are among them."""
+    return frame.groupBy(_key_digest(table)).count().where("count > 1").drop("count")
+
+
+def newest(frame: DataFrame, table: Table, repeated: DataFrame | None = None) -> DataFrame:
+    """One row a key: the latest version, at equal versions the greater content. Independent of the rows' order.
+
+    Ranking whole rows is dear, and few keys stand twice: the rest goes past it.
+
+    Args:
+        repeated: the frame's repeated_keys, where they are there already.
+    """
+    repeated = repeated_keys(frame, table) if repeated is None else repeated
+    digested = frame.withColumn("_key", _key_digest(table))
+    several = digested.join(repeated, on="_key", how="left_semi")
+    latest = F.max_by(F.struct(*table.column_names), F.expr(f"({_rank_sql(table)})")).alias("row")
+    once = digested.join(repeated, on="_key", how="left_anti").drop("_key")
+    return once.unionByName(several.groupBy(*table.key).agg(latest).select("row.*"))
+
+
+def _key_digest(table: Table) -> Column:
+    return F.xxhash64(*table.key).alias("_key")
 
 
 def _rank_sql(table: Table, alias: str = "") -> str:
