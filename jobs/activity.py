@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from datetime import date, timedelta
 
@@ -33,7 +34,8 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
             write_all_days(lake, conf, as_of)
             since = None
         else:
-            since = write_touched_days(lake, conf, changed, until, as_of) or nothing
+            with lake.kept(changed):
+                since = write_touched_days(lake, conf, changed, until, as_of) or nothing
         if members is None or not members.isEmpty():
             since = None if conf.activity.member_columns else since
         elif since == nothing:
@@ -91,11 +93,13 @@ def write_counts(lake: Lake, conf: Conf, since: date | None, as_of: date) -> Non
     near = counts.with_member_columns(near, members, rules.member_columns)
     held = lake.read(ACTIVE_COUNTS).drop("registered", "activity_rate")
     before = held.where(F.col("period_end") < F.lit(since)) if since else held.limit(0)
-    fresh = counts.per_window(near, counts.starts(before), rules.rolling_windows, rules.dimensions, since, as_of)
-    whole = before.unionByName(fresh).transform(
-        counts.with_registered, members, rules.rolling_windows, as_of, conf.business_timezone
-    )
-    with lake.kept(whole) as whole:
+    with contextlib.ExitStack() as stack:
+        linked = stack.enter_context(lake.kept(counts.linked(near, rules.dimensions)))
+        fresh = counts.per_window(linked, counts.starts(before), rules.rolling_windows, rules.dimensions, since, as_of)
+        whole = before.unionByName(fresh).transform(
+            counts.with_registered, members, rules.rolling_windows, as_of, conf.business_timezone
+        )
+        whole = stack.enter_context(lake.kept(whole))
         if not counts.broken(whole).isEmpty():
             raise ValueError("gold.active_counts: active is not the period before's - dormant + new + resurrected")
         lake.replace(ACTIVE_COUNTS, whole)

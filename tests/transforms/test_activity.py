@@ -200,13 +200,21 @@ def counted(found: DataFrame) -> dict[tuple[Any, ...], tuple[Any, ...]]:
 WINDOWS = (1, 3, 7, 28, 45)
 
 
+def per_window(
+    given: DataFrame, starts: DataFrame, since: date | None, as_of: date, windows: Sequence[int] = WINDOWS,
+    dimensions: Sequence[str] = ALL,
+) -> DataFrame:  # fmt: skip
+    linked = counts.linked(given, dimensions).persist()
+    return counts.per_window(linked, starts, windows, dimensions, since, as_of)
+
+
 @pytest.mark.parametrize("as_of", [date(2027, 1, 13), date(2027, 1, 3)], ids=["in the middle of a week", "a Sunday"])
 def test_counts_at_random_are_those_of_the_definitions(spark: SparkSession, as_of: date) -> None:
     """Over the year's end, which the week of 2026-12-28 spans; as a whole, and repaired from some days on."""
     given = at_random(as_of.day, date(2026, 9, 2), as_of)
     expected = plain.counts(given, WINDOWS, as_of)
     nothing = spark.createDataFrame([], "dimension string, dimension_value string, first_on date")
-    with_all = counts.per_window(frame(spark, given), nothing, WINDOWS, ALL, None, as_of).persist()
+    with_all = per_window(frame(spark, given), nothing, None, as_of).persist()
     assert counted(with_all) == expected
     assert ("week", date(2026, 12, 28), date(2027, 1, 3), "all", "all") in expected
     assert counts.broken(with_all.withColumn("registered", F.lit(0))).isEmpty()
@@ -214,17 +222,17 @@ def test_counts_at_random_are_those_of_the_definitions(spark: SparkSession, as_o
     for since in (as_of, date(2026, 12, 31), date(2026, 11, 1)):
         near = frame(spark, given).where(F.col("active_on") >= F.lit(counts.range_start(since, WINDOWS)))
         starts = counts.starts(with_all.where(F.col("period_end") < F.lit(since)))
-        again = counts.per_window(near, starts, WINDOWS, ALL, since, as_of)
+        again = per_window(near, starts, since, as_of)
         assert counted(again) == {key: row for key, row in expected.items() if key[2] >= since}
 
 
 def test_a_wrong_count_is_found(spark: SparkSession) -> None:
     given = at_random(1, date(2026, 9, 2), D)
     nothing = spark.createDataFrame([], "dimension string, dimension_value string, first_on date")
-    right = counts.per_window(frame(spark, given), nothing, WINDOWS, ("all",), None, D)
+    right = per_window(frame(spark, given), nothing, None, D)
     one_off = F.when(F.col("period_start") == F.lit(date(2026, 10, 5)), F.col("active") + 1).otherwise(F.col("active"))
-    found = counts.broken(right.withColumn("active", one_off)).select("window", "period_start").collect()
-    assert {(r[0], str(r[1])) for r in found} == {
+    found = counts.broken(right.withColumn("active", one_off)).select("window", "period_start", "dimension").collect()
+    assert {(r[0], str(r[1])) for r in found if r[2] == "all"} == {
         ("day", "2026-10-05"), ("day", "2026-10-06"), ("week", "2026-10-05"), ("week", "2026-10-12"),
     }  # fmt: skip
 
@@ -243,7 +251,7 @@ def test_stickiness_registered_members_and_columns_of_members(spark: SparkSessio
     )  # fmt: skip
     nothing = spark.createDataFrame([], "dimension string, dimension_value string, first_on date")
     known = counts.with_member_columns(frame(spark, given), members, ["city"])
-    found = counts.per_window(known, nothing, (7,), ("all", "kind", "city"), None, D)
+    found = per_window(known, nothing, None, D, (7,), ("all", "kind", "city"))
     found = found.transform(counts.with_registered, members, (7,), D, "UTC").persist()
     of_day = found.where((F.col("window") == "day") & (F.col("period_end") == F.lit(D)))
     columns = ("dimension", "dimension_value", "active", "active_30", "stickiness", "registered", "activity_rate")
@@ -277,5 +285,5 @@ def test_retention_at_random_is_that_of_the_definition(spark: SparkSession) -> N
 
 def test_nobody_active_nothing_counted(spark: SparkSession) -> None:
     nothing = spark.createDataFrame([], "dimension string, dimension_value string, first_on date")
-    assert counts.per_window(frame(spark, []), nothing, WINDOWS, ALL, None, D).isEmpty()
+    assert per_window(frame(spark, []), nothing, None, D).isEmpty()
     assert retention.triangle(frame(spark, []), D).isEmpty()

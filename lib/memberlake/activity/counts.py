@@ -46,8 +46,38 @@ def starts(counts: DataFrame) -> DataFrame:
     return of_days.agg(F.min("period_start").alias("first_on"))
 
 
+def linked(days: DataFrame, dimensions: Sequence[str]) -> DataFrame:
+    """How many days agree in what matters: the subject's day before, whether it is the last, and whether it is new.
+
+    With the dimension `channel` there is a row a (subject, channel, day) besides the one a (subject, day), where
+    `used` is NULL; each channel has links of its own. Few rows, used several times: persist them (`Lake.kept`).
+
+    Args:
+        days: gold.activity_days until as_of and without robots, with a column for each dimension that is one of
+            members; all days, or those from `range_start(since)` on.
+    """
+    of_subject = Window.partitionBy("subject_id").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    stretch = Window.partitionBy("subject_id", "used").orderBy("active_on")
+    nothing = F.array(F.lit(None).cast("string"))
+    used = F.concat(nothing, F.col("channels")) if "channel" in dimensions else nothing
+    own = _own(dimensions)
+    seen = days.select(
+        "subject_id", "active_on", "is_member", *own, used.alias("used"),
+        F.max(F.when(F.col("first_seen_on"), F.col("active_on"))).over(of_subject).alias("first_on"),
+    )  # fmt: skip
+    is_new = {g: F.coalesce(_period(g, "first_on") == _period(g, "active_on"), F.lit(False)) for g in GRAINS}
+    return (
+        seen.withColumn("used", F.explode("used"))
+        .withColumn("previous_on", F.lag("active_on").over(stretch))
+        .withColumn("is_last", F.lead("active_on").over(stretch).isNull())
+        .withColumns({f"new_{g}": found for g, found in is_new.items()})
+        .groupBy("used", "is_member", *own, "active_on", "previous_on", "is_last", *[f"new_{g}" for g in GRAINS])
+        .agg(F.count(F.lit(1)).alias("n"))
+    )
+
+
 def per_window(
-    days: DataFrame, starts: DataFrame, windows: Sequence[int], dimensions: Sequence[str], since: date | None,
+    linked: DataFrame, starts: DataFrame, windows: Sequence[int], dimensions: Sequence[str], since: date | None,
     as_of: date,
 ) -> DataFrame:  # fmt: skip
     """Rows of gold.active_counts for the periods that end on or after `since`, but for `registered`.
@@ -55,38 +85,36 @@ def per_window(
     There is a row for every period from a value's first day to as_of, also where nobody was active.
 
     Args:
-        days: gold.activity_days until as_of and without robots, with a column for each dimension that is one of
-            members; all days, or those from `range_start(since)` on.
+        linked: of all days, or of those from `range_start(since)` on.
         starts: dimension, dimension_value, first_on of the values known from before `since`.
         since: None is the beginning.
     """
     widths = sorted({STICKY, *windows})
-    changes = _changes(_linked(days, dimensions), widths, dimensions)
+    changes = _changes(linked, widths, dimensions)
     firsts = changes.where((F.col("window") == "day") & (F.col("active") > 0)).select(
         "dimension", "dimension_value", F.col("on").alias("first_on")
     )
     begin = range_start(since, windows) if since else None
     spine = _spine(firsts.unionByName(starts), widths, begin, as_of)
     so_far = Window.partitionBy(*_KEY).orderBy("on").rowsBetween(Window.unboundedPreceding, 0)
-    is_rolling = F.col("window").startswith("rolling")
-    summed = {name: F.coalesce(F.col(name), F.lit(0)) for name in _SUMMED}
+    of_date = Window.partitionBy("dimension", "dimension_value", "period_end").rowsBetween(
+        Window.unboundedPreceding, Window.unboundedFollowing
+    )
+    is_rolling = F.col("width").isNotNull()
+    active_30 = F.max(F.when(F.col("width") == STICKY, F.col("active"))).over(of_date)
     counted = (
-        spine.join(changes, on=[*_KEY, "on"], how="left")
-        .withColumns(summed)
+        changes.where(F.col("on") <= F.lit(as_of))
+        .unionByName(spine, allowMissingColumns=True)
+        .groupBy(*_KEY, "on")
+        .agg(F.max("width").alias("width"), *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in _SUMMED])
         .withColumn("active", F.when(is_rolling, F.sum("active").over(so_far)).otherwise(F.col("active")))
         .withColumns({name: F.when(~is_rolling, F.col(name)) for name in LIFECYCLE})
-        .withColumns(
-            {
-                "period_start": F.coalesce(F.date_add("on", 1 - F.col("width")), F.col("on")),
-                "period_end": F.when(is_rolling, F.col("on")).otherwise(_last(F.col("window"), F.col("on"))),
-            }
-        )
+        .withColumn("period_start", F.coalesce(F.date_add("on", 1 - F.col("width")), F.col("on")))
+        .withColumn("period_end", F.when(is_rolling, F.col("on")).otherwise(_last(F.col("window"), F.col("on"))))
+        .withColumn("active_30", F.when(F.col("window") == "day", active_30))
     )
-    wanted = counted.where(F.col("window").isin(*GRAINS, *[f"rolling_{w}" for w in windows]))
-    month = counted.where(F.col("window") == f"rolling_{STICKY}").select(
-        F.lit("day").alias("window"), "dimension", "dimension_value", "period_end", F.col("active").alias("active_30")
-    )
-    rows = wanted.join(month, on=[*_KEY, "period_end"], how="left").select(
+    wanted = [*GRAINS, *[f"rolling_{w}" for w in windows]]
+    rows = counted.where(F.col("window").isin(*wanted)).select(
         "window", "period_start", "period_end", "dimension", "dimension_value", *_SUMMED,
         (F.col("period_end") <= F.lit(as_of)).alias("is_complete"),
         "active_30",
@@ -128,32 +156,6 @@ def broken(counts: DataFrame) -> DataFrame:
     before = F.coalesce(F.lag("active").over(ordered), F.lit(0))
     balance = before - F.col("dormant") + F.col("new") + F.col("resurrected")
     return counts.where(F.col("new").isNotNull()).withColumn("balance", balance).where("active <> balance")
-
-
-def _linked(days: DataFrame, dimensions: Sequence[str]) -> DataFrame:
-    """How many days agree in what matters: the subject's day before, whether it is the last, and whether it is new.
-
-    With the dimension `channel` there is a row a (subject, channel, day) besides the one a (subject, day), where
-    `used` is NULL; each channel has links of its own.
-    """
-    of_subject = Window.partitionBy("subject_id").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    stretch = Window.partitionBy("subject_id", "used").orderBy("active_on")
-    nothing = F.array(F.lit(None).cast("string"))
-    used = F.concat(nothing, F.col("channels")) if "channel" in dimensions else nothing
-    own = _own(dimensions)
-    seen = days.select(
-        "subject_id", "active_on", "is_member", *own, used.alias("used"),
-        F.max(F.when(F.col("first_seen_on"), F.col("active_on"))).over(of_subject).alias("first_on"),
-    )  # fmt: skip
-    return (
-        seen.withColumn("used", F.explode("used"))
-        .withColumn("previous_on", F.lag("active_on").over(stretch))
-        .withColumn("is_last", F.lead("active_on").over(stretch).isNull())
-        .withColumns({f"new_{g}": F.coalesce(_period(g, "first_on") == _period(g, "active_on"), F.lit(False))
-                      for g in GRAINS})
-        .groupBy("used", "is_member", *own, "active_on", "previous_on", "is_last", *[f"new_{g}" for g in GRAINS])
-        .agg(F.count(F.lit(1)).alias("n"))
-    )  # fmt: skip
 
 
 def _own(dimensions: Sequence[str]) -> list[str]:

@@ -27,28 +27,20 @@ def triangle(days: DataFrame, as_of: date) -> DataFrame:
         .groupBy("grain", "cohort_start", F.col("entry.period"))
         .agg(F.sum("entry.active").alias("active"), F.sum("entry.ends").alias("ends"))
     )
-    cohort = Window.partitionBy("grain", "cohort_start")
-    from_here = cohort.orderBy(F.desc("period")).rowsBetween(Window.unboundedPreceding, 0)
-    whole = cohort.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    is_week = F.col("grain") == "week"
-    offset = F.when(is_week, F.date_diff("period", "cohort_start") / 7).otherwise(
-        F.months_between("period", "cohort_start")
-    )
-    period_end = F.when(is_week, F.date_add("period", 6)).otherwise(F.last_day("period"))
+    held = F.map_from_entries(F.collect_list(F.struct("period", F.struct("active", "ends"))))
+    starts = F.when(F.col("grain") == "week", _starts("week", as_of)).otherwise(_starts("month", as_of))
+    cohort = Window.partitionBy("grain", "cohort_start").orderBy(F.desc("period"))
+    from_here = cohort.rowsBetween(Window.unboundedPreceding, 0)
+    period_end = F.when(F.col("grain") == "week", F.date_add("period", 6)).otherwise(F.last_day("period"))
+    cells = sums.groupBy("grain", "cohort_start").agg(held.alias("held"), F.sum("ends").alias("subjects"))
     return (
-        _cells(sums, as_of)
-        .join(sums, on=["grain", "cohort_start", "period"], how="left")
-        .withColumns({name: F.coalesce(F.col(name), F.lit(0)) for name in ("active", "ends")})
-        .withColumns(
-            {
-                "offset": F.round(offset).cast("int"),
-                "subjects": F.sum("ends").over(whole),
-                "rolling_retained": F.sum("ends").over(from_here),
-            }
-        )
+        cells.select("grain", "cohort_start", "subjects", "held", F.posexplode(starts).alias("offset", "period"))
+        .withColumn("cell", F.try_element_at("held", F.col("period")))
+        .withColumn("retained", F.coalesce("cell.active", F.lit(0)))
+        .withColumn("rolling_retained", F.sum(F.coalesce("cell.ends", F.lit(0))).over(from_here))
         .select(
-            "grain", "cohort_start", "offset", "subjects", F.col("active").alias("retained"),
-            (F.col("active") / F.col("subjects")).alias("rate"),
+            "grain", "cohort_start", "offset", "subjects", "retained",
+            (F.col("retained") / F.col("subjects")).alias("rate"),
             "rolling_retained",
             (F.col("rolling_retained") / F.col("subjects")).alias("rolling_rate"),
             (period_end <= F.lit(as_of)).alias("is_complete"),
@@ -70,12 +62,6 @@ def _of_grain(grain: str) -> Column:
     )
 
 
-def _cells(sums: DataFrame, as_of: date) -> DataFrame:
-    cohorts = sums.groupBy("grain", "cohort_start").agg(F.count(F.lit(1)).alias("_"))
-
-    def periods(grain: str, step: str) -> Column:
-        return F.sequence(F.col("cohort_start"), F.trunc(F.lit(as_of), grain), F.expr(f"INTERVAL {step}"))
-
-    in_weeks, in_months = periods("week", "7 DAY"), periods("month", "1 MONTH")
-    period = F.explode(F.when(F.col("grain") == "week", in_weeks).otherwise(in_months))
-    return cohorts.select("grain", "cohort_start", period.alias("period"))
+def _starts(grain: str, as_of: date) -> Column:
+    step = F.expr("INTERVAL 7 DAY" if grain == "week" else "INTERVAL 1 MONTH")
+    return F.sequence(F.col("cohort_start"), F.trunc(F.lit(as_of), grain), step)
