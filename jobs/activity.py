@@ -10,14 +10,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import cli
-from memberlake.activity import counts, days, identity, repair, retention
+from memberlake.activity import counts, days, identity, repair, retention, sketches
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
-from memberlake.tables.gold.activity import ACTIVE_COUNTS, ACTIVITY_DAYS, RETENTION, SUBJECT_IDENTITY
+from memberlake.tables.gold.activity import ACTIVE_COUNTS, ACTIVITY_DAYS, ACTIVITY_SKETCHES, RETENTION, SUBJECT_IDENTITY
 from memberlake.tables.silver import EVENTS, MEMBERS
 
 READS = (EVENTS, MEMBERS)
-WRITES = (SUBJECT_IDENTITY, ACTIVITY_DAYS, ACTIVE_COUNTS, RETENTION)
+WRITES = (SUBJECT_IDENTITY, ACTIVITY_DAYS, ACTIVITY_SKETCHES, ACTIVE_COUNTS, RETENTION)
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +94,14 @@ def write_counts(lake: Lake, conf: Conf, since: date | None, as_of: date) -> Non
     held = lake.read(ACTIVE_COUNTS).drop("registered", "activity_rate")
     before = held.where(F.col("period_end") < F.lit(since)) if since else held.limit(0)
     with contextlib.ExitStack() as stack:
-        linked = stack.enter_context(lake.kept(counts.linked(near, rules.dimensions)))
-        fresh = counts.per_window(linked, counts.starts(before), rules.rolling_windows, rules.dimensions, since, as_of)
+        starts = counts.starts(before)
+        if rules.approximate:
+            write_sketches(lake, conf, near, since)
+            of_range = lake.read(ACTIVITY_SKETCHES).where(F.col("active_on") >= F.lit(begin or date.min))
+            fresh = sketches.per_window(of_range, starts, rules.rolling_windows, since, as_of, rules.sketch_lg_k)
+        else:
+            linked = stack.enter_context(lake.kept(counts.linked(near, rules.dimensions)))
+            fresh = counts.per_window(linked, starts, rules.rolling_windows, rules.dimensions, since, as_of)
         whole = before.unionByName(fresh).transform(
             counts.with_registered, members, rules.rolling_windows, as_of, conf.business_timezone
         )
@@ -107,6 +113,17 @@ def write_counts(lake: Lake, conf: Conf, since: date | None, as_of: date) -> Non
     if rules.robot_threshold:
         robots = lake.read(ACTIVITY_DAYS).where("is_robot").count()
         log.info("robots: %s days of a subject are not counted", f"{robots:,}")
+
+
+def write_sketches(lake: Lake, conf: Conf, near: DataFrame, since: date | None) -> None:
+    """Of the days from `since` on; the earlier ones stay."""
+    fresh = near.where(F.col("active_on") >= F.lit(since)) if since else near
+    held = lake.read(ACTIVITY_SKETCHES)
+    before = held.where(F.col("active_on") < F.lit(since)) if since else held.limit(0)
+    lake.replace(
+        ACTIVITY_SKETCHES,
+        before.unionByName(sketches.per_day(fresh, conf.activity.dimensions, conf.activity.sketch_lg_k)),
+    )
 
 
 if __name__ == "__main__":

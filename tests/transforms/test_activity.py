@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from tests import activity as plain
 from tests.activity import Day, Event, utc
 
-from memberlake.activity import counts, days, identity, retention
+from memberlake.activity import counts, days, identity, retention, sketches
 
 EVENTS = (
     "event_id string, visitor_id string, occurred_at timestamp, member_id string, event_type string, channel string,"
@@ -287,3 +287,25 @@ def test_nobody_active_nothing_counted(spark: SparkSession) -> None:
     nothing = spark.createDataFrame([], "dimension string, dimension_value string, first_on date")
     assert per_window(frame(spark, []), nothing, None, D).isEmpty()
     assert retention.triangle(frame(spark, []), D).isEmpty()
+
+
+def test_estimates_are_as_near_as_they_say(spark: SparkSession) -> None:
+    """20,000 subjects, each there on one day in three: within four standard errors of the exact counts."""
+    there = spark.range(20_000).selectExpr(
+        "CAST(id AS STRING) AS subject_id", "id % 3 > 0 AS is_member",
+        "array(IF(id % 2 = 0, 'web', 'app')) AS channels",
+        "explode(transform(sequence(0, 13), k -> IF(pmod(hash(id, k), 3) = 0, date_add(DATE'2026-11-07', k), NULL)))"
+        " AS active_on", "false AS first_seen_on",
+    ).where("active_on IS NOT NULL")  # fmt: skip
+    nothing = spark.createDataFrame([], "dimension string, dimension_value string, first_on date")
+    exact = counted(per_window(there, nothing, None, D, (7,)))
+    daily = sketches.per_day(there, ALL, lg_k=12).persist()
+    found = sketches.per_window(daily, nothing, (7,), None, D, lg_k=12)
+    estimates = counted(found)
+    assert {key for key, row in estimates.items() if row[5]} == {key for key, row in exact.items() if row[5]}
+    assert estimates.keys() == exact.keys()
+    assert sketches.relative_error(12) == pytest.approx(0.01625)
+    assert all(abs(row[0] / exact[key][0] - 1) < 4 * 0.01625 for key, row in estimates.items())
+    assert any(row[0] != exact[key][0] for key, row in estimates.items())  # they are estimates
+    assert {row[1:5] for row in estimates.values()} == {(None,) * 4}
+    assert [r[0] for r in found.select("relative_error").distinct().collect()] == [sketches.relative_error(12)]

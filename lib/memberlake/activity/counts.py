@@ -56,16 +56,16 @@ def linked(days: DataFrame, dimensions: Sequence[str]) -> DataFrame:
         days: gold.activity_days until as_of and without robots, with a column for each dimension that is one of
             members; all days, or those from `range_start(since)` on.
     """
-    of_subject = Window.partitionBy("subject_id").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    whole = Window.partitionBy("subject_id").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     stretch = Window.partitionBy("subject_id", "used").orderBy("active_on")
     nothing = F.array(F.lit(None).cast("string"))
     used = F.concat(nothing, F.col("channels")) if "channel" in dimensions else nothing
     own = _own(dimensions)
     seen = days.select(
         "subject_id", "active_on", "is_member", *own, used.alias("used"),
-        F.max(F.when(F.col("first_seen_on"), F.col("active_on"))).over(of_subject).alias("first_on"),
+        F.max(F.when(F.col("first_seen_on"), F.col("active_on"))).over(whole).alias("first_on"),
     )  # fmt: skip
-    is_new = {g: F.coalesce(_period(g, "first_on") == _period(g, "active_on"), F.lit(False)) for g in GRAINS}
+    is_new = {g: F.coalesce(period(g, "first_on") == period(g, "active_on"), F.lit(False)) for g in GRAINS}
     return (
         seen.withColumn("used", F.explode("used"))
         .withColumn("previous_on", F.lag("active_on").over(stretch))
@@ -95,26 +95,34 @@ def per_window(
         "dimension", "dimension_value", F.col("on").alias("first_on")
     )
     begin = range_start(since, windows) if since else None
-    spine = _spine(firsts.unionByName(starts), widths, begin, as_of)
+    all_periods = spine(firsts.unionByName(starts), widths, begin, as_of)
     so_far = Window.partitionBy(*_KEY).orderBy("on").rowsBetween(Window.unboundedPreceding, 0)
-    of_date = Window.partitionBy("dimension", "dimension_value", "period_end").rowsBetween(
-        Window.unboundedPreceding, Window.unboundedFollowing
-    )
     is_rolling = F.col("width").isNotNull()
-    active_30 = F.max(F.when(F.col("width") == STICKY, F.col("active"))).over(of_date)
     counted = (
         changes.where(F.col("on") <= F.lit(as_of))
-        .unionByName(spine, allowMissingColumns=True)
+        .unionByName(all_periods, allowMissingColumns=True)
         .groupBy(*_KEY, "on")
         .agg(F.max("width").alias("width"), *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in _SUMMED])
         .withColumn("active", F.when(is_rolling, F.sum("active").over(so_far)).otherwise(F.col("active")))
         .withColumns({name: F.when(~is_rolling, F.col(name)) for name in LIFECYCLE})
-        .withColumn("period_start", F.coalesce(F.date_add("on", 1 - F.col("width")), F.col("on")))
+    )
+    return as_rows(counted, windows, since, as_of)
+
+
+def as_rows(counted: DataFrame, windows: Sequence[int], since: date | None, as_of: date) -> DataFrame:
+    """Counts by window, dimension, value, `on` and width, as rows of gold.active_counts but for `registered`."""
+    of_date = Window.partitionBy("dimension", "dimension_value", "period_end").rowsBetween(
+        Window.unboundedPreceding, Window.unboundedFollowing
+    )
+    active_30 = F.max(F.when(F.col("width") == STICKY, F.col("active"))).over(of_date)
+    is_rolling = F.col("width").isNotNull()
+    laid_out = (
+        counted.withColumn("period_start", F.coalesce(F.date_add("on", 1 - F.col("width")), F.col("on")))
         .withColumn("period_end", F.when(is_rolling, F.col("on")).otherwise(_last(F.col("window"), F.col("on"))))
         .withColumn("active_30", F.when(F.col("window") == "day", active_30))
     )
     wanted = [*GRAINS, *[f"rolling_{w}" for w in windows]]
-    rows = counted.where(F.col("window").isin(*wanted)).select(
+    rows = laid_out.where(F.col("window").isin(*wanted)).select(
         "window", "period_start", "period_end", "dimension", "dimension_value", *_SUMMED,
         (F.col("period_end") <= F.lit(as_of)).alias("is_complete"),
         "active_30",
@@ -158,6 +166,17 @@ def broken(counts: DataFrame) -> DataFrame:
     return counts.where(F.col("new").isNotNull()).withColumn("balance", balance).where("active <> balance")
 
 
+def value(dimension: str, of: Column) -> Column:
+    return F.struct(F.lit(dimension).alias("dimension"), of.alias("dimension_value"))
+
+
+def of_subject(dimensions: Sequence[str]) -> Column:
+    """The values of a subject in all dimensions but `channel`, an array."""
+    kind = F.when(F.col("is_member"), "member").otherwise("anonymous")
+    said = {"all": F.lit("all"), "kind": kind, **{d: F.col(d) for d in _own(dimensions)}}
+    return F.array(*[value(d, said[d]) for d in dimensions if d != "channel"])
+
+
 def _own(dimensions: Sequence[str]) -> list[str]:
     return [d for d in dimensions if d not in ("all", "channel", "kind")]
 
@@ -174,7 +193,7 @@ def _changes(linked: DataFrame, widths: Sequence[int], dimensions: Sequence[str]
 
     n = F.col("n")
     for g in GRAINS:
-        here, before, is_new = _period(g, "active_on"), _period(g, "previous_on"), F.col(f"new_{g}")
+        here, before, is_new = period(g, "active_on"), period(g, "previous_on"), F.col(f"new_{g}")
         stayed = F.coalesce(_next(g, before) == here, F.lit(False))
         entry(
             g, here, before.isNull() | (before < here),
@@ -190,14 +209,11 @@ def _changes(linked: DataFrame, widths: Sequence[int], dimensions: Sequence[str]
         entry(f"rolling_{w}", opened, active=n)
         entry(f"rolling_{w}", F.date_add("active_on", w), active=-n)
 
-    of_subject = [("all", F.lit("all"))] + [(d, F.col(d)) for d in _own(dimensions)]
-    if "kind" in dimensions:
-        of_subject.append(("kind", F.when(F.col("is_member"), "member").otherwise("anonymous")))
-    values = F.array(*[F.struct(F.lit(d).alias("dimension"), v.alias("dimension_value")) for d, v in of_subject])
-    channel = F.array(F.struct(F.lit("channel").alias("dimension"), F.col("used").alias("dimension_value")))
+    of_channel = F.array(value("channel", F.col("used")))
+    values = F.when(F.col("used").isNull(), of_subject(dimensions)).otherwise(of_channel)
     return (
         linked.select(
-            F.explode(F.when(F.col("used").isNull(), values).otherwise(channel)).alias("value"),
+            F.explode(values).alias("value"),
             F.filter(F.array(*entries), lambda e: e.isNotNull()).alias("entries"),
         )
         .select("value.*", F.explode("entries").alias("entry"))
@@ -207,7 +223,7 @@ def _changes(linked: DataFrame, widths: Sequence[int], dimensions: Sequence[str]
     )
 
 
-def _spine(known: DataFrame, widths: Sequence[int], begin: date | None, as_of: date) -> DataFrame:
+def spine(known: DataFrame, widths: Sequence[int], begin: date | None, as_of: date) -> DataFrame:
     """Every period of every value: window, width of a rolling one, dimension, dimension_value, on."""
     first = F.min("first_on")
     values = known.groupBy("dimension", "dimension_value").agg(
@@ -216,7 +232,7 @@ def _spine(known: DataFrame, widths: Sequence[int], begin: date | None, as_of: d
 
     def periods(window: str, grain: str, width: int | None = None) -> Column:
         step = F.expr({"day": "INTERVAL 1 DAY", "week": "INTERVAL 7 DAY", "month": "INTERVAL 1 MONTH"}[grain])
-        starts = F.sequence(_period(grain, "first_on"), _period(grain, F.lit(as_of)), step)
+        starts = F.sequence(period(grain, "first_on"), period(grain, F.lit(as_of)), step)
         return F.struct(F.lit(window).alias("window"), F.lit(width).cast("int").alias("width"), starts.alias("starts"))
 
     windows = F.array(*[periods(g, g) for g in GRAINS], *[periods(f"rolling_{w}", "day", w) for w in widths])
@@ -225,7 +241,7 @@ def _spine(known: DataFrame, widths: Sequence[int], begin: date | None, as_of: d
     )
 
 
-def _period(grain: str, day: str | Column) -> Column:
+def period(grain: str, day: str | Column) -> Column:
     """First day of the period that holds a day; weeks start on Monday."""
     return F.trunc(day, grain) if grain != "day" else F.col(day) if isinstance(day, str) else day
 

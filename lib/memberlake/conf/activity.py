@@ -20,6 +20,8 @@ class ActivityConf(Section):
     rolling_windows: tuple[PositiveInt, ...]
     dimensions: tuple[str, ...]
     robot_threshold: PositiveInt | None
+    approximate: bool
+    sketch_lg_k: int = Field(ge=4, le=21)
 
     @field_validator("active_event_types", "rolling_windows", "dimensions")
     @classmethod

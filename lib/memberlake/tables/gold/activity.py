@@ -1,6 +1,6 @@
 """Who was active when, who came back, and scores of visits."""
 
-from memberlake.lake.contract import BOOL, DATE, DOUBLE, INT, LONG, STRING, STRINGS, TS, Column, Table
+from memberlake.lake.contract import BINARY, BOOL, DATE, DOUBLE, INT, LONG, STRING, STRINGS, TS, Column, Table
 from memberlake.tables.gold.common import AS_OF
 
 SUBJECT_IDENTITY = Table(
@@ -67,6 +67,19 @@ ACTIVE_COUNTS = Table(
     ),
 )
 
+ACTIVITY_SKETCHES = Table(
+    "gold",
+    "activity_sketches",
+    grain="one value of a dimension on a business date; only with activity.approximate",
+    key=("active_on", "dimension", "dimension_value"),
+    columns=(
+        Column("active_on", DATE, "the business date", required=True),
+        Column("dimension", STRING, "as in active_counts", required=True),
+        Column("dimension_value", STRING, "its value", required=True),
+        Column("sketch", BINARY, "HyperLogLog sketch of the subjects; hll_union, hll_sketch_estimate", required=True),
+    ),
+)
+
 RETENTION = Table(
     "gold",
     "retention",
@@ -109,4 +122,4 @@ RFE_SCORES = Table(
     ),
 )
 
-TABLES = (SUBJECT_IDENTITY, ACTIVITY_DAYS, ACTIVE_COUNTS, RETENTION, RFE_SCORES)
+TABLES = (SUBJECT_IDENTITY, ACTIVITY_DAYS, ACTIVE_COUNTS, ACTIVITY_SKETCHES, RETENTION, RFE_SCORES)
