@@ -47,7 +47,8 @@ def write_all_days(lake: Lake, conf: Conf, as_of: date) -> None:
     events, zone = lake.read(EVENTS), conf.business_timezone
     lake.replace(SUBJECT_IDENTITY, identity.stretches(events, zone))
     dated = events.transform(days.only_until, as_of, zone)
-    lake.replace(ACTIVITY_DAYS, per_day(lake, conf, dated, as_of).transform(days.with_first_seen))
+    rows = per_day(lake, conf, dated, as_of).transform(days.with_first_seen)
+    lake.replace(ACTIVITY_DAYS, rows.repartition("active_on"))  # else each task has a file for each date
 
 
 def write_touched_days(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: date) -> date | None:
@@ -74,7 +75,7 @@ def write_touched_days(lake: Lake, conf: Conf, changed: DataFrame, until: date, 
         firsts = sorted({row[0] for row in rows.select("active_on").distinct().collect()} - touched)
         others = held.where(F.col("active_on").isin(firsts))
         others = others.join(rows, on=["subject_id", "active_on"], how="left_anti")
-        lake.replace(ACTIVITY_DAYS, rows.unionByName(others), active_on=[*dates, *firsts])
+        lake.replace(ACTIVITY_DAYS, rows.unionByName(others).repartition("active_on"), active_on=[*dates, *firsts])
     first: date = dates[0]
     return first
 
