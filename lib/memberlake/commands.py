@@ -172,6 +172,8 @@ def _landing(source: Source, given: Given, rules: Conf) -> str:
         UserError: nowhere, or a folder that can't be read or has no file.
     """
     own = source.landing.path() if source.landing and not isinstance(source.landing, str) else source.landing
+    if isinstance(own, str) and (conf.project_home() / own).is_dir():  # shipped with the project
+        own = conf.project_home() / own
     place = conf.absolute(given.landing or (str(own) if own else None) or rules.landing)
     if place is None:
         raise UserError("say where the files are: --landing DIR, or `landing` in the configuration")

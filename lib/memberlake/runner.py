@@ -19,6 +19,7 @@ from memberlake.errors import UserError
 from memberlake.jobs import Job
 from memberlake.lake.store import Lake
 from memberlake.tables.ops import RUNS
+from memberlake.tables.silver import EVENTS, ORDERS
 
 log = logging.getLogger(__name__)
 
@@ -119,18 +120,18 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
 
 
 def last_day(lake: Lake, zone: str) -> date:
-    """The last business date with an order.
+    """The last business date with an order; in a lake without orders, with an event.
 
     Raises:
-        UserError: there is no order.
+        UserError: there is neither.
     """
-    from memberlake.tables.silver import ORDERS
-
-    found = lake.read(ORDERS).agg(F.max(calendar.business_date(F.col("ordered_at"), zone))).first()
-    if found is None or found[0] is None:
-        raise UserError("--as-of latest is the last day with an order, and the lake has no order: ingest first")
-    last: date = found[0]
-    return last
+    for table in (ORDERS, EVENTS):
+        instant = F.col(str(table.happened_at))
+        found = lake.read(table).agg(F.max(calendar.business_date(instant, zone))).first()
+        if found and found[0]:
+            last: date = found[0]
+            return last
+    raise UserError("--as-of latest is the last day with an order or event, and the lake has neither: ingest first")
 
 
 def _is_full(error: Exception) -> bool:

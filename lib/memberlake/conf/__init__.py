@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from memberlake.conf.activity import ActivityConf, RfeConf
 from memberlake.conf.made import MadeConf
 from memberlake.conf.places import IngestConf, LakeConf
 from memberlake.conf.section import Section, absolute, known_zone, local_path
@@ -25,12 +26,14 @@ from memberlake.conf.value import OrdersConf, RfmConf
 from memberlake.errors import UserError
 
 __all__ = [
+    "ActivityConf",
     "Conf",
     "IngestConf",
     "LakeConf",
     "Layer",
     "MadeConf",
     "OrdersConf",
+    "RfeConf",
     "RfmConf",
     "Section",
     "absolute",
@@ -55,6 +58,8 @@ class Conf(Section):
     ingest: IngestConf
     orders: OrdersConf
     rfm: RfmConf
+    activity: ActivityConf
+    rfe: RfeConf
     made: MadeConf
 
     @field_validator("business_timezone")
