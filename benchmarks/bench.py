@@ -1,12 +1,13 @@
 """Runs the measured cases one after the other and writes benchmarks/results.md: make bench.
 
-Each side is a process of its own (sides.py), measured between its marks: wall time, CPU of the process and its
+Each side is a process of its own (side.py), measured between its marks: wall time, CPU of the process and its
 children, highest resident memory (sampled), and what Spark's stages read, shuffled and spilled. Rivals must give the
-same answer, which is compared.
+same answer, which is compared. The cases are in cases/, found by themselves.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
@@ -17,39 +18,19 @@ import time
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import psutil
 from rich.console import Console
 
+from cases.run import Case, Side
+
 HERE = Path(__file__).parent
 err = Console(stderr=True)
 
-
-class Case(NamedTuple):
-    """Sides that are compared; the first is ours. `same`: sides whose answer must equal ours."""
-
-    title: str
-    sides: tuple[str, ...]
-    same: tuple[str, ...]
-    goal: str
-
-
-INGEST = Case("Ingest of orders from CSV", ("ingest_memberlake", "ingest_duckdb"), ("ingest_duckdb",), "none was set")
-RFM = Case(
-    "RFM",
-    ("rfm_memberlake", "rfm_ntile", "rfm_rank", "rfm_duckdb"),
-    ("rfm_rank", "rfm_duckdb"),
-    "at least 2x the ntile version, within 3x of DuckDB, no spill",
-)
-NEXT_DAY = Case(
-    "RFM's measures of the next day", ("next_day_facts", "next_day_raw"), (), "facts cheaper than raw orders"
-)
-
-
-CASES = {"ingest": INGEST, "rfm": RFM, "next_day": NEXT_DAY}
-MAKERS = {"generate_csv": {"ingest"}, "generate_lake": {"rfm", "next_day"}}
+MODULES = [importlib.import_module(f"cases.{file.stem}") for file in sorted((HERE / "cases").glob("*.py"))]
+CASES: dict[str, Case] = {name: case for module in MODULES for name, case in getattr(module, "CASES", {}).items()}
 RESULTS = HERE / "results.json"
 COLUMNS = (
     *("side", "orders", "rows out", "wall s", "CPU s", "peak GiB"),
@@ -61,20 +42,25 @@ Found = dict[tuple[str, int], dict[str, Any]]
 
 
 @click.command()
-@click.option("--orders", "scales", multiple=True, default=("2e6", "2e7"), show_default=True, help="Scales, rising.")
+@click.option("--orders", "asked", multiple=True, help="Scales, rising. Default: each case's own.")
 @click.option(
     "--folder", default="lake-bench", type=click.Path(path_type=Path), show_default=True, help="For the data."
 )
 @click.option("--case", "chosen", multiple=True, type=click.Choice(list(CASES)), help="Only these; the rest stays.")
-def main(scales: tuple[str, ...], folder: Path, chosen: tuple[str, ...]) -> None:
+@click.option("--reuse", is_flag=True, help="Take the made data of an earlier run where it was measured.")
+def main(asked: tuple[str, ...], folder: Path, chosen: tuple[str, ...], reuse: bool) -> None:
     """Measure, and write results.json and results.md."""
     found = kept()
-    cases = {name: case for name, case in CASES.items() if not chosen or name in chosen}
-    data = [maker for maker, users in MAKERS.items() if users & {*cases}]
-    for scale in (int(float(text)) for text in scales):
+    cases = [case for name, case in CASES.items() if not chosen or name in chosen]
+    ran: set[tuple[str, int]] = set()  # cases share sides that make data
+    for scale, case in sorted(((n, each) for each in cases for n in scales(each, asked)), key=lambda pair: pair[0]):
         place = (folder / str(scale)).absolute()
-        for side in (*data, *(side for case in cases.values() for side in case.sides)):
-            found[side, scale] = measured(side, place, scale)
+        for side in (*case.data, *case.sides):
+            key = (side.__name__, scale)
+            if key in ran or (reuse and side in case.data and key in found and place.exists()):
+                continue
+            found[key] = measured(side, place, scale)
+            ran.add(key)
             keep(found)
     (HERE / "results.md").write_text("\n".join(report(found)) + "\n", encoding="utf-8")
     click.echo((HERE / "results.md").read_text(encoding="utf-8"))
@@ -82,6 +68,10 @@ def main(scales: tuple[str, ...], folder: Path, chosen: tuple[str, ...]) -> None
     for why in wrong:
         err.print(why, markup=False)
     sys.exit(bool(wrong))
+
+
+def scales(case: Case, asked: tuple[str, ...]) -> list[int]:
+    return [int(float(n)) for n in asked or case.scales]
 
 
 def machine() -> str:
@@ -108,10 +98,11 @@ def keep(found: Found) -> None:
     RESULTS.write_text(json.dumps({"machine": machine(), "measured": rows}, indent=1) + "\n")
 
 
-def measured(side: str, place: Path, scale: int) -> dict[str, Any]:
+def measured(side: Side, place: Path, scale: int) -> dict[str, Any]:
     """Runs a side and returns what it told, with CPU seconds and peak memory between its marks."""
-    err.print(f"{side}, {scale:,} orders ...", end=" ", markup=False)
-    command = [sys.executable, str(HERE / "sides.py"), side, str(place), str(scale)]
+    err.print(f"{side.__name__}, {scale:,} orders ...", end=" ", markup=False)
+    name = f"{side.__module__.removeprefix('cases.')}.{side.__name__}"
+    command = [sys.executable, str(HERE / "side.py"), name, str(place), str(scale)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     lines, peak, cpu, working = [], 0, [0.0, 0.0], threading.Event()
@@ -135,7 +126,7 @@ def measured(side: str, place: Path, scale: int) -> dict[str, Any]:
         else:
             lines.append(line)
     if child.wait():
-        sys.exit(f"{side} failed")
+        sys.exit(f"{name} failed")
     told: dict[str, Any] = json.loads(lines[-1])
     err.print(f"{told['seconds']:.1f} s", markup=False)
     return {**told, "cpu": cpu[1] - cpu[0], "peak": peak, "on": str(date.today())}
@@ -158,19 +149,19 @@ def cpu_seconds(pid: int) -> float:
     return sum(t.user + t.system for t in times)
 
 
-def scales_of(case: Case, found: Found) -> list[int]:
+def measured_scales(case: Case, found: Found) -> list[int]:
     """The scales at which every side was measured."""
-    return sorted(n for n in {n for _, n in found} if all((side, n) in found for side in case.sides))
+    return sorted(n for n in {n for _, n in found} if all((side.__name__, n) in found for side in case.sides))
 
 
 def disagreements(case: Case, found: Found) -> list[str]:
-    ours, wrong = case.sides[0], []
-    for n in scales_of(case, found):
-        rivals = [rival for rival in case.same if found[rival, n]["answer"] != found[ours, n]["answer"]]
-        wrong += [f"{rival} does not give the answer of {ours} at {n:,} orders" for rival in rivals]
-        if case is NEXT_DAY and found[ours, n]["answer"] != found[ours, n]["answer_of_raw"]:
-            wrong.append(f"facts do not give the answer of raw orders at {n:,} orders")
-    return wrong
+    ours = case.sides[0].__name__
+    return [
+        f"{rival.__name__} does not give the answer of {ours} at {n:,} orders"
+        for n in measured_scales(case, found)
+        for rival in case.same
+        if found[rival.__name__, n]["answer"] != found[ours, n]["answer"]
+    ]
 
 
 def report(found: Found) -> list[str]:
@@ -186,39 +177,41 @@ def report(found: Found) -> list[str]:
         "| made data | rows | seconds | rows a second a core |",
         "|---|---|---|---|",
     ]
+    makers = {side.__name__ for case in CASES.values() for side in case.data}
     for (side, _), told in sorted(found.items()):
-        if side in MAKERS:
+        if side in makers:
             rate = told["rows"] / told["seconds"] / (os.cpu_count() or 1)
             lines.append(f"| {side.replace('_', ', ')} | {told['rows']:,} | {told['seconds']:.1f} | {rate:,.0f} |")
     for case in CASES.values():
-        if scales := scales_of(case, found):
-            lines += _section(case, scales, found)
+        if measured_at := measured_scales(case, found):
+            lines += _section(case, measured_at, found)
     return lines
 
 
-def _section(case: Case, scales: list[int], found: Found) -> list[str]:
-    ours = case.sides[0]
+def _section(case: Case, measured_at: list[int], found: Found) -> list[str]:
+    ours = {n: found[case.sides[0].__name__, n] for n in measured_at}
     lines = ["", f"## {case.title}", "", f"Goal: {case.goal}.", ""]
     lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    lines += [_row(case, side, n, found[side, n], found[ours, n]) for n in scales for side in case.sides]
-    if len(scales) > 1:
-        first, last = scales[0], scales[-1]
-        growth = found[ours, last]["seconds"] / found[ours, first]["seconds"]
-        lines += ["", f"From {first:,} to {last:,} orders ({last / first:g}x) {ours} takes {growth:.1f}x."]
-    if case is NEXT_DAY:
-        folds = ", ".join(f"{found[ours, n]['fold_seconds']:.1f} s for {n:,}" for n in scales)
-        lines += ["", f"Folding all orders into the facts, once: {folds}."]
-    return lines + [text for why in disagreements(case, found) for text in ("", f"**{why}**")]
+    lines += [_row(case, side, n, found[side.__name__, n], ours[n]) for n in measured_at for side in case.sides]
+    notes = []
+    if len(measured_at) > 1:
+        first, last = measured_at[0], measured_at[-1]
+        growth = ours[last]["seconds"] / ours[first]["seconds"]
+        grown = f"From {first:,} to {last:,} orders ({last / first:g}x)"
+        notes = [f"{grown} {case.sides[0].__name__} takes {growth:.1f}x."]
+    notes += [*case.notes(ours), *(f"**{why}**" for why in disagreements(case, found))]
+    return lines + [text for note in notes for text in ("", note)]
 
 
-def _row(case: Case, side: str, scale: int, told: dict[str, Any], ours: dict[str, Any]) -> str:
+def _row(case: Case, side: Side, scale: int, told: dict[str, Any], ours: dict[str, Any]) -> str:
     volumes = [f"{told[name] / 1e6:,.0f}" if name in told else "" for name in ("read", "shuffled", "spilled")]
-    same = "" if side not in case.same else "yes" if told["answer"] == ours["answer"] else "NO"
-    if side == "rfm_ntile":
-        same = "yes" if told["answer"] == ours["answer"] else "no: ties are split"
+    same = ""
+    if side in case.same or side in case.differs:
+        differs = f"no: {case.differs[side]}" if side in case.differs else "NO"
+        same = "yes" if told["answer"] == ours["answer"] else differs
     rows = f"{told['rows']:,}" if "rows" in told else ""
     spent = f"{told['seconds']:.1f}", f"{told['cpu']:.1f}", f"{told['peak'] / 2**30:.2f}"
-    cells = [side, f"{scale:,}", rows, *spent, *volumes, same, f"{told['seconds'] / ours['seconds']:.2f}"]
+    cells = [side.__name__, f"{scale:,}", rows, *spent, *volumes, same, f"{told['seconds'] / ours['seconds']:.2f}"]
     return f"| {' | '.join(cells)} |"
 
 

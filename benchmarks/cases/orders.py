@@ -1,39 +1,24 @@
-"""The measured sides: each is run alone, as a process of its own, by bench.py, and prints what it saw as JSON.
-
-    python benchmarks/sides.py SIDE FOLDER ORDERS
-
-FOLDER holds the data of one scale. A side's clock starts after its session or database is ready.
-"""
+"""Cases on made orders: ingest, RFM, and the measures of the next day."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
-from pathlib import Path
-from typing import Any
 
-import duckdb
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from memberlake import conf, jobs
+from cases.run import AS_OF, Case, Run, Told, answer, sink
+from memberlake import jobs
 from memberlake.ingest import source
 from memberlake.ingest.take import Ingest
-from memberlake.lake import session
-from memberlake.lake.store import Lake
 from memberlake.made import write
-from memberlake.made.world import World
 from memberlake.tables.gold.value import RFM_SCORES
 from memberlake.tables.silver import ORDERS
 from memberlake.value import rfm
 
-AS_OF = date(2025, 12, 30)  # the last but one day of the made calendar: the next day is there too
+MEASURED = ("member_id", "recency_days", "frequency", "monetary")
 SCORES = "member_id, recency_days, frequency, monetary, r_score, f_score, m_score, score_code, score_sum, rank"
 WINDOWED = """
     SELECT *, concat(r_score, f_score, m_score) AS score_code, r_score + f_score + m_score AS score_sum,
@@ -47,80 +32,34 @@ NTILES = """ntile(5) OVER (ORDER BY recency_days DESC) AS r_score, ntile(5) OVER
             ntile(5) OVER (ORDER BY monetary) AS m_score"""
 
 
-@dataclass
-class Run:
-    """One side at work in a folder."""
-
-    folder: Path
-    orders: int
-    told: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def lake_folder(self) -> Path:
-        return self.folder / "lake"
-
-    def lake(self, folder: Path | None = None) -> Lake:
-        return Lake(self.spark, self.rules(folder).lake)
-
-    def rules(self, folder: Path | None = None) -> conf.Conf:
-        return conf.load(lake=str(folder or self.lake_folder))
-
-    @property
-    def spark(self) -> SparkSession:
-        return session.start()
-
-    def timed(self, work: Callable[[], Any]) -> Any:
-        """Runs what is measured; between the marks bench.py counts CPU and memory."""
-        spark = SparkSession.getActiveSession()
-        before = _task_totals(spark) if spark else {}
-        _say("BEGIN")
-        started = time.monotonic()
-        result = work()
-        self.told["seconds"] = time.monotonic() - started
-        _say("END")
-        if spark:
-            self.told |= {name: total - before[name] for name, total in _task_totals(spark).items()}
-        return result
-
-    def fresh(self, name: str) -> Path:
-        shutil.rmtree(self.folder / name, ignore_errors=True)
-        return self.folder / name
-
-
 def generate_lake(run: Run) -> None:
     """Made orders, straight into a lake."""
-    spark = run.spark
-    shutil.rmtree(run.lake_folder, ignore_errors=True)
-    rules = run.rules()
-    world = World(spark, rules.made, run.orders, rules.business_timezone)
-    (written,) = run.timed(lambda: list(write.into_lake(world, run.lake(), [ORDERS])))
-    run.told["rows"] = written.rows
+    run.make_lake([ORDERS])
 
 
 def generate_csv(run: Run) -> None:
     """Made orders as CSV files with their dirt."""
-    spark, rules = run.spark, run.rules()
-    world = World(spark, rules.made, run.orders, rules.business_timezone)
-    written = run.timed(lambda: list(write.into_files(world, str(run.fresh("made")), "csv", [ORDERS])))
+    world, target = run.world(), str(run.fresh("made"))
+    written = run.timed(lambda: list(write.into_files(world, target, "csv", [ORDERS])))
     run.told["rows"] = sum(w.rows for w in written if w.table.startswith("orders"))
 
 
 def ingest_memberlake(run: Run) -> None:
     """The CSV files through ingest: judged row by row, the newest version of each order, rejects kept."""
-    folder = run.fresh("ingested")
-    lake, rules = run.lake(folder), run.rules(folder)
+    run.fresh("ingested")
+    lake, rules = run.lake("ingested"), run.rules("ingested")
     contracts = source.find("contracts")
     only_orders = contracts.model_copy(update={"loads": {"orders": contracts.loads["orders"]}})
     now = datetime(2026, 11, 20, tzinfo=timezone.utc)
     ingest = Ingest(lake, rules, only_orders, "contracts", str(run.folder / "made" / "landing"), now)
     (taken,) = run.timed(lambda: list(ingest.run()))
     run.told |= {"rows": taken.read, "rejected": taken.rejected, "written": taken.written, "error": taken.error}
-    run.told["answer"] = _answer(lake.read(ORDERS).select("order_id", "status", "net_amount"))
+    run.told["answer"] = answer(lake.read(ORDERS).select("order_id", "status", "net_amount"))
 
 
 def ingest_duckdb(run: Run) -> None:
     """The same CSV files: typed, bad rows left out, the newest version of each order, into one Parquet file."""
-    database = _duckdb(run)
+    database = run.duckdb()
     target = run.fresh("duckdb") / "orders.parquet"
     target.parent.mkdir()
     files = str(run.folder / "made" / "landing" / "orders" / "*" / "*.csv")
@@ -138,7 +77,7 @@ def ingest_duckdb(run: Run) -> None:
     )
     found = run.spark.read.parquet(str(target))
     run.told["rows"] = found.count()
-    run.told["answer"] = _answer(
+    run.told["answer"] = answer(
         found.select("order_id", "status", F.col("net_amount").cast("decimal(18,2)").alias("net_amount"))
     )
 
@@ -150,7 +89,7 @@ def rfm_memberlake(run: Run) -> None:
     run.timed(lambda: job.run(lake, rules, AS_OF))
     scored = lake.read(RFM_SCORES).where(F.col("as_of") == F.lit(AS_OF))
     run.told["rows"] = scored.count()
-    run.told["answer"] = _answer(scored.selectExpr(*SCORES.split(", ")))
+    run.told["answer"] = answer(scored.selectExpr(*SCORES.split(", ")))
 
 
 def rfm_rank(run: Run) -> None:
@@ -169,15 +108,15 @@ def _rfm_windows(run: Run, scores: str) -> None:
     run.timed(lambda: run.spark.sql(WINDOWED.format(scores=scores)).write.format("delta").save(target))
     found = run.spark.read.format("delta").load(target)
     run.told["rows"] = found.count()
-    run.told["answer"] = _answer(found.selectExpr(*SCORES.split(", ")))
+    run.told["answer"] = answer(found.selectExpr(*SCORES.split(", ")))
 
 
 def rfm_duckdb(run: Run) -> None:
     """The very same scores from the same Parquet files, with as many threads."""
-    database = _duckdb(run)
+    database = run.duckdb()
     target = run.fresh("duckdb_rfm") / "scores.parquet"
     target.parent.mkdir()
-    files = sorted(str(path) for path in (run.lake_folder / "silver" / "orders").glob("*.parquet"))
+    files = sorted(str(path) for path in (run.folder / "lake" / "silver" / "orders").glob("*.parquet"))
     measured = f"""
         SELECT member_id, date_diff('day', max(day), DATE '{AS_OF}')::INT AS recency_days, count(*) AS frequency,
                sum(net_amount)::DECIMAL(18,2) AS monetary
@@ -190,13 +129,15 @@ def rfm_duckdb(run: Run) -> None:
     run.timed(lambda: database.execute(f"COPY ({scored}) TO '{target}' (FORMAT parquet)"))
     found = run.spark.read.parquet(str(target))
     run.told["rows"] = found.count()
-    run.told["answer"] = _answer(found.selectExpr(*SCORES.split(", ")))
+    run.told["answer"] = answer(found.selectExpr(*SCORES.split(", ")))
 
 
 def next_day_raw(run: Run) -> None:
     """What rfm measures for the next day, from the orders. Both sides have just measured the day before."""
-    _sink(_measured(run, AS_OF))
-    run.timed(lambda: _sink(_measured(run, AS_OF + timedelta(days=1))))
+    day = AS_OF + timedelta(days=1)
+    sink(_measured(run, AS_OF))
+    run.timed(lambda: sink(_measured(run, day)))
+    run.told["answer"] = answer(_measured(run, day).select(*MEASURED))
 
 
 def next_day_facts(run: Run) -> None:
@@ -221,11 +162,9 @@ def next_day_facts(run: Run) -> None:
             F.sum("net_amount").cast("decimal(18,2)").alias("monetary"),
         )
 
-    _sink(measured(AS_OF))
-    run.timed(lambda: _sink(measured(day)))
-    columns = ("member_id", "recency_days", "frequency", "monetary")
-    run.told["answer"] = _answer(measured(day).select(*columns))
-    run.told["answer_of_raw"] = _answer(_measured(run, day).select(*columns))
+    sink(measured(AS_OF))
+    run.timed(lambda: sink(measured(day)))
+    run.told["answer"] = answer(measured(day).select(*MEASURED))
 
 
 def _measured(run: Run, as_of: date) -> DataFrame:
@@ -235,54 +174,33 @@ def _measured(run: Run, as_of: date) -> DataFrame:
     return rfm.measure(rfm.with_scope_all(within), as_of, "sum")
 
 
-def _sink(frame: DataFrame) -> None:
-    frame.write.format("noop").mode("overwrite").save()
+def _folds(ours: Mapping[int, Told]) -> Sequence[str]:
+    spent = ", ".join(f"{told['fold_seconds']:.1f} s for {orders:,}" for orders, told in ours.items())
+    return [f"Folding all orders into the facts, once: {spent}."]
 
 
-def _answer(rows: DataFrame) -> str:
-    """Equal for equal rows in any order: their number, and two sums of their hashes."""
-    text = [F.coalesce(F.col(name).cast("string"), F.lit("NULL")) for name in rows.columns]
-    hashed = F.xxhash64(*text)
-    found = rows.agg(F.count(F.lit(1)), F.sum(hashed.cast("decimal(38,0)")), F.bit_xor(hashed)).collect()[0]
-    return " ".join(map(str, found))
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def _task_totals(spark: SparkSession) -> dict[str, int]:
-    """Bytes read, shuffled and spilled by all stages so far."""
-    context = spark.sparkContext
-    java = context._gateway.jvm.java.util.ArrayList
-    nothing = context._gateway.new_array(context._gateway.jvm.double, 0)
-    stages = context._jsc.sc().statusStore().stageList(java(), False, False, nothing, java())
-    names = {"read": "inputBytes", "shuffled": "shuffleWriteBytes", "spilled": "diskBytesSpilled"}
-    each = [stages.apply(n) for n in range(stages.size())]
-    return {name: sum(getattr(stage, method)() for stage in each) for name, method in names.items()}
-
-
-def _duckdb(run: Run) -> duckdb.DuckDBPyConnection:
-    database = duckdb.connect(config={"threads": os.cpu_count(), "memory_limit": "4GiB"})
-    database.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
-    database.execute(f"SET temp_directory = '{run.folder / 'duckdb_tmp'}'")
-    return database
-
-
-SIDES = {
-    name: side
-    for name, side in globals().items()
-    if name.partition("_")[0] in {"generate", "ingest", "rfm", "next"} and callable(side)
+CASES = {
+    "ingest": Case(
+        "Ingest of orders from CSV",
+        "none was set",
+        data=[generate_csv],
+        sides=[ingest_memberlake, ingest_duckdb],
+        same=[ingest_duckdb],
+    ),
+    "rfm": Case(
+        "RFM",
+        "at least 2x the ntile version, within 3x of DuckDB, no spill",
+        data=[generate_lake],
+        sides=[rfm_memberlake, rfm_ntile, rfm_rank, rfm_duckdb],
+        same=[rfm_rank, rfm_duckdb],
+        differs={rfm_ntile: "ties are split"},
+    ),
+    "next_day": Case(
+        "RFM's measures of the next day",
+        "facts cheaper than raw orders",
+        data=[generate_lake],
+        sides=[next_day_facts, next_day_raw],
+        same=[next_day_raw],
+        notes=_folds,
+    ),
 }
-
-if __name__ == "__main__":
-    side, folder, orders = sys.argv[1], Path(sys.argv[2]), int(float(sys.argv[3]))
-    folder.mkdir(parents=True, exist_ok=True)
-    asked = Run(folder, orders)
-    if "duckdb" not in side:
-        started = time.monotonic()
-        _ = asked.spark.range(1).count()
-        asked.told["session_seconds"] = time.monotonic() - started
-    SIDES[side](asked)
-    _say(json.dumps(asked.told))
