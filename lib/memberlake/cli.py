@@ -87,6 +87,11 @@ def _day_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the closing summary as JSON.")
+_IF_NEEDED = click.option(
+    "--if-needed",
+    is_flag=True,
+    help="Only what is due; what time will bring is no failure. As in nightly.",
+)
 _LANDING = click.option(
     "--landing", metavar="DIR", help="Folder of the files. Default: the source's, or the configuration's."
 )
@@ -126,14 +131,18 @@ def ingest_command(job: jobs.Job | None, /, name: str, as_json: bool, **given: A
 @click.argument("job")
 @_day_options
 @click.option("--rebuild", is_flag=True, help="An incremental job starts from nothing; the outcome is the same.")
+@_IF_NEEDED
 @_JSON
 @_lake_options
-def run_command(job: str, as_of: str, first: str, last: str, rebuild: bool, as_json: bool, **given: Any) -> None:
+def run_command(
+    job: str, as_of: str, first: str, last: str, rebuild: bool, if_needed: bool, as_json: bool, **given: Any
+) -> None:
     """Run one job for a day, or for each day of a backfill."""
     found = jobs.find(job)
     if not found.is_dated:
         raise UserError("ingest has options of its own: memberlake ingest --source NAME")
-    commands.run([found], Days(as_of, first, last), as_json, Given(**given), rebuild=rebuild)
+    days = Days(as_of, first, last)
+    commands.run([found], days, as_json, Given(**given), rebuild=rebuild, if_needed=if_needed)
 
 
 @main.command("nightly")
@@ -145,7 +154,7 @@ def run_command(job: str, as_of: str, first: str, last: str, rebuild: bool, as_j
 def nightly_command(names: tuple[str, ...], as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
     """Ingest, then run every job in the order of what they read and write."""
     dated = [job for job in jobs.every() if job.is_dated]
-    commands.run(dated, Days(as_of, first, last), as_json, Given(**given), names)
+    commands.run(dated, Days(as_of, first, last), as_json, Given(**given), names, if_needed=True)
 
 
 @main.command("explain")
@@ -294,10 +303,11 @@ def main_job(run: Callable[..., Any]) -> None:
 
     @click.command(job.name, cls=_Command)
     @_day_options
+    @_IF_NEEDED
     @_JSON
     @_lake_options
-    def command(as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
-        commands.run([job], Days(as_of, first, last), as_json, Given(**given))
+    def command(as_of: str, first: str, last: str, if_needed: bool, as_json: bool, **given: Any) -> None:
+        commands.run([job], Days(as_of, first, last), as_json, Given(**given), if_needed=if_needed)
 
     command()
 

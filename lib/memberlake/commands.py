@@ -100,11 +100,13 @@ def run(
     names: Sequence[str] = (),
     *,
     rebuild: bool = False,
+    if_needed: bool = False,
 ) -> None:
     """Takes the new files of the sources named, then runs the jobs for each day, and ends with the summary.
 
     Args:
         rebuild: incremental jobs start from nothing on the first day.
+        if_needed: jobs do only what is due, and what they lack is no failure.
     """
     declared = [(name, *_source(name)) for name in names]
     rules = given.configuration(declared[0][2] if declared else None)
@@ -131,7 +133,7 @@ def run(
                 if stale:  # the ingest that failed has more to tell
                     return
                 raise
-            lake.rebuild = rebuild
+            lake.rebuild, lake.if_needed = rebuild, if_needed
             for day in days:
                 yield from runner.run_day(lake, rules, found, day, stale)
                 lake.rebuild = False

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from memberlake.conf.churn import ChurnConf, ChurnRule, MlflowConf
 from memberlake.conf.made import MadeConf
 from memberlake.conf.places import IngestConf, LakeConf
 from memberlake.conf.section import Section, absolute, known_zone, local_path
@@ -25,11 +26,14 @@ from memberlake.conf.value import OrdersConf, RfmConf
 from memberlake.errors import UserError
 
 __all__ = [
+    "ChurnConf",
+    "ChurnRule",
     "Conf",
     "IngestConf",
     "LakeConf",
     "Layer",
     "MadeConf",
+    "MlflowConf",
     "OrdersConf",
     "RfmConf",
     "Section",
@@ -55,6 +59,8 @@ class Conf(Section):
     ingest: IngestConf
     orders: OrdersConf
     rfm: RfmConf
+    churn: ChurnConf
+    mlflow: MlflowConf
     made: MadeConf
 
     @field_validator("business_timezone")
@@ -70,7 +76,7 @@ class Conf(Section):
     @property
     def digest(self) -> str:
         """Identifies the rules in force; places are left out, so a moved lake keeps its digest."""
-        rules = self.model_dump(mode="json", exclude={"lake", "landing", "made"})
+        rules = self.model_dump(mode="json", exclude={"lake", "landing", "mlflow", "made"})
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:12]
 
 
