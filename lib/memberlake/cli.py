@@ -236,6 +236,17 @@ def show_command(name: str, where: str | None, limit: int, form: str, **given: A
     console.rows(frame.limit(limit) if limit else frame, form)
 
 
+@main.command("models")
+@click.argument("what", type=click.Choice(["list", "compare", "promote"]), default="list")
+@click.argument("version", required=False)
+@_lake_options
+def models_command(what: str, version: str | None, **given: Any) -> None:
+    """The churn models: list them, compare their tests, or promote VERSION to champion by hand (a rollback)."""
+    if (version is None) == (what == "promote"):
+        raise UserError("models promote needs a VERSION" if version is None else f"models {what} takes no VERSION")
+    commands.models(what, version, Given(**given))
+
+
 @main.command("generate")
 @click.option("--scale", required=True, metavar="ORDERS", help="About how many orders, 1e3 to 1e9.")
 @click.option("--seed", type=int, help="Another brand of the same kind. Default: made.seed.")

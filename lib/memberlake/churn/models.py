@@ -118,7 +118,7 @@ def with_probability(model: PipelineModel, frame: DataFrame) -> DataFrame:
     """Adds probability, calibrated; `uncalibrated`, the classifier's own, NULL where it has none; and raw columns."""
     scored = model.transform(frame)
     own = _second("class_shares") if "class_shares" in scored.columns else F.lit(None).cast("double")
-    calibrated = F.col("isotonic") if "isotonic" in scored.columns else _second("platt")
+    calibrated = _second("platt") if "platt" in scored.columns else F.col("prediction")
     bounded = F.greatest(F.least(calibrated, F.lit(1.0)), F.lit(0.0))
     return scored.withColumns({"probability": bounded, "uncalibrated": own})
 
@@ -234,9 +234,9 @@ def _downsampled(examples: DataFrame, seed: int) -> DataFrame:
 def _calibrator(raw: DataFrame, kind: Literal["isotonic", "platt"]) -> Model:
     given: dict[str, Any] = {"featuresCol": "rawPrediction", "labelCol": "label"}
     if kind == "isotonic":
-        estimator: Estimator[Any] = IsotonicRegression(**given, featureIndex=1, predictionCol="isotonic")
+        estimator: Estimator[Any] = IsotonicRegression(**given, featureIndex=1, predictionCol="prediction")
     else:
-        given |= {"probabilityCol": "platt", "rawPredictionCol": "platt_raw", "predictionCol": "platt_label"}
+        given |= {"probabilityCol": "platt", "rawPredictionCol": "platt_raw", "predictionCol": "prediction"}
         estimator = LogisticRegression(**given)
     fitted: Model = estimator.fit(raw)
     return fitted

@@ -7,6 +7,7 @@ up. Models are loaded from the configured registry alone. MLflow is imported her
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -190,7 +191,8 @@ class Registry:
                 for name, figure in pictures.of(trained):
                     self._mlflow.log_figure(figure, f"{name}.png")
                 info = self._log_model(trained)
-            registered = self._mlflow.register_model(info.model_uri, self.name, tags=tags)
+            with contextlib.redirect_stderr(io.StringIO()):  # MLflow prints what is logged anyhow
+                registered = self._mlflow.register_model(info.model_uri, self.name, tags=tags)
             version = Version(self.name, str(registered.version), run.info.run_id, tags, verdict.is_promoted)
             if verdict.is_promoted:
                 self._client.set_registered_model_alias(self.name, CHAMPION, version.version)

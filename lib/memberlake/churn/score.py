@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from collections.abc import Sequence
+from datetime import date
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from memberlake.churn import evaluate, explain, models, monitor
 from memberlake.churn.features import DECLARED
+from memberlake.churn.monitor import Metric
 from memberlake.churn.registry import Loaded
 from memberlake.conf.churn import Bands, ChurnAlerts
 
@@ -78,4 +83,5 @@ def monitoring(spark: SparkSession, rows: Sequence[Monitored], as_of: date) -> D
         )
         for row in rows
     ]
-    return spark.range(1).select(F.inline(F.array(*structs)))
+    frame: DataFrame = spark.range(1).select(F.inline(F.array(*structs)))
+    return frame
