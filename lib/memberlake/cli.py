@@ -275,15 +275,18 @@ def generate_command(
 
 
 @main.command("docs")
-@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when the page is stale.")
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when a page is stale.")
 def docs_command(check: bool) -> None:
-    """Write docs/tables.md from the contracts and the jobs."""
-    page = project_home() / "docs" / "tables.md"
-    text = docs.tables_page(jobs.every())
-    if not check:
-        page.write_text(text, encoding="utf-8")
-    elif not page.exists() or page.read_text(encoding="utf-8") != text:
-        err.print(f"{page} is stale: run `memberlake docs`")
+    """Write docs/tables.md from the contracts and the jobs, docs/metrics.md from the metrics."""
+    stale = False
+    for name, text in docs.pages(jobs.every()).items():
+        page = project_home() / "docs" / name
+        if not check:
+            page.write_text(text, encoding="utf-8")
+        elif not page.exists() or page.read_text(encoding="utf-8") != text:
+            err.print(f"{page} is stale: run `memberlake docs`")
+            stale = True
+    if stale:
         sys.exit(1)
 
 

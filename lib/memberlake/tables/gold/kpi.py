@@ -1,6 +1,6 @@
 """The metrics of member operation, and the alerts they raise."""
 
-from memberlake.lake.contract import BOOL, DATE, DOUBLE, STRING, Column, Table
+from memberlake.lake.contract import BOOL, DATE, DOUBLE, STRING, TS, Column, Table
 from memberlake.tables.gold.common import AS_OF
 
 KPI = Table(
@@ -18,7 +18,13 @@ KPI = Table(
         Column("numerator", DOUBLE, "what is counted or summed"),
         Column("denominator", DOUBLE, "what it is divided by, NULL for counts and sums"),
         Column("value", DOUBLE, "numerator / denominator, or the numerator; NULL when the denominator is 0"),
-        Column("is_complete", BOOL, "the whole period is not after as_of", required=True),
+        Column(
+            "same_days_before",
+            DOUBLE,
+            "of a running period: the value over as many days of the period before; NULL when that cannot be had",
+        ),
+        Column("is_complete", BOOL, "the whole period, or a cohort's time to buy, is not after as_of", required=True),
+        Column("as_of", DATE, "cut-off of the run that wrote the row", required=True),
     ),
 )
 
@@ -34,10 +40,14 @@ ALERTS = Table(
         Column("rule", STRING, "name of the rule", required=True),
         Column("subject_kind", STRING, "what the alert is about: metric, model, ...", required=True),
         Column("subject_id", STRING, "which one, NULL for the whole"),
-        Column("value", DOUBLE, "the value that broke the rule"),
+        Column("value", DOUBLE, "the value of the last as_of at which the rule was broken"),
         Column("threshold", DOUBLE, "the limit"),
+        Column("severity", STRING, "by the rule", required=True, allowed=("info", "warning", "critical")),
+        Column("notify", STRING, "whom to tell, by the rule"),
         Column("message", STRING, "one sentence for the person who acts", required=True),
         Column("state", STRING, "open or closed", required=True, allowed=("open", "closed")),
+        Column("closed_on", DATE, "as_of at which it was closed, NULL while open"),
+        Column("sent_at", TS, "when the webhook took it, NULL when it was not sent"),
     ),
 )
 

@@ -67,6 +67,7 @@ ABC_CLASSES = Table(
         Column("monetary", MONEY, "net amount in the look-back", required=True),
         Column("cumulative_share", DOUBLE, "share of all amounts held by members before this one", required=True),
         Column("class", STRING, "A, B or C by cumulative_share", required=True, allowed=("A", "B", "C")),
+        Column("value_tier", STRING, "high, middle or low", required=True, allowed=("high", "middle", "low")),
     ),
 )
 

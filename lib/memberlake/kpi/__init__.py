@@ -1,0 +1,1 @@
+"""Metrics of member operation, where marketing money goes, and alerts."""
