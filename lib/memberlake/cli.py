@@ -277,7 +277,8 @@ def generate_command(
 @main.command("docs")
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 when a page is stale.")
 def docs_command(check: bool) -> None:
-    """Write docs/tables.md from the contracts and the jobs, docs/metrics.md from the metrics."""
+    """Write docs/tables.md from the contracts and the jobs, docs/metrics.md from the metrics, features.md
+    from the features."""
     stale = False
     for name, text in docs.pages(jobs.every()).items():
         page = project_home() / "docs" / name

@@ -133,11 +133,16 @@ def _absences(done: DataFrame, known: DataFrame, days: int) -> DataFrame:
     days_done = done.select("member_id", "on")
     first = days_done.agg(F.min("on").alias("first_on"))  # one row; NULL where nobody ever did it
     begun = known.crossJoin(F.broadcast(first)).where(F.col("first_on").isNotNull())
-    begun = begun.select("member_id", F.greatest("known_on", "first_on").alias("on"))
-    marks = days_done.unionByName(begun).distinct()
-    following = F.lead("on").over(Window.partitionBy("member_id").orderBy("on"))
+    begun = begun.select("member_id", F.greatest("known_on", "first_on").alias("on"), F.lit(True).alias("is_begin"))
+    of_member = Window.partitionBy("member_id").orderBy("on")
     return (
-        marks.withColumn("ends_on", following)
+        days_done.withColumn("is_begin", F.lit(False))
+        .unionByName(begun)
+        .groupBy("member_id", "on")
+        .agg(F.min("is_begin").alias("is_begin"))
+        .withColumn("before", F.lag("on").over(of_member))
+        .where(~F.col("is_begin") | F.col("before").isNull())  # who did it before they were known: from then on
+        .withColumn("ends_on", F.lead("on").over(of_member))
         .withColumn("starts_on", F.date_add("on", days))
         .where(F.col("ends_on").isNull() | (F.col("ends_on") > F.col("starts_on")))
         .select("member_id", "starts_on", "ends_on")
