@@ -88,7 +88,8 @@ def test_everyone_who_has_not_churned_is_scored(lake: Lake) -> None:
     eligible = {row["member_id"]: row for row in features.collect()}
     assert {row["member_id"] for row in scores} == set(eligible)
     # of the label's rule, no order for 60 days: neither who has it, nor who never bought
-    assert all(row["recency_days"] < 60 for row in eligible.values())
+    assert all(row["recency_days"] is None or row["recency_days"] < 60 for row in eligible.values())
+    assert all(row["tenure_days"] < 60 for row in eligible.values() if row["recency_days"] is None)
     known = lake.read(CHURN_STATUS).where(F.col("as_of") == F.lit(D))
     assert known.count() > len(scores) > 200
     for row in scores:

@@ -41,6 +41,7 @@ class Feature:
         never: what a model takes for NULL. None: the feature is never NULL, nothing counts as 0.
         is_text: a category, not a number.
         is_derived: made of features declared before it.
+        drifts: moves as time goes by, whatever members do: no alert for it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Feature:
     never: float | None = None
     is_text: bool = False
     is_derived: bool = False
+    drifts: bool = False
 
 
 def _total(measure: str, days: int, since: int = 0) -> Callable[[], Column]:
@@ -121,7 +123,7 @@ DECLARED: tuple[Feature, ...] = (
     Feature("gap_longest", "orders", YEAR, "longest days between order days", _gap_longest, NEVER),
     Feature(
         "first_order_days", "orders", YEAR, "days since the first order of all, of those with one in the window",
-        lambda: F.max(F.date_diff("as_of", "first_on")).cast("double"), NEVER,
+        lambda: F.max(F.date_diff("as_of", "first_on")).cast("double"), NEVER, drifts=True,
     ),
     Feature(
         "overdue", "orders", YEAR, "recency over the mean days between order days: above 1 is late",
@@ -178,9 +180,9 @@ DECLARED: tuple[Feature, ...] = (
     Feature("response_days", "campaigns", YEAR, "days since the last response", _days_since("responses", YEAR), NEVER),
     Feature("claimed_365", "coupons", YEAR, "vouchers claimed", _total("claimed", YEAR)),
     Feature("redeemed_365", "coupons", YEAR, "vouchers redeemed", _total("redeemed", YEAR)),
-    Feature("tenure_days", "members", None, "days since registration", _on("on"), 0.0),
-    Feature("activated_days", "members", None, "days since activation", _on("activated_on"), 0.0),
-    Feature("age_years", "members", None, "age in days / 365.25", _known_age, 0.0),
+    Feature("tenure_days", "members", None, "days since registration", _on("on"), 0.0, drifts=True),
+    Feature("activated_days", "members", None, "days since activation", _on("activated_on"), 0.0, drifts=True),
+    Feature("age_years", "members", None, "age in days / 365.25", _known_age, 0.0, drifts=True),
     Feature("gender", "members", None, "F, M or U", _known("gender"), is_text=True),
     Feature("acquisition_channel", "members", None, "won by", _known("acquisition_channel"), is_text=True),
     Feature("r_score", "scores", YEAR, "RFM: score of recency among all buyers of the window", _score("r"), 0.0),
@@ -189,8 +191,8 @@ DECLARED: tuple[Feature, ...] = (
     Feature("rfe_r_score", "scores", QUARTER, "RFE: score of the last visit among visiting members", _score("vr"), 0.0),
     Feature("rfe_f_score", "scores", QUARTER, "RFE: score of visits", _score("vf"), 0.0),
     Feature("rfe_e_score", "scores", QUARTER, "RFE: score of actions, each weighing 1", _score("ve"), 0.0),
-    Feature("season_sin", "season", None, "sine of the day of the year", _season(F.sin)),
-    Feature("season_cos", "season", None, "cosine of the day of the year", _season(F.cos)),
+    Feature("season_sin", "season", None, "sine of the day of the year", _season(F.sin), drifts=True),
+    Feature("season_cos", "season", None, "cosine of the day of the year", _season(F.cos), drifts=True),
 )  # fmt: skip
 
 NAMES = tuple(feature.name for feature in DECLARED)

@@ -36,7 +36,6 @@ _ESTIMATORS: dict[str, Any] = {
     "gradient_boosted_trees": GBTClassifier,
 }
 _TREES = {"random_forest", "gradient_boosted_trees"}
-_WHOLE = {"maxDepth", "numTrees", "minInstancesPerNode", "maxIter", "maxBins"}
 
 
 @dataclass(frozen=True)
@@ -188,24 +187,24 @@ def _has_both(examples: DataFrame) -> bool:
 
 
 def _classifier(prepared: DataFrame, conf: ChurnConf, parameters: Mapping[str, float]) -> Any:
-    settings: dict[str, Any] = {k: int(v) if k in _WHOLE else float(v) for k, v in parameters.items()}
-    settings |= {"featuresCol": "features", "labelCol": "label", "predictionCol": "predicted"}
-    settings["rawPredictionCol"] = "rawPrediction"
+    settings: dict[str, Any] = {**parameters, "featuresCol": "features", "labelCol": "label"}
+    settings |= {"predictionCol": "predicted", "rawPredictionCol": "rawPrediction"}
     if conf.model != "linear_svm":
         settings["probabilityCol"] = "class_shares"
     if conf.model in _TREES:
-        settings |= {"leafCol": "leaves", "seed": conf.seed, "maxBins": _bins(prepared), "cacheNodeIds": False}
+        settings |= {"leafCol": "leaves", "seed": conf.seed, "maxBins": _bins(prepared)}
     if conf.imbalance == "downsample":
         prepared = _downsampled(prepared, conf.seed)
     if conf.imbalance == "weights":
         prepared = prepared.withColumn("weight", _weight(prepared))
         settings["weightCol"] = "weight"
-    try:
-        estimator = _ESTIMATORS[conf.model](**settings)
-    except TypeError as error:
-        raise UserError(
-            f"churn.grids.{conf.model} has a parameter that Spark ML's {conf.model} lacks: {error}"
-        ) from None
+    estimator = _ESTIMATORS[conf.model]()
+    for name, value in settings.items():
+        if not estimator.hasParam(name):
+            raise UserError(
+                f"churn.grids.{conf.model}: {name} is no parameter of Spark ML's {type(estimator).__name__}"
+            )
+        estimator.set(estimator.getParam(name), value)
     return estimator.fit(prepared)
 
 

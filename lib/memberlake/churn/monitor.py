@@ -88,7 +88,7 @@ def shifts(
     for name, spread in then.items():
         limit = None if name in drifting else limits.psi
         yield _above(f"psi:{name}", psi(spread, now[name]), limit)
-        if name != SCORE:
+        if spread.counts[-1] or now[name].counts[-1]:
             missing = [s.counts[-1] / max(sum(s.counts), 1) for s in (now[name], spread)]
             yield _above(f"missing:{name}", missing[0] - missing[1], limits.missing_rise)
 

@@ -15,7 +15,7 @@ from memberlake.churn.monitor import Metric
 from memberlake.churn.registry import Loaded
 from memberlake.conf.churn import Bands, ChurnAlerts
 
-_DRIFTING = [f.name for f in DECLARED if f.source == "season"]
+_DRIFTING = [f.name for f in DECLARED if f.drifts]
 
 
 class Monitored(NamedTuple):

@@ -21,6 +21,8 @@ from memberlake.errors import NotYet
 
 log = logging.getLogger(__name__)
 
+_RIVALS = {"recency": "recency alone", "champion": "the champion"}
+
 
 class Trained(NamedTuple):
     """A model, tested.
@@ -118,12 +120,12 @@ def train(table: DataFrame, split: Split, conf: ChurnConf, champion: PipelineMod
 def judge(tests: Mapping[str, Mapping[str, float]], margin: float) -> Verdict:
     """The gate: PR-AUC on the same test must beat recency alone and the champion, each by the margin."""
     own = tests["model"]["pr_auc"]
-    for rival, name in (("recency", "recency alone"), ("champion", "the champion")):
-        if rival in tests and own < tests[rival]["pr_auc"] + margin:
-            theirs = tests[rival]["pr_auc"]
+    rivals = {name: tests[who]["pr_auc"] for who, name in _RIVALS.items() if who in tests}
+    for name, theirs in rivals.items():
+        if own < theirs + margin:
             return Verdict(False, f"PR-AUC {own:.4f} does not beat {name} ({theirs:.4f}) by {margin}")
-    rivals = [f"{name} ({tests[name]['pr_auc']:.4f})" for name in ("recency", "champion") if name in tests]
-    return Verdict(True, f"PR-AUC {own:.4f} beats {' and '.join(rivals)} by {margin} or more")
+    beaten = " and ".join(f"{name} ({theirs:.4f})" for name, theirs in rivals.items())
+    return Verdict(True, f"PR-AUC {own:.4f} beats {beaten} by {margin} or more")
 
 
 def described(trained: Trained, verdict: Verdict) -> dict[str, Any]:
