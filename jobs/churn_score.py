@@ -63,7 +63,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
 
 
 def score_members(lake: Lake, conf: Conf, as_of: date, spells: DataFrame) -> None:
-    models = registry.Registry(conf.mlflow, lake.conf)
+    models = registry.Registry(conf.mlflow, lake.conf, conf.churn.foretells)
     champion = models.champion(as_of)
     if champion is None:
         raise NotYet(

@@ -30,9 +30,10 @@ log = logging.getLogger(__name__)
 
 
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
-    models = registry.Registry(conf.mlflow, lake.conf)
-    if lake.if_needed and not models.due(as_of, conf.churn.retrain_every_days):
-        log.info("no training is due")
+    models = registry.Registry(conf.mlflow, lake.conf, conf.churn.foretells)
+    why = models.due(as_of, conf.churn.retrain_every_days) if lake.if_needed else "it was asked for"
+    log.info("training: %s", why or "none is due")
+    if not why:
         return
     known = facts.until(
         lake.read(MEMBERS),
@@ -60,7 +61,8 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         training.require_honest(table)
         training.require_both_classes(table, split)
         champion = models.champion(as_of)
-        rival = models.load(champion, registry.types()).pipeline if champion else None
+        fits = champion and not models.differences(champion, registry.types())
+        rival = models.load(champion, registry.types()).pipeline if champion and fits else None
         trained = training.train(table, split, conf.churn, rival)
     verdict = training.judge(trained.tests, conf.churn.promote_margin)
     versions = {f"delta:{t.full_name}": lake.version(t) for t in READS}

@@ -82,7 +82,7 @@ def models(what: str, version: str | None, given: Given) -> None:
     rules = given.configuration()
     if not rules.mlflow.tracking_uri:
         _require_lake(rules)
-    registry = Registry(rules.mlflow, rules.lake)
+    registry = Registry(rules.mlflow, rules.lake, rules.churn.foretells)
     if version:
         now = registry.promote(version)
         console.out.print(f"{now.name} version {now.version} (trained as of {now.trained_as_of}) is champion")

@@ -41,7 +41,8 @@ def settings(lake: Lake, *sets: str) -> Conf:
 
 
 def registry(lake: Lake, *sets: str) -> Registry:
-    return Registry(settings(lake, *sets).mlflow, lake.conf)
+    conf = settings(lake, *sets)
+    return Registry(conf.mlflow, lake.conf, conf.churn.foretells)
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +180,12 @@ def test_training_is_due_by_age(lake: Lake) -> None:
     run(lake, "churn_train", D + timedelta(days=1))
     lake.if_needed = False
     assert len(kept.versions()) == 2
+
+
+def test_a_model_that_foretells_something_else_is_none(lake: Lake) -> None:
+    other = registry(lake, "churn.horizon_days=61")
+    assert other.champion(D) is None
+    assert other.due(D, 7) == "there is no model yet"
 
 
 def test_without_a_champion_nobody_is_scored_and_scores_stay(lake: Lake) -> None:

@@ -64,13 +64,16 @@ class Loaded(NamedTuple):
 class Registry:
     """Where models of one name are kept.
 
+    Args:
+        foretells: what they are to tell. Versions that tell something else are listed, and otherwise left alone.
+
     Raises:
         NotYet: MLflow is not installed.
         UserError: there is no place for its default store.
     """
 
-    def __init__(self, conf: MlflowConf, lake: LakeConf) -> None:
-        self.name, self.experiment = conf.model_name, conf.experiment
+    def __init__(self, conf: MlflowConf, lake: LakeConf, foretells: str) -> None:
+        self.name, self.experiment, self.foretells = conf.model_name, conf.experiment, foretells
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # by default it tries for minutes
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
@@ -98,6 +101,11 @@ class Registry:
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)
 
+    def _of(self, as_of: date) -> list[Version]:
+        """The versions that tell what is asked, and know nothing later."""
+        told = [v for v in self.versions() if v.tags.get("foretells") == self.foretells]
+        return [v for v in told if v.trained_as_of <= as_of]
+
     @cached_property
     def _client(self) -> Any:
         return self._mlflow.MlflowClient(self.tracking_uri, self.registry_uri)
@@ -115,7 +123,7 @@ class Registry:
 
         A model that was trained on a later day has seen what that day does not know.
         """
-        versions = [v for v in self.versions() if v.trained_as_of <= as_of]
+        versions = self._of(as_of)
         of_now = next((v for v in versions if v.is_champion), None)
         return of_now or max(
             (v for v in versions if v.was_promoted), key=lambda v: (v.trained_as_of, int(v.version)), default=None
@@ -123,7 +131,7 @@ class Registry:
 
     def due(self, as_of: date, every_days: int) -> str | None:
         """Why a model is to be trained, None when it is not: there is none, the last is old, or its champion alerts."""
-        trained = [v for v in self.versions() if v.trained_as_of <= as_of]
+        trained = self._of(as_of)
         if not trained:
             return "there is no model yet"
         last = max(v.trained_as_of for v in trained)
@@ -132,6 +140,20 @@ class Registry:
         alerts = [v.tags["alert_on"] for v in trained if "alert_on" in v.tags]
         alert = max(alerts, default="")
         return f"monitoring raised an alert as of {alert}" if str(last) < alert <= str(as_of) else None
+
+    def differences(self, version: Version, columns: Mapping[str, str]) -> list[str]:
+        """What a model asks for and the features do not have, by its signature.
+
+        Args:
+            columns: names and types of the features there are.
+        """
+        with self._reached():
+            asked = self._mlflow.models.get_model_info(_uri(version)).signature.inputs
+        return [
+            f"{c.name} is {columns.get(c.name, 'gone')}, not {c.type.name}"
+            for c in asked.inputs
+            if columns.get(c.name) != c.type.name
+        ]
 
     def load(self, version: Version, columns: Mapping[str, str]) -> Loaded:
         """A model, its explanation and the spreads it was trained on.
@@ -142,21 +164,13 @@ class Registry:
         Raises:
             UserError: the model's signature asks for other features; names the differences.
         """
-        uri = f"models:/{version.name}/{version.version}"
-        with self._reached():
-            asked = self._mlflow.models.get_model_info(uri).signature.inputs
-        differences = [
-            f"{c.name} is {columns.get(c.name, 'gone')}, not {c.type.name}"
-            for c in asked.inputs
-            if columns.get(c.name) != c.type.name
-        ]
-        if differences:
+        if differences := self.differences(version, columns):
             raise UserError(
                 f"{self.name} version {version.version} does not fit the features of this memberlake: "
                 f"{'; '.join(differences)}. Train a new model: memberlake run churn_train"
             )
         with self._reached():
-            pipeline = self._mlflow.spark.load_model(uri)
+            pipeline = self._mlflow.spark.load_model(_uri(version))
             effects, spreads = (self._artifact(version.run_id, name) for name in ("effects.json", "spreads.json"))
         return Loaded(
             version,
@@ -176,6 +190,7 @@ class Registry:
         tags = {
             "as_of": str(as_of),
             "model": model,
+            "foretells": self.foretells,
             "threshold": str(trained.threshold),
             "promoted": str(verdict.is_promoted).lower(),
             "reason": verdict.reason,
@@ -271,6 +286,10 @@ class Registry:
         except (self._mlflow.exceptions.MlflowException, RequestException, SQLAlchemyError, OSError) as error:
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UserError(f"the model registry {self.registry_uri} cannot be used: {said}") from error
+
+
+def _uri(version: Version) -> str:
+    return f"models:/{version.name}/{version.version}"
 
 
 def types() -> dict[str, str]:

@@ -125,6 +125,13 @@ class ChurnConf(Section):
         return next(rule for rule in self.rules if rule.name == self.label_rule)
 
     @property
+    def foretells(self) -> str:
+        """What a model is trained to tell; models that tell something else are no rivals."""
+        rule = self.foretold.model_dump(exclude={"kind", "permanence", "enabled"}, exclude_none=True)
+        said = ", ".join(f"{key} {value}" for key, value in rule.items())
+        return f"{said}; gap {self.gap_days}, horizon {self.horizon_days}"
+
+    @property
     def embargo_days(self) -> int:
         """After a snapshot, until its outcome is known."""
         return self.gap_days + self.horizon_days
