@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 import memberlake
 from memberlake import calendar
 from memberlake.conf import Conf
-from memberlake.errors import UserError
+from memberlake.errors import NotYet, UserError
 from memberlake.jobs import Job
 from memberlake.lake.store import Lake
 from memberlake.tables.ops import RUNS
@@ -82,8 +82,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
             "code_version": memberlake.__version__,
             "error": outcome.error,
         }
-        # literals, since createDataFrame would start Python workers for this one row
-        frame = lake.spark.range(1).select(*[F.lit(row[c.name]).cast(c.type).alias(c.name) for c in RUNS.columns])
+        frame = lake.row(RUNS, row)
         if ended_at:
             lake.replace(RUNS, frame, run_id=run_id)
         else:
@@ -99,7 +98,11 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         yield outcome
         outcome.state = "failed" if outcome.error else "done"
     except UserError as error:
-        outcome.state, outcome.error, outcome.is_users = "failed", str(error), True
+        if isinstance(error, NotYet) and lake.if_needed:
+            outcome.state = "done"
+            log.warning("%s: %s", job, error)
+        else:
+            outcome.state, outcome.error, outcome.is_users = "failed", str(error), True
     except Exception as error:
         outcome.state, outcome.error = "failed", told(error)
         outcome.is_users = _is_full(error)

@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from memberlake.conf.activity import ActivityConf, RfeConf
+from memberlake.conf.churn import ChurnConf, ChurnRule, MlflowConf
 from memberlake.conf.made import MadeConf
 from memberlake.conf.places import IngestConf, LakeConf
 from memberlake.conf.section import Section, absolute, known_zone, local_path
@@ -27,11 +28,14 @@ from memberlake.errors import UserError
 
 __all__ = [
     "ActivityConf",
+    "ChurnConf",
+    "ChurnRule",
     "Conf",
     "IngestConf",
     "LakeConf",
     "Layer",
     "MadeConf",
+    "MlflowConf",
     "OrdersConf",
     "RfeConf",
     "RfmConf",
@@ -60,6 +64,8 @@ class Conf(Section):
     rfm: RfmConf
     activity: ActivityConf
     rfe: RfeConf
+    churn: ChurnConf
+    mlflow: MlflowConf
     made: MadeConf
 
     @field_validator("business_timezone")
@@ -75,7 +81,7 @@ class Conf(Section):
     @property
     def digest(self) -> str:
         """Identifies the rules in force; places are left out, so a moved lake keeps its digest."""
-        rules = self.model_dump(mode="json", exclude={"lake", "landing", "made"})
+        rules = self.model_dump(mode="json", exclude={"lake", "landing", "mlflow", "made"})
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:12]
 
 

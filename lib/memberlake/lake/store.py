@@ -38,6 +38,7 @@ class Lake:
 
     Attributes:
         rebuild: incremental jobs are to start from nothing.
+        if_needed: jobs are to do only what is due, and to wait for what is missing.
         written: rows written by this object, by table; the run record reads it.
     """
 
@@ -45,6 +46,7 @@ class Lake:
         self.spark = spark
         self.conf = conf
         self.rebuild = rebuild
+        self.if_needed = False
         self.written: Counter[str] = Counter()
         self._checked: set[str] = set()
         self._forgotten: set[str] = set()
@@ -180,6 +182,10 @@ class Lake:
         """
         self.replace(WATERMARKS, self.read(WATERMARKS).limit(0), job=job)
         self._forgotten.add(job)
+
+    def row(self, table: Table, values: Mapping[str, Any]) -> DataFrame:
+        """One row of a table. Of literals, since createDataFrame would start Python workers for it."""
+        return self.spark.range(1).select(*[F.lit(values[c.name]).cast(c.type).alias(c.name) for c in table.columns])
 
     @contextlib.contextmanager
     def kept(self, frame: DataFrame) -> Iterator[DataFrame]:
