@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from memberlake.conf.kpi import AbcConf, AlertsConf, KpiConf
 from memberlake.conf.made import MadeConf
 from memberlake.conf.places import IngestConf, LakeConf
 from memberlake.conf.section import Section, absolute, known_zone, local_path
@@ -25,8 +26,11 @@ from memberlake.conf.value import OrdersConf, RfmConf
 from memberlake.errors import UserError
 
 __all__ = [
+    "AbcConf",
+    "AlertsConf",
     "Conf",
     "IngestConf",
+    "KpiConf",
     "LakeConf",
     "Layer",
     "MadeConf",
@@ -55,6 +59,9 @@ class Conf(Section):
     ingest: IngestConf
     orders: OrdersConf
     rfm: RfmConf
+    abc: AbcConf
+    kpi: KpiConf
+    alerts: AlertsConf
     made: MadeConf
 
     @field_validator("business_timezone")
