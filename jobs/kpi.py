@@ -92,8 +92,8 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
             starts = periods.touched(first, as_of)
             rows = family.rows(inputs, periods.spans(starts, min(firsts.values()), as_of), first)
             lake.replace(KPI, rows, metric=[*family.metrics], period_start=starts)
-        stored = lake.read(KPI).where((F.col("period_start") <= F.lit(as_of)) & ~F.col("metric").isin(*metrics.DERIVED))
-        rows = table.derived(stored, lake.read(ACTIVE_COUNTS), conf.kpi, as_of)
+        counted = inputs.keep(lake.read(KPI).transform(table.only_needed, as_of))
+        rows = table.derived(counted, lake.read(ACTIVE_COUNTS), conf.kpi, as_of)
         whole = periods.touched(first_row, as_of)
         lake.replace(KPI, rows, metric=[*metrics.DERIVED], period_start=whole)
 

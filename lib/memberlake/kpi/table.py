@@ -14,7 +14,12 @@ from memberlake.kpi.facts import CELL, SPAN, union
 from memberlake.kpi.metrics import CHANGES, COHORT_DAYS, METRICS, TRENDS, Metric
 from memberlake.kpi.periods import PERIODS
 
-KEY = ("period", "period_start", "metric", *CELL)
+_CHANGING = {"revenue": "all", "member_revenue": "r", "member_orders": "o", "ordering_members": "m"}
+_NEEDED = (
+    *_CHANGING,
+    *("registered_members", "visits", "lifetime_orders", "marketing_revenue", "unattributed_revenue"),
+    *("new_purchasing_members", "churned_members", "churn_rate", "churned_share"),
+)
 
 
 def rows(
@@ -105,11 +110,16 @@ def with_completeness(frame: DataFrame, as_of: date) -> DataFrame:
     return frame.withColumn("is_complete", known <= F.lit(as_of)).withColumn("as_of", F.least(known, F.lit(as_of)))
 
 
+def only_needed(stored: DataFrame, as_of: date) -> DataFrame:
+    """The rows up to as_of that other metrics are made of."""
+    return stored.where(F.col("metric").isin(*_NEEDED) & (F.col("period_start") <= F.lit(as_of)))
+
+
 def derived(stored: DataFrame, active: DataFrame, conf: KpiConf, as_of: date) -> DataFrame:
     """Metrics of stored metrics and of gold.active_counts, of every period up to as_of.
 
     Args:
-        stored: gold.kpi up to as_of, without these metrics.
+        stored: of `only_needed`.
     """
     parts = (_activity(stored, active, as_of), _per_visit(stored), _attributed(stored), _moved(stored))
     found = union(*parts).transform(with_completeness, as_of)
@@ -221,7 +231,7 @@ def _changes(stored: DataFrame) -> DataFrame:
 
     Without members' orders on one of the two sides all of the members' change is owed to their number.
     """
-    measures = {"revenue": "all", "member_revenue": "r", "member_orders": "o", "ordering_members": "m"}
+    measures = _CHANGING
     wide = (
         stored.where(F.col("metric").isin(*measures) & (F.col("dimension") == "all"))
         .groupBy("period", "period_start", *CELL)
