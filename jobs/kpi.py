@@ -62,7 +62,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     if not firsts:
         return
     told = families.reached(stored).collect()
-    looks = status.where(F.col("as_of") <= F.lit(as_of)).select("as_of").distinct().orderBy("as_of").collect()
+    looks = status.where(F.col("as_of") <= F.lit(as_of)).select("as_of").distinct().collect()
     first_row = min([*firsts.values(), *[r["first_row"] for r in told]])
     # as of a day before the last one: everything up to it, and what changed stays for the next run to be told
     is_past = any(r["last"] > as_of for r in told)
@@ -78,7 +78,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
             stored,
             lake.spark.range(1),
             firsts,
-            [r["as_of"] for r in looks],
+            sorted(r["as_of"] for r in looks),
             lambda frame: stack.enter_context(lake.kept(frame)),
             as_of,
             conf,

@@ -180,7 +180,7 @@ def _operation(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
         before = movement.preceded_by(inputs.one, spans, inputs.snapshots)
         churned = movement.churned_before(inputs.tables[CHURN], before)
         found.append(facts.winbacks(orders, campaigns, days, churned))
-    return table.rows(found, listed, metrics.OPERATION, inputs.known, kpi, as_of)
+    return table.rows(found, listed, metrics.OPERATION, inputs.known, inputs.one, kpi, as_of)
 
 
 def _order_sums(inputs: Inputs, orders: DataFrame, spans: Sequence[Span]) -> DataFrame:
@@ -223,7 +223,7 @@ def _movement(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
         movement.returned(status, seen, before),
     ]
     listed = periods.frame(inputs.one, spans)
-    return table.rows(parts, listed, metrics.CHURN_METRICS, (), inputs.conf.kpi, inputs.as_of)
+    return table.rows(parts, listed, metrics.CHURN_METRICS, (), inputs.one, inputs.conf.kpi, inputs.as_of)
 
 
 def _visits(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
@@ -235,7 +235,7 @@ def _visits(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
     daily = facts.union(facts.visits(inputs.until(EVENTS, first)), earlier)
     listed = periods.frame(inputs.one, spans)
     sums = [facts.flows(daily, periods.with_days(listed))]
-    return table.rows(sums, listed, ("visits",), inputs.known, inputs.conf.kpi, inputs.as_of)
+    return table.rows(sums, listed, ("visits",), inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
 
 
 def _cohorts(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
@@ -245,7 +245,7 @@ def _cohorts(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
     daily = facts.cohorts(inputs.until(MEMBERS, first), inputs.until(ORDERS, first), inputs.conf.kpi.of_members)
     listed = periods.frame(inputs.one, now)
     sums = [facts.flows(daily, periods.with_days(listed))]
-    return table.rows(sums, listed, metrics.COHORT, inputs.known, inputs.conf.kpi, inputs.as_of)
+    return table.rows(sums, listed, metrics.COHORT, inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
 
 
 OPERATION = Family(

@@ -8,12 +8,22 @@ from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
 
 from memberlake.conf.kpi import KpiConf
+from memberlake.kpi import periods
 from memberlake.kpi.facts import CELL, SPAN, union
 from memberlake.kpi.metrics import CHANGES, COHORT_DAYS, METRICS, TRENDS, Metric
 from memberlake.kpi.periods import PERIODS
+from memberlake.lake.contract import BOOL, STRING, STRINGS
 
+_DECLARED = StructType(
+    [
+        *[StructField(name, STRING) for name in ("metric", "of", "by")],
+        *[StructField(name, BOOL) for name in ("of_is_known", "by_is_known")],
+        StructField("dimensions", STRINGS),
+    ]
+)
 _CHANGING = {"revenue": "all", "member_revenue": "r", "member_orders": "o", "ordering_members": "m"}
 _NEEDED = (
     *_CHANGING,
@@ -26,61 +36,68 @@ def rows(
     sums: Sequence[DataFrame],
     spans: DataFrame,
     names: Sequence[str],
-    available: Collection[str],
+    known: Collection[str],
+    one: DataFrame,
     conf: KpiConf,
     as_of: date,
 ) -> DataFrame:
     """Metrics of sums by span.
 
     Args:
+        sums: each measure is in one of the frames.
         names: of the metrics.
-        available: measures that are 0 where no row says otherwise; any other is unknown there, and the metric absent.
+        known: measures that are 0 where no row says otherwise; any other is unknown there, and the metric absent.
+        one: a frame of one row.
     """
     metrics = [METRICS[name] for name in names]
     used = {m for metric in metrics for m in (metric.numerator, metric.denominator) if m}
-    doubles = [s.select(*SPAN, *CELL, *[F.col(c).cast("double") for c in s.columns if c in used]) for s in sums]
-    zeros = [F.lit(0.0).alias(m) for m in sorted(used & {*available})]
-    grid = spans.select(*SPAN, F.lit("all").alias("dimension"), F.lit("all").alias("dimension_value"), *zeros)
-    wide = union(*doubles, grid)
-    wide = wide.groupBy(*SPAN, *CELL).agg(*[F.sum(m).alias(m) for m in wide.columns if m in used])
-    structs = [_struct(metric, conf, {*available}, {*wide.columns}) for metric in metrics]
-    long = wide.select(*SPAN, *CELL, F.explode(F.array(*structs)).alias("m")).where("m IS NOT NULL")
+    # measures go into a map, for a column each, in every frame, makes plans that take longer to make than to run
+    cells = [
+        spans.select(
+            *SPAN,
+            F.lit("all").alias("dimension"),
+            F.lit("all").alias("dimension_value"),
+            F.lit("").alias("measure"),
+            F.lit(0.0).alias("amount"),
+        )
+    ]
+    for part in sums:
+        pairs = [column for m in part.columns if m in used for column in (F.lit(m), F.col(m).cast("double"))]
+        cells.append(part.select(*SPAN, *CELL, F.explode(F.create_map(*pairs)).alias("measure", "amount")))
+    amounts = F.map_from_entries(F.collect_list(F.struct("measure", "amount")))
+    counted = union(*cells).where("amount IS NOT NULL").groupBy(*SPAN, *CELL).agg(amounts.alias("amounts"))
+    declared = periods.literal(one, [_declared(metric, {*known}, conf) for metric in metrics], _DECLARED)
+    numerator = F.coalesce(F.col("amounts")[F.col("of")], F.when(F.col("of_is_known"), 0.0))
+    denominator = F.coalesce(F.col("amounts")[F.col("by")], F.when(F.col("by_is_known"), 0.0))
+    found = (
+        counted.join(F.broadcast(declared), on=F.array_contains("dimensions", F.col("dimension")), how="inner")
+        .withColumn("numerator", numerator)
+        .withColumn("denominator", denominator)
+        .where(F.col("numerator").isNotNull() & (F.col("denominator").isNotNull() | F.col("by").isNull()))
+        .where((F.col("dimension") == "all") | (F.col("numerator") != 0) | (F.coalesce("denominator", F.lit(0.0)) != 0))
+        .withColumn("value", _ratio(F.col("numerator"), F.col("denominator"), F.col("by").isNotNull()))
+    )
     now, before = ~F.col("is_before"), F.col("is_before")
-    value = _ratio(F.col("m.numerator"), F.col("m.denominator"), F.col("m.is_ratio"))
     return (
-        long.groupBy("period", "period_start", F.col("m.metric").alias("metric"), *CELL)
+        found.groupBy("period", "period_start", "metric", *CELL)
         .agg(
-            F.max(F.when(now, F.col("m.numerator"))).alias("numerator"),
-            F.max(F.when(now, F.col("m.denominator"))).alias("denominator"),
-            F.max(F.when(now, value)).alias("value"),
-            F.max(F.when(before, value)).alias("same_days_before"),
+            *[F.max(F.when(now, F.col(c))).alias(c) for c in ("numerator", "denominator", "value")],
+            F.max(F.when(before, F.col("value"))).alias("same_days_before"),
         )
         .where(F.col("numerator").isNotNull())
         .transform(with_completeness, as_of)
     )
 
 
-def _struct(metric: Metric, conf: KpiConf, available: set[str], columns: set[str]) -> Column:
-    """The metric of one cell, NULL where it has none."""
-
-    def amount(measure: str | None) -> Column:
-        if measure is None or measure not in columns:
-            return F.lit(None).cast("double")
-        return F.coalesce(measure, F.lit(0.0)) if measure in available else F.col(measure)
-
-    numerator, denominator = amount(metric.numerator), amount(metric.denominator)
-    known = numerator.isNotNull() & (denominator.isNotNull() if metric.denominator else F.lit(True))
-    something = (numerator != 0) | (F.coalesce(denominator, F.lit(0.0)) != 0)
-    is_all = F.col("dimension") == "all"
-    return F.when(
-        known & F.col("dimension").isin(*dimensions(metric, conf)) & (is_all | something),
-        F.struct(
-            F.lit(metric.name).alias("metric"),
-            numerator.alias("numerator"),
-            denominator.alias("denominator"),
-            F.lit(metric.denominator is not None).alias("is_ratio"),
-        ),
-    )
+def _declared(metric: Metric, known: set[str], conf: KpiConf) -> dict[str, object]:
+    return {
+        "metric": metric.name,
+        "of": metric.numerator,
+        "of_is_known": metric.numerator in known,
+        "by": metric.denominator,
+        "by_is_known": metric.denominator in known,
+        "dimensions": dimensions(metric, conf),
+    }
 
 
 def dimensions(metric: Metric, conf: KpiConf) -> list[str]:

@@ -30,13 +30,12 @@ def classify(spending: DataFrame, conf: AbcConf, as_of: date) -> DataFrame:
         "range", F.size(F.filter("bounds", lambda bound: bound <= F.col("monetary")))
     )
     per_range = ranged.groupBy("range").agg(F.sum("monetary").alias("amount"), F.count(F.lit(1)).alias("members"))
-    above = per_range.select(
-        F.col("range").alias("upper"), F.col("amount").alias("more"), F.col("members").alias("ahead")
-    )
+    # the plan itself limits these rows: a pair of ranges is looked at, never a pair of members
+    ranges = bounds.select(F.explode(F.sequence(F.lit(0), F.lit(_RANGES - 1))).alias("lower"))
     offsets = (
-        per_range.join(F.broadcast(above), on=F.col("upper") > F.col("range"), how="left")
-        .groupBy("range")
-        .agg(_sum("more").alias("amount_above"), F.coalesce(F.sum("ahead"), F.lit(0)).alias("members_above"))
+        ranges.join(per_range, on=F.col("lower") < F.col("range"), how="left")
+        .groupBy(F.col("lower").alias("range"))
+        .agg(_sum("amount").alias("amount_above"), _sum("members").alias("members_above"))
     )
     totals = per_range.agg(F.sum("amount").alias("total"), F.sum("members").alias("members"))
     number = F.when(F.col("member_id").rlike(r"^\d{1,38}$"), F.col("member_id").cast("decimal(38,0)"))
