@@ -15,7 +15,7 @@ from memberlake.lake.contract import Table
 from memberlake.tables import ALL, BY_NAME
 
 SCRIPTS = sorted((PROJECT / "jobs").glob("*.py"))
-WRITERS = {"replace", "append", "upsert", "add_new"}
+WRITERS = {"replace", "append", "upsert", "add_new", "put"}
 
 # the public interface: a name, and whether it may be NULL, changes only with a migration
 PUBLIC = {

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from memberlake.conf.activity import ActivityConf, RfeConf
 from memberlake.conf.churn import ChurnConf, ChurnRule, MlflowConf
+from memberlake.conf.kpi import AbcConf, AlertsConf, KpiConf
 from memberlake.conf.made import MadeConf
 from memberlake.conf.places import IngestConf, LakeConf
 from memberlake.conf.section import Section, absolute, known_zone, local_path
@@ -27,11 +28,14 @@ from memberlake.conf.value import OrdersConf, RfmConf
 from memberlake.errors import UserError
 
 __all__ = [
+    "AbcConf",
     "ActivityConf",
+    "AlertsConf",
     "ChurnConf",
     "ChurnRule",
     "Conf",
     "IngestConf",
+    "KpiConf",
     "LakeConf",
     "Layer",
     "MadeConf",
@@ -66,6 +70,9 @@ class Conf(Section):
     rfe: RfeConf
     churn: ChurnConf
     mlflow: MlflowConf
+    abc: AbcConf
+    kpi: KpiConf
+    alerts: AlertsConf
     made: MadeConf
 
     @field_validator("business_timezone")
