@@ -186,6 +186,18 @@ def explain_command(job: str, as_of: str, as_json: bool, **given: Any) -> None:
     console.explained(told, as_json=as_json)
 
 
+@main.command("report")
+@click.option(
+    "--as-of", metavar="DATE", help="Business date, `latest` or `yesterday`. Default: the last that a job ran for."
+)
+@click.option("--out", "folder", metavar="DIR", help="Folder of the pages (report.folder). Default: LAKE/report.")
+@_JSON
+@_lake_options
+def report_command(as_of: str | None, folder: str | None, as_json: bool, **given: Any) -> None:
+    """Write the health report: pages for a browser, from the tables as they are."""
+    commands.report(as_of, folder, as_json, Given(**given))
+
+
 @main.command("jobs")
 def jobs_command() -> None:
     """What jobs there are, what they read and write."""
@@ -247,6 +259,7 @@ def models_command(what: str, version: str | None, **given: Any) -> None:
     if (version is None) == (what == "promote"):
         raise UserError("models promote needs a VERSION" if version is None else f"models {what} takes no VERSION")
     commands.models(what, version, Given(**given))
+
 
 @main.command("alerts")
 @click.option("--all", "with_closed", is_flag=True, help="Closed ones too.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -166,6 +167,14 @@ def run(
 
         outcomes += console.progress(each(), "jobs", len(found) * max(len(dates), 1))
     _close(taken, outcomes, lake, as_json)
+
+
+def report(as_of: str | None, folder: str | None, as_json: bool, given: Given) -> None:
+    """Runs the job `report`, for the latest day that any job has run for unless another is given."""
+    if folder:
+        given = given._replace(sets=(*given.sets, f"report.folder={json.dumps(str(Path(folder).absolute()))}"))
+    day = as_of or str(runner.last_run_day(opened(given)))
+    run([jobs.find("report")], Days(day, None, None), as_json, given)
 
 
 @contextlib.contextmanager

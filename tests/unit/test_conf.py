@@ -31,7 +31,7 @@ def test_values_of_set_are_yaml() -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("rfm.tile=4", "--set rfm.tile: rfm.tile: unknown key; allowed here: look_back_days, tiles"),
+        ("rfm.tile=4", "--set rfm.tile: rfm.tile: unknown key; allowed here: tiles, segment_map"),
         ("rfm.tiles=many", "--set rfm.tiles: rfm.tiles: Input should be a valid integer"),
         ("rfm.tiles=11", "less than or equal to 10"),
         ("rfm=3", "--set rfm: rfm: "),

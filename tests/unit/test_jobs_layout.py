@@ -83,7 +83,7 @@ def test_a_script_says_what_it_does(script: Path) -> None:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
 def test_a_script_declares_what_it_reads_and_writes(script: Path) -> None:
     job = next(job for job in jobs.every() if job.name == script.stem)
-    assert job.writes
+    assert job.writes or job.name == "report"  # which writes pages, and no table
     if not job.is_dated:
         return  # ingest's tables are those of the source that it is given
     read, written = tables_used(job, script)

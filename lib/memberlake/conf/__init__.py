@@ -23,6 +23,7 @@ from memberlake.conf.churn import ChurnConf, ChurnRule, MlflowConf
 from memberlake.conf.kpi import AbcConf, AlertsConf, KpiConf
 from memberlake.conf.made import MadeConf
 from memberlake.conf.places import IngestConf, LakeConf
+from memberlake.conf.report import ReportConf
 from memberlake.conf.section import Section, absolute, known_zone, local_path
 from memberlake.conf.value import OrdersConf, RfmConf
 from memberlake.errors import UserError
@@ -41,6 +42,7 @@ __all__ = [
     "MadeConf",
     "MlflowConf",
     "OrdersConf",
+    "ReportConf",
     "RfeConf",
     "RfmConf",
     "Section",
@@ -73,6 +75,7 @@ class Conf(Section):
     abc: AbcConf
     kpi: KpiConf
     alerts: AlertsConf
+    report: ReportConf
     made: MadeConf
 
     @field_validator("business_timezone")
@@ -89,6 +92,7 @@ class Conf(Section):
     def digest(self) -> str:
         """Identifies the rules in force; places are left out, so a moved lake keeps its digest."""
         rules = self.model_dump(mode="json", exclude={"lake", "landing", "mlflow", "made"})
+        rules = self.model_dump(mode="json", exclude={"lake", "landing", "made", "report"})
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:12]
 
 

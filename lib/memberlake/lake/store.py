@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime, timezone
 from functools import reduce
 from types import MappingProxyType
 from typing import Any
@@ -124,10 +124,15 @@ class Lake:
 
     def version(self, table: Table) -> int | None:
         """The number of the table's last commit; None when it was never written."""
+        last = self.last_commit(table)
+        return last[0] if last else None
+
+    def last_commit(self, table: Table) -> tuple[int, datetime] | None:
+        """Number and instant of the table's last commit; None when it was never written."""
         if not self.ready(table):
             return None
         last = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").first()
-        return int(last["version"]) if last else None
+        return (int(last["version"]), last["timestamp"].astimezone(timezone.utc)) if last else None
 
     def changes(self, table: Table, after: int) -> DataFrame | None:
         """Rows that commits later than version `after` added, removed or changed, old and new form, in any order.
