@@ -14,11 +14,13 @@ import nbclient
 import nbformat
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from tests import health
 from tests.conftest import PROJECT, configured
 from tests.e2e.to_jupyter import to_jupyter
 
 from memberlake import jobs
 from memberlake.lake.store import Lake
+from memberlake.tables.gold.kpi import KPI
 from memberlake.tables.silver import EVENTS, ORDERS
 
 pytestmark = pytest.mark.e2e
@@ -40,6 +42,8 @@ def scored_lake(lake: Lake) -> Lake:
     lake.append(EVENTS, orders.selectExpr(*columns))
     for job in ("rfm", "activity", "rfe"):
         jobs.find(job).run(lake, configured(lake=str(lake.conf.root)), AS_OF)
+    measured = [row for row in health.made()["kpi"] if row["as_of"] <= health.AS_OF and row["period"] == "month"]
+    lake.append(KPI, health.frames(lake.spark, {"kpi": measured}).kpi)
     return lake
 
 
@@ -64,6 +68,9 @@ def test_a_notebook_runs_draws_and_writes_nothing(
     if notebook.stem == "01_rfm":  # its last table compares what it computed with what the job wrote
         compared = [line.rsplit(maxsplit=1) for line in outputs[-1]["data"]["text/plain"].splitlines()[1:]]
         assert compared == [["buyers", "60"], ["only stored", "0"], ["only here", "0"]]
+
+    if notebook.stem == "05_health":
+        assert "Purchasing members" in outputs[0]["data"]["text/plain"]
 
 
 def test_cells_are_split_at_the_separator_and_magic_lines_become_markdown() -> None:
