@@ -15,10 +15,11 @@ from pyspark.sql import functions as F
 import memberlake
 from memberlake import calendar
 from memberlake.conf import Conf
-from memberlake.errors import UserError
+from memberlake.errors import NotYet, UserError
 from memberlake.jobs import Job
 from memberlake.lake.store import Lake
 from memberlake.tables.ops import RUNS
+from memberlake.tables.silver import EVENTS, ORDERS
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +85,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
             "code_version": memberlake.__version__,
             "error": outcome.error,
         }
-        # literals, since createDataFrame would start Python workers for this one row
-        frame = lake.spark.range(1).select(*[F.lit(row[c.name]).cast(c.type).alias(c.name) for c in RUNS.columns])
+        frame = lake.row(RUNS, row)
         if ended_at:
             lake.replace(RUNS, frame, run_id=run_id)
         else:
@@ -101,7 +101,11 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         yield outcome
         outcome.state = "failed" if outcome.error else "done"
     except UserError as error:
-        outcome.state, outcome.error, outcome.is_users = "failed", str(error), True
+        if isinstance(error, NotYet) and lake.if_needed:
+            outcome.state = "done"
+            log.warning("%s: %s", job, error)
+        else:
+            outcome.state, outcome.error, outcome.is_users = "failed", str(error), True
     except Exception as error:
         outcome.state, outcome.error = "failed", told(error)
         outcome.is_users = _is_full(error)
@@ -122,18 +126,18 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
 
 
 def last_day(lake: Lake, zone: str) -> date:
-    """The last business date with an order.
+    """The last business date with an order; in a lake without orders, with an event.
 
     Raises:
-        UserError: there is no order.
+        UserError: there is neither.
     """
-    from memberlake.tables.silver import ORDERS
-
-    found = lake.read(ORDERS).agg(F.max(calendar.business_date(F.col("ordered_at"), zone))).first()
-    if found is None or found[0] is None:
-        raise UserError("--as-of latest is the last day with an order, and the lake has no order: ingest first")
-    last: date = found[0]
-    return last
+    for table in (ORDERS, EVENTS):
+        instant = F.col(str(table.happened_at))
+        found = lake.read(table).agg(F.max(calendar.business_date(instant, zone))).first()
+        if found and found[0]:
+            last: date = found[0]
+            return last
+    raise UserError("--as-of latest is the last day with an order or event, and the lake has neither: ingest first")
 
 
 def last_run_day(lake: Lake) -> date:

@@ -121,7 +121,7 @@ def test_backfill_runs_each_day_and_nightly_takes_the_last_day(filled: Path, tmp
     assert [job["as_of"] for job in json.loads(filling.stdout)["jobs"]] == ["2026-03-01", "2026-03-02"]
     night = memberlake("nightly", "--as-of", "latest", "--lake", lake, "--json")
     ran = [(job["job"], job["as_of"], job["state"]) for job in json.loads(night.stdout)["jobs"]]
-    assert ("rfm", "2026-03-04", "done") in ran
+    assert {"rfm", "churn_train", "churn_score"} <= {job for job, _, _ in ran}  # of two days no model: no failure
     assert ran[-1] == ("report", "2026-03-04", "done")
     assert {(as_of, state) for _, as_of, state in ran} == {("2026-03-04", "done")}
 

@@ -109,7 +109,7 @@ def test_the_wheel_has_the_entry_and_the_cluster_the_home() -> None:
     assert EntryPoint("task", entry, "packages").load() is cli.task
     for task in job["tasks"]:
         assert task["job_cluster_key"] == cluster["job_cluster_key"]
-        assert task["libraries"] == [{"whl": "dist/*.whl"}]
+        assert {"whl": "dist/*.whl"} in task["libraries"]
         assert task["python_wheel_task"].keys() == {"package_name", "entry_point", "parameters"}
         assert task["python_wheel_task"]["package_name"] == "memberlake"
         assert task["python_wheel_task"]["entry_point"] == "task"
