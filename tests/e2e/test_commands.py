@@ -120,9 +120,9 @@ def test_backfill_runs_each_day_and_nightly_takes_the_last_day(filled: Path, tmp
     filling = memberlake("run", "rfm", "--from", "2026-03-01", "--to", "2026-03-02", "--lake", lake, "--json")
     assert [job["as_of"] for job in json.loads(filling.stdout)["jobs"]] == ["2026-03-01", "2026-03-02"]
     night = memberlake("nightly", "--as-of", "latest", "--lake", lake, "--json")
-    assert [(job["job"], job["as_of"], job["state"]) for job in json.loads(night.stdout)["jobs"]] == [
-        ("rfm", "2026-03-04", "done")
-    ]
+    ran = {job["job"]: (job["as_of"], job["state"]) for job in json.loads(night.stdout)["jobs"]}
+    assert "rfm" in ran
+    assert {*ran.values()} == {("2026-03-04", "done")}
 
 
 def test_a_failed_load_stops_only_the_jobs_that_read_its_table(landing: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -220,7 +221,7 @@ def test_metrics_of_the_year(full: Lake, conf: Conf) -> None:
     assert found["day", "purchasing_members", AS_OF].value == 2_446
     assert found["day", "ordering_members", AS_OF].value == 375
     assert found["day", "revenue", date(2017, 12, 25)].value == 0
-    for before, month in zip(months[:-1], months[1:], strict=True):
+    for before, month in itertools.pairwise(months):
         change = found["month", "revenue", month].value - found["month", "revenue", before].value
         parts = ("members", "frequency", "order_value", "guests")
         assert sum(found["month", f"revenue_change_{p}", month].value for p in parts) == pytest.approx(change)
