@@ -20,6 +20,7 @@ from memberlake.ingest.take import Ingest
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.tables import ops, silver
+from memberlake.tables.gold.activity import ACTIVE_COUNTS
 from memberlake.tables.gold.kpi import KPI
 from memberlake.tables.gold.value import ABC_CLASSES, RFM_SCORES, SCORE_BINS
 
@@ -119,6 +120,19 @@ def test_the_year_has_twelve_months_and_no_christmas(visits: DataFrame) -> None:
 def test_active_households_up_to_the_day(visits: DataFrame, days: int, active: int) -> None:
     within = visits.where(calendar.in_look_back(F.col("visited_on"), AS_OF, days))
     assert within.select("member_id").distinct().count() == active
+
+
+def test_activity_of_the_year(full: Lake, conf: Conf) -> None:
+    """The same figures as above, now by the job: months of the year, and windows that end with a day."""
+    jobs.find("activity").run(full, conf, date(2017, 12, 31))
+    rows = full.read(ACTIVE_COUNTS).where(F.col("dimension") == "all").collect()
+    found = {(r.window, r.period_end): r.active for r in rows}
+    months = [n for (window, _), n in sorted(found.items()) if window == "month"]
+    assert months == [1983, 1948, 2025, 2007, 2075, 2026, 2077, 2034, 2028, 2051, 2061, 2062]
+    assert [found[window, AS_OF] for window in ("day", "rolling_7", "rolling_30")] == [375, 1_324, 2_028]
+    assert found["day", date(2017, 12, 25)] == 0
+    of_members = full.read(ACTIVE_COUNTS).where("window = 'month' AND dimension_value = 'member'")
+    assert of_members.orderBy(F.desc("period_end")).collect()[0].registered == 2_469
 
 
 def test_how_long_households_stay_away(full: Lake) -> None:
