@@ -27,6 +27,7 @@ VOUCHERS = Table(
     grain="one issued copy of a coupon",
     key=("voucher_id",),
     partitioned_by=("issued_month",),
+    keeps_changes=True,  # gold.kpi asks which days they touch
     columns=(
         Column("voucher_id", STRING, "the voucher; derived where the source has no number of its own", required=True),
         Column("coupon_id", STRING, "the coupon it is a copy of", required=True),
