@@ -204,7 +204,7 @@ COUPON_CHANNELS = Table(
 COUPON_COHORTS = Table(
     "gold",
     "coupon_cohorts",
-    grain="the vouchers of a run with one first date, so many days after it",
+    grain="what became of a run's vouchers of one first date, so many days after it",
     key=("coupon_run_id", "first_on", "days_since"),
     columns=(
         Column("coupon_run_id", STRING, "the run", required=True),
@@ -239,7 +239,7 @@ COUPON_LIABILITY = Table(
 COUPON_ORDERS = Table(
     "gold",
     "coupon_orders",
-    grain="counted orders of the business date as_of, with coupons or without, by channel",
+    grain="one channel's counted orders of the business date as_of, with coupons or without",
     key=("as_of", "channel", "with_coupon"),
     partitioned_by=("as_of",),
     columns=(
