@@ -21,9 +21,8 @@ from memberlake.ingest.take import Ingest
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.tables import ops, silver
-from memberlake.tables.gold.coupons import COUPON_MAPPING_REVIEW, VOUCHERS
-from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
 from memberlake.tables.gold.activity import ACTIVE_COUNTS
+from memberlake.tables.gold.coupons import COUPON_MAPPING_REVIEW, VOUCHERS
 from memberlake.tables.gold.kpi import KPI
 from memberlake.tables.gold.value import ABC_CLASSES, RFM_SCORES, SCORE_BINS
 

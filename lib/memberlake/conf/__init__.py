@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from memberlake.conf.coupons import CouponAlertsConf, CouponsConf
 from memberlake.conf.activity import ActivityConf, RfeConf
 from memberlake.conf.churn import ChurnConf, ChurnRule, MlflowConf
+from memberlake.conf.coupons import CouponAlertsConf, CouponsConf
 from memberlake.conf.kpi import AbcConf, AlertsConf, KpiConf
 from memberlake.conf.made import MadeConf
 from memberlake.conf.places import IngestConf, LakeConf
