@@ -172,7 +172,8 @@ def _activity(stored: DataFrame, active: DataFrame, as_of: date) -> DataFrame:
         F.col("period_end").alias("period_start"), F.col("active").alias("active_30")
     )
     of = ("period", "period_start", *CELL)
-    days = by_period.where("period = 'day' AND dimension = 'all'").select(*of, "active")  # the table has an active_30, too
+    # the table has a column active_30 of its own
+    days = by_period.where("period = 'day' AND dimension = 'all'").select(*of, "active")
     return union(
         by_period.select(*of, *_measured("active_subjects", F.col("active"))),
         registered.join(members, on=["period", "period_start"], how="inner").select(

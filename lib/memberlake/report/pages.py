@@ -399,7 +399,7 @@ def _churn(facts: Facts) -> Iterable[Block]:
         facts,
         "churn_rules",
         "gold.churn_status",
-        "churned",
+        "nobody" if rows else "churned",
         columns=columns,
         rows=[
             [
@@ -761,11 +761,12 @@ def _alerts(facts: Facts) -> Iterable[Block]:
 
 def _alert_table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
     columns = [HEADERS[c] for c in ("state", "severity", "raised", "rule", "message", "value", "threshold", "notify")]
+    is_known = any(r["job"] == "alerts" and r["state"] == "done" for r in facts.of("jobs"))
     return blocks.block(
         facts,
         key,
         "gold.alerts",
-        "alerts",
+        "no_alert" if is_known else "alerts",
         columns=columns,
         rows=[
             [

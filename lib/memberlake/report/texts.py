@@ -632,4 +632,6 @@ MISSING = {
         "coupons",
     ),
     "rejects": (Said("No row was rejected.", "没有被拒收的数据。"), ""),
+    "no_alert": (Said("Nothing: no rule is broken.", "无：没有规则被突破。"), ""),
+    "nobody": (Said("Nobody: no rule holds for any member.", "无：没有会员符合任何规则。"), ""),
 }
