@@ -687,6 +687,31 @@ def _attribution(facts: Facts) -> Block:
 
 
 def _models(facts: Facts) -> Iterable[Block]:
+    source, trained = "gold.churn_models", facts.of("models")
+    versions = [f"{r['model_name']} {r['model_version']}" for r in reversed(trained)]
+    measures = (("pr_auc", 1), ("recency_pr_auc", 2), ("base_rate", 6))
+    series = [
+        Series(HEADERS[measure], versions, [r[measure] for r in reversed(trained)], color=color)
+        for measure, color in measures
+    ]
+    chart = charts.bars(series, ".3f") if trained else None
+    yield blocks.block(facts, "model_quality", source, "models", chart=chart)
+    numbers = ("base_rate", "pr_auc", "recency_pr_auc", "champion_pr_auc", "roc_auc", "brier", "ece")
+    columns = [HEADERS[c] for c in ("version", "as_of", "model", "tested_on", "examples", *numbers, "promoted", "why")]
+    cells = [
+        [
+            Cell(same(r["model_version"])),
+            Cell(same(r["as_of"]), mark="whole"),
+            Cell(word(r["model"])),
+            Cell(same(r["tested_on"]), mark="whole"),
+            blocks.number(facts, r["examples"]),
+            *[blocks.number(facts, r[measure], "ratio") for measure in numbers],
+            Cell(word(r["is_promoted"])),
+            Cell(same(r["reason"])),
+        ]
+        for r in trained
+    ]
+    yield blocks.block(facts, "trained", source, "models", columns=columns, rows=cells)
     rows = facts.of("monitoring")
     quality = [r for r in rows if not r["metric"].startswith("psi:")]
     columns = [HEADERS[c] for c in ("model", "version", "as_of", "metric", "value", "threshold")]
