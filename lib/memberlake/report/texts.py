@@ -199,12 +199,10 @@ HEADERS = {
     "model": Said("Model", "模型"),
     "version": Said("Version", "版本"),
     "as_of": Said("As of", "截至"),
-    "tested_on": Said("Tested on", "测试日"),
     "examples": Said("Members in the test", "测试会员"),
     "base_rate": Said("Base rate", "基准率"),
     "pr_auc": same("PR-AUC"),
     "recency_pr_auc": Said("Recency alone", "仅最近一次购买"),
-    "champion_pr_auc": Said("Champion of then", "当时现任模型"),
     "roc_auc": same("ROC-AUC"),
     "brier": Said("Brier score", "Brier 分数"),
     "ece": Said("Calibration error", "校准误差"),
@@ -539,7 +537,7 @@ BLOCKS = {
     ),
     "with_coupons": (
         Said("With and without coupons", "用券与不用券"),
-        Said("Among orders of the month.", "当月订单。"),
+        Said("Among orders of the last whole month.", "最近一个完整月份的订单。"),
     ),
     "model_quality": (
         Said("Quality in the test", "测试质量"),
@@ -634,4 +632,6 @@ MISSING = {
         "coupons",
     ),
     "rejects": (Said("No row was rejected.", "没有被拒收的数据。"), ""),
+    "no_alert": (Said("Nothing: no rule is broken.", "无：没有规则被突破。"), ""),
+    "nobody": (Said("Nobody: no rule holds for any member.", "无：没有会员符合任何规则。"), ""),
 }
