@@ -1,6 +1,7 @@
 """The command line: one entry for laptop, cluster and notebook.
 
-Exit codes: 0 done, 1 a job failed, 2 a mistake that the user can mend. Logs go to stderr, results to stdout.
+Exit codes: 0 done, 1 a job failed, 2 a mistake that the user can mend, 3 an alert is open (only `alerts --exit-code`).
+Logs go to stderr, results to stdout.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from memberlake.lake.lock import only_writer
 from memberlake.made import write
 from memberlake.made.world import World
 from memberlake.tables import BY_NAME
+from memberlake.tables.gold.kpi import ALERTS
 
 log = logging.getLogger("memberlake")
 
@@ -184,6 +186,18 @@ def explain_command(job: str, as_of: str, as_json: bool, **given: Any) -> None:
     console.explained(told, as_json=as_json)
 
 
+@main.command("report")
+@click.option(
+    "--as-of", metavar="DATE", help="Business date, `latest` or `yesterday`. Default: the last that a job ran for."
+)
+@click.option("--out", "folder", metavar="DIR", help="Folder of the pages (report.folder). Default: LAKE/report.")
+@_JSON
+@_lake_options
+def report_command(as_of: str | None, folder: str | None, as_json: bool, **given: Any) -> None:
+    """Write the health report: pages for a browser, from the tables as they are."""
+    commands.report(as_of, folder, as_json, Given(**given))
+
+
 @main.command("jobs")
 def jobs_command() -> None:
     """What jobs there are, what they read and write."""
@@ -245,6 +259,24 @@ def models_command(what: str, version: str | None, **given: Any) -> None:
     if (version is None) == (what == "promote"):
         raise UserError("models promote needs a VERSION" if version is None else f"models {what} takes no VERSION")
     commands.models(what, version, Given(**given))
+
+
+@main.command("alerts")
+@click.option("--all", "with_closed", is_flag=True, help="Closed ones too.")
+@click.option("--exit-code", is_flag=True, help="Exit with 3 when an alert is open, for schedulers.")
+@click.option("--format", "form", default="table", type=click.Choice(["table", "csv", "json"]), show_default=True)
+@_lake_options
+def alerts_command(with_closed: bool, exit_code: bool, form: str, **given: Any) -> None:
+    """Show the open alerts."""
+    found = commands.opened(Given(**given)).read(ALERTS)
+    is_open = F.col("state") == "open"
+    shown = ["severity", "raised_on", "as_of", "rule", "subject_id", "message", "notify", "state"]
+    listed = found if with_closed else found.where(is_open)
+    console.rows(
+        listed.orderBy("raised_on", "alert_id").select(*(ALERTS.column_names if form == "json" else shown)), form
+    )
+    if exit_code and not found.where(is_open).isEmpty():
+        sys.exit(3)
 
 
 @main.command("generate")

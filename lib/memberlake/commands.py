@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -168,6 +169,14 @@ def run(
     _close(taken, outcomes, lake, as_json)
 
 
+def report(as_of: str | None, folder: str | None, as_json: bool, given: Given) -> None:
+    """Runs the job `report`, for the latest day that any job has run for unless another is given."""
+    if folder:
+        given = given._replace(sets=(*given.sets, f"report.folder={json.dumps(str(Path(folder).absolute()))}"))
+    day = as_of or str(runner.last_run_day(opened(given)))
+    run([jobs.find("report")], Days(day, None, None), as_json, given)
+
+
 @contextlib.contextmanager
 def _writing(rules: Conf, given: Given, settings: Layer | None) -> Iterator[Lake]:
     """The lake of a command that writes: no other does meanwhile."""
@@ -200,6 +209,8 @@ def _landing(source: Source, given: Given, rules: Conf) -> str:
         UserError: nowhere, or a folder that can't be read or has no file.
     """
     own = source.landing.path() if source.landing and not isinstance(source.landing, str) else source.landing
+    if isinstance(own, str) and (conf.project_home() / own).is_dir():  # shipped with the project
+        own = conf.project_home() / own
     place = conf.absolute(given.landing or (str(own) if own else None) or rules.landing)
     if place is None:
         raise UserError("say where the files are: --landing DIR, or `landing` in the configuration")

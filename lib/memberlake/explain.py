@@ -60,6 +60,7 @@ def job(lake: Lake, conf: Conf, job: Job, as_of: date) -> Explained:
         wanted = ", ".join(table.full_name for table in job.reads)
         raise UserError(f"there is nothing to explain {job.name} on, the lake has no {wanted}: ingest first")
     lake.require_data_until(job.reads, calendar.instants(as_of, as_of, conf.business_timezone)[1], as_of)
+    conf = conf.model_copy(update={"report": conf.report.model_copy(update={"folder": None})})  # pages go there, too
     with rehearsal(lake) as tried:
         with session.watched(lake.spark) as graphs:
             try:

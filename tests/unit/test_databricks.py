@@ -86,7 +86,13 @@ def test_dev_touches_nothing_of_prod() -> None:
     def places(parameters: list[str]) -> dict[str, str | None]:
         found = configured(understood(parameters))
         given = found.landing if parameters[0] == "ingest" else None  # the other jobs read no files
-        return {"catalog": found.lake.catalog, "checkpoints": found.lake.checkpoints, "landing": given}
+        pages = found.report.folder if parameters[1] == "report" else None  # the other jobs write tables alone
+        return {
+            "catalog": found.lake.catalog,
+            "checkpoints": found.lake.checkpoints,
+            "landing": given,
+            "report": pages,
+        }
 
     prod, dev = wheel_tasks("prod"), wheel_tasks("dev")
     for name in prod:

@@ -25,7 +25,8 @@ _WIDE = DecimalType(38, 10)
 _FLOAT = r"^[+-]?[\d.]+([eE][+-]?\d+)?$"  # Java alone would read 1d and 0x1p3 too
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
 _OFFSET = r"Z|UTC|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?"
-_INSTANT = rf"^(\d{{4}}-\d{{2}}-\d{{2}})(?:[T ](\d{{2}}:\d{{2}}(?::\d{{2}}(?:[.,]\d{{1,9}})?)?)\s?({_OFFSET})?)?$"
+_INSTANT = rf"^\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{2}}:\d{{2}}(?::\d{{2}}(?:[.,]\d{{1,9}})?)?(?:\s?(?:{_OFFSET}))?)?$"
+_WITH_OFFSET = rf":.*(?:{_OFFSET})$"  # the colon of the time: a date alone ends as an offset may
 
 
 def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
@@ -65,9 +66,11 @@ def _from_text(text: Column, wanted: DataType, zone: str) -> Column:
     if isinstance(wanted, DateType):
         return F.when(text.rlike(_DATE), text.try_cast("date"))
     if isinstance(wanted, TimestampType):
-        day, clock, offset = (F.regexp_extract(text, _INSTANT, group) for group in (1, 2, 3))
-        local = F.concat_ws(" ", day, F.nullif(F.replace(clock, F.lit(","), F.lit(".")), F.lit("")))
-        return F.to_utc_timestamp(local.try_cast("timestamp"), F.coalesce(F.nullif(offset, F.lit("")), F.lit(zone)))
+        read = F.replace(text, F.lit(","), F.lit(".")).try_cast("timestamp")  # UTC where it names no offset
+        with_seconds = F.regexp_replace(text, r"([T ]\d\d:\d\d)", "$1:00")  # Spark reads no offset after minutes
+        with_offset = F.coalesce(read, with_seconds.try_cast("timestamp"))
+        in_zone = F.when(text.rlike(_WITH_OFFSET), with_offset).otherwise(F.to_utc_timestamp(read, zone))
+        return F.when(text.rlike(_INSTANT), in_zone)
     if isinstance(wanted, ArrayType):
         return F.when(text.rlike(r"(?s)^\[.*\]$"), F.from_json(text, wanted))
     if isinstance(wanted, MapType):

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime, timezone
 from functools import reduce
 from types import MappingProxyType
 from typing import Any
@@ -49,6 +49,7 @@ class Lake:
         self.if_needed = False
         self.written: Counter[str] = Counter()
         self._checked: set[str] = set()
+        self._forgotten: set[str] = set()
         self._writing: dict[str, threading.Lock] = defaultdict(threading.Lock)  # of this process: one writer a table
 
     def read(self, table: Table) -> DataFrame:
@@ -91,12 +92,13 @@ class Lake:
         with one key the later `table.version` wins, and at equal versions the greater row content.
         """
         rows = conform(frame, table)
-        if self._repeats_a_key(rows, table):
-            rows = newest(rows, table)
-        if self.read(table).isEmpty():
-            self.append(table, rows)
-        else:
-            self._merge(table, rows, replaces=True)
+        with self.kept(repeated_keys(rows, table)) as repeated:
+            if not repeated.isEmpty():
+                rows = newest(rows, table, repeated)
+            if self.read(table).isEmpty():
+                self.append(table, rows)
+            else:
+                self._merge(table, rows, replaces=True)
 
     def add_new(self, table: Table, frame: DataFrame) -> None:
         """Adds the rows whose key is not there yet."""
@@ -122,10 +124,15 @@ class Lake:
 
     def version(self, table: Table) -> int | None:
         """The number of the table's last commit; None when it was never written."""
+        last = self.last_commit(table)
+        return last[0] if last else None
+
+    def last_commit(self, table: Table) -> tuple[int, datetime] | None:
+        """Number and instant of the table's last commit; None when it was never written."""
         if not self.ready(table):
             return None
         last = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").first()
-        return int(last["version"]) if last else None
+        return (int(last["version"]), last["timestamp"].astimezone(timezone.utc)) if last else None
 
     def changes(self, table: Table, after: int) -> DataFrame | None:
         """Rows that commits later than version `after` added, removed or changed, old and new form, in any order.
@@ -165,12 +172,21 @@ class Lake:
         versions = {table: self.version(table) for table in tables}
         yield {t: self.changes(t, seen[t.full_name]) if t.full_name in seen else None for t in tables}
         now = [(job, t.full_name, v if v is not None else -1, digest) for t, v in versions.items()]
-        if {name: version for _, name, version, _ in now} == seen:
+        if {name: version for _, name, version, _ in now} == seen and job not in self._forgotten:
             return
+        self._forgotten.discard(job)
         rows = [self.spark.range(1).select(*map(F.lit, row)).toDF(*WATERMARKS.column_names) for row in now]
         self.replace(
             WATERMARKS, reduce(DataFrame.unionAll, rows).withColumn("version", F.col("version").cast("long")), job=job
         )
+
+    def forget(self, job: str) -> None:
+        """The job has seen nothing, until the block of `since_last` around this call ends well.
+
+        For a job that writes several tables that must fit each other: a crash between two of them makes everything new.
+        """
+        self.replace(WATERMARKS, self.read(WATERMARKS).limit(0), job=job)
+        self._forgotten.add(job)
 
     def row(self, table: Table, values: Mapping[str, Any]) -> DataFrame:
         """One row of a table. Of literals, since createDataFrame would start Python workers for it."""
@@ -271,7 +287,6 @@ class Lake:
         )
 
     def _repeats_a_key(self, rows: DataFrame, table: Table) -> bool:
-        """Ranking whole rows is dear, and most batches have no key twice; counting the keys is cheap."""
         return not rows.groupBy(*table.key).count().where("count > 1").isEmpty()
 
     def _merge(
@@ -393,11 +408,29 @@ def _literal(value: Any) -> str:
     return _text(value) if isinstance(value, str) else str(int(value))
 
 
-def newest(frame: DataFrame, table: Table) -> DataFrame:
-    """One row a key: the latest version, at equal versions the greater content. Independent of the rows' order."""
-    row = F.struct(*table.column_names)
-    latest = F.max_by(row, F.expr(f"({_rank_sql(table)})")).alias("row")
-    return frame.groupBy(*table.key).agg(latest).select("row.*")
+def repeated_keys(frame: DataFrame, table: Table) -> DataFrame:
+    """Digests of the keys that stand more than once; two keys of one digest are among them."""
+    return frame.groupBy(_key_digest(table)).count().where("count > 1").drop("count")
+
+
+def newest(frame: DataFrame, table: Table, repeated: DataFrame | None = None) -> DataFrame:
+    """One row a key: the latest version, at equal versions the greater content. Independent of the rows' order.
+
+    Ranking whole rows is dear, and few keys stand twice: the rest goes past it.
+
+    Args:
+        repeated: the frame's repeated_keys, where they are there already.
+    """
+    repeated = repeated_keys(frame, table) if repeated is None else repeated
+    digested = frame.withColumn("_key", _key_digest(table))
+    several = digested.join(repeated, on="_key", how="left_semi")
+    latest = F.max_by(F.struct(*table.column_names), F.expr(f"({_rank_sql(table)})")).alias("row")
+    once = digested.join(repeated, on="_key", how="left_anti").drop("_key")
+    return once.unionByName(several.groupBy(*table.key).agg(latest).select("row.*"))
+
+
+def _key_digest(table: Table) -> Column:
+    return F.xxhash64(*table.key).alias("_key")
 
 
 def _rank_sql(table: Table, alias: str = "") -> str:

@@ -16,6 +16,7 @@ CHURN_STATUS = Table(
     grain="one member, as of a day",
     key=("as_of", "member_id"),
     partitioned_by=("as_of",),
+    keeps_changes=True,  # gold.kpi asks which days they touch
     columns=(
         AS_OF,
         Column("member_id", STRING, "the member", required=True),
