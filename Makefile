@@ -12,10 +12,13 @@ export PATH := $(abspath $(BIN)):$(PATH)
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-run: $(VENV)/.run run-$(DATA)  ## ingest the demo's real data into ./lake, run every job; DATA=made: a made brand, in ./lake-made
+run: $(VENV)/.run run-$(DATA)  ## ingest the demo's real data into ./lake, run every job; DATA=ecom: a shop's visits, in ./lake-ecom; DATA=made: a made brand, in ./lake-made
 
 run-%: $(VENV)/.run
 	memberlake nightly --source $* --lake lake --as-of latest
+
+run-ecom: $(VENV)/.run
+	memberlake nightly --source ecom_clickstream --lake lake-ecom --as-of latest
 
 run-made: $(VENV)/.run made/truth/dirt
 	memberlake nightly --source contracts --landing made/landing --lake lake-made --as-of latest
@@ -65,7 +68,7 @@ package: $(VENV)/.dev  ## dist/: the wheel, and memberlake.zip for spark-submit 
 	@ls -l dist
 
 clean:  ## remove the environment, the demo's lake and everything made
-	rm -rf $(VENV) lake lake-made lake-bench made dist build lib/*.egg-info .pytest_cache .mypy_cache .ruff_cache spark-warehouse
+	rm -rf $(VENV) lake lake-ecom lake-made lake-bench made dist build lib/*.egg-info .pytest_cache .mypy_cache .ruff_cache spark-warehouse
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || (echo "Python 3.10 or later is needed; set PYTHON=..." >&2; exit 2)

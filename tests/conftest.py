@@ -45,8 +45,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """memberlake.zip, and nothing else of the project: what executors get."""
     archive = tmp_path_factory.mktemp("package") / "memberlake.zip"
     with zipfile.ZipFile(archive, "w") as target:
-        for file in sorted((PROJECT / "lib" / "memberlake").rglob("*.py")):
-            target.write(file, file.relative_to(PROJECT / "lib"))
+        for file in sorted((PROJECT / "lib" / "memberlake").rglob("*.*")):
+            if file.suffix in {".py", ".html", ".css", ".js"}:
+                target.write(file, file.relative_to(PROJECT / "lib"))
     return archive
 
 

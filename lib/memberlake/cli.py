@@ -1,6 +1,7 @@
 """The command line: one entry for laptop, cluster and notebook.
 
-Exit codes: 0 done, 1 a job failed, 2 a mistake that the user can mend. Logs go to stderr, results to stdout.
+Exit codes: 0 done, 1 a job failed, 2 a mistake that the user can mend, 3 an alert is open (only `alerts --exit-code`).
+Logs go to stderr, results to stdout.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from memberlake.lake.lock import only_writer
 from memberlake.made import write
 from memberlake.made.world import World
 from memberlake.tables import BY_NAME
+from memberlake.tables.gold.kpi import ALERTS
 
 log = logging.getLogger("memberlake")
 
@@ -87,6 +89,11 @@ def _day_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the closing summary as JSON.")
+_IF_NEEDED = click.option(
+    "--if-needed",
+    is_flag=True,
+    help="Only what is due; what time will bring is no failure. As in nightly.",
+)
 _LANDING = click.option(
     "--landing", metavar="DIR", help="Folder of the files. Default: the source's, or the configuration's."
 )
@@ -126,14 +133,18 @@ def ingest_command(job: jobs.Job | None, /, name: str, as_json: bool, **given: A
 @click.argument("job")
 @_day_options
 @click.option("--rebuild", is_flag=True, help="An incremental job starts from nothing; the outcome is the same.")
+@_IF_NEEDED
 @_JSON
 @_lake_options
-def run_command(job: str, as_of: str, first: str, last: str, rebuild: bool, as_json: bool, **given: Any) -> None:
+def run_command(
+    job: str, as_of: str, first: str, last: str, rebuild: bool, if_needed: bool, as_json: bool, **given: Any
+) -> None:
     """Run one job for a day, or for each day of a backfill."""
     found = jobs.find(job)
     if not found.is_dated:
         raise UserError("ingest has options of its own: memberlake ingest --source NAME")
-    commands.run([found], Days(as_of, first, last), as_json, Given(**given), rebuild=rebuild)
+    days = Days(as_of, first, last)
+    commands.run([found], days, as_json, Given(**given), rebuild=rebuild, if_needed=if_needed)
 
 
 @main.command("nightly")
@@ -145,7 +156,7 @@ def run_command(job: str, as_of: str, first: str, last: str, rebuild: bool, as_j
 def nightly_command(names: tuple[str, ...], as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
     """Ingest, then run every job in the order of what they read and write."""
     dated = [job for job in jobs.every() if job.is_dated]
-    commands.run(dated, Days(as_of, first, last), as_json, Given(**given), names)
+    commands.run(dated, Days(as_of, first, last), as_json, Given(**given), names, if_needed=True)
 
 
 @main.command("explain")
@@ -173,6 +184,18 @@ def explain_command(job: str, as_of: str, as_json: bool, **given: Any) -> None:
         err.print(f"memberlake: {job} as of {day} failed: {runner.told(error)}", markup=False)
         sys.exit(1)
     console.explained(told, as_json=as_json)
+
+
+@main.command("report")
+@click.option(
+    "--as-of", metavar="DATE", help="Business date, `latest` or `yesterday`. Default: the last that a job ran for."
+)
+@click.option("--out", "folder", metavar="DIR", help="Folder of the pages (report.folder). Default: LAKE/report.")
+@_JSON
+@_lake_options
+def report_command(as_of: str | None, folder: str | None, as_json: bool, **given: Any) -> None:
+    """Write the health report: pages for a browser, from the tables as they are."""
+    commands.report(as_of, folder, as_json, Given(**given))
 
 
 @main.command("jobs")
@@ -227,6 +250,35 @@ def show_command(name: str, where: str | None, limit: int, form: str, **given: A
     console.rows(frame.limit(limit) if limit else frame, form)
 
 
+@main.command("models")
+@click.argument("what", type=click.Choice(["list", "compare", "promote"]), default="list")
+@click.argument("version", required=False)
+@_lake_options
+def models_command(what: str, version: str | None, **given: Any) -> None:
+    """The churn models: list them, compare their tests, or promote VERSION to champion by hand (a rollback)."""
+    if (version is None) == (what == "promote"):
+        raise UserError("models promote needs a VERSION" if version is None else f"models {what} takes no VERSION")
+    commands.models(what, version, Given(**given))
+
+
+@main.command("alerts")
+@click.option("--all", "with_closed", is_flag=True, help="Closed ones too.")
+@click.option("--exit-code", is_flag=True, help="Exit with 3 when an alert is open, for schedulers.")
+@click.option("--format", "form", default="table", type=click.Choice(["table", "csv", "json"]), show_default=True)
+@_lake_options
+def alerts_command(with_closed: bool, exit_code: bool, form: str, **given: Any) -> None:
+    """Show the open alerts."""
+    found = commands.opened(Given(**given)).read(ALERTS)
+    is_open = F.col("state") == "open"
+    shown = ["severity", "raised_on", "as_of", "rule", "subject_id", "message", "notify", "state"]
+    listed = found if with_closed else found.where(is_open)
+    console.rows(
+        listed.orderBy("raised_on", "alert_id").select(*(ALERTS.column_names if form == "json" else shown)), form
+    )
+    if exit_code and not found.where(is_open).isEmpty():
+        sys.exit(3)
+
+
 @main.command("generate")
 @click.option("--scale", required=True, metavar="ORDERS", help="About how many orders, 1e3 to 1e9.")
 @click.option("--seed", type=int, help="Another brand of the same kind. Default: made.seed.")
@@ -257,7 +309,8 @@ def generate_command(
 @main.command("docs")
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 when a page is stale.")
 def docs_command(check: bool) -> None:
-    """Write docs/tables.md from the contracts and the jobs, docs/metrics.md from the metrics."""
+    """Write docs/tables.md from the contracts and the jobs, docs/metrics.md from the metrics, features.md
+    from the features."""
     stale = False
     for name, text in docs.pages(jobs.every()).items():
         page = project_home() / "docs" / name
@@ -297,10 +350,11 @@ def main_job(run: Callable[..., Any]) -> None:
 
     @click.command(job.name, cls=_Command)
     @_day_options
+    @_IF_NEEDED
     @_JSON
     @_lake_options
-    def command(as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
-        commands.run([job], Days(as_of, first, last), as_json, Given(**given))
+    def command(as_of: str, first: str, last: str, if_needed: bool, as_json: bool, **given: Any) -> None:
+        commands.run([job], Days(as_of, first, last), as_json, Given(**given), if_needed=if_needed)
 
     command()
 

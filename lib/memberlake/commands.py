@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -75,6 +76,32 @@ def opened(given: Given) -> Lake:
     return Lake(session.start(), rules.lake)
 
 
+def models(what: str, version: str | None, given: Given) -> None:
+    """Lists the churn models, compares their tests, or makes one champion."""
+    from memberlake.churn.registry import Registry  # what no other command needs
+
+    rules = given.configuration()
+    if not rules.mlflow.tracking_uri:
+        _require_lake(rules)
+    registry = Registry(rules.mlflow, rules.lake, rules.churn.foretells)
+    if version:
+        now = registry.promote(version)
+        console.out.print(f"{now.name} version {now.version} (trained as of {now.trained_as_of}) is champion")
+        return
+    versions = registry.versions()
+    if what == "list":
+        rows = [
+            (v.version, "champion" if v.is_champion else "", v.trained_as_of, v.tags["model"], v.tags["reason"])
+            for v in versions
+        ]
+        console.grid(rows, "version", "", "trained as of", "model", "why it was promoted, or not", title=registry.name)
+        return
+    found = [registry.measures(v) for v in versions]  # as many as there are models
+    names = sorted({name for measures in found for name in measures})
+    headers = [f"{v.version} {'(champion)' if v.is_champion else ''}".strip() for v in versions]
+    console.grid([(name, *[m.get(name) for m in found]) for name in names], "measure", *headers, title=registry.name)
+
+
 def _require_lake(rules: Conf) -> None:
     """Tells before Spark starts that there is no lake, where that can be seen."""
     root = local_path(rules.lake.root)
@@ -100,11 +127,13 @@ def run(
     names: Sequence[str] = (),
     *,
     rebuild: bool = False,
+    if_needed: bool = False,
 ) -> None:
     """Takes the new files of the sources named, then runs the jobs for each day, and ends with the summary.
 
     Args:
         rebuild: incremental jobs start from nothing on the first day.
+        if_needed: jobs do only what is due, and what they lack is no failure.
     """
     declared = [(name, *_source(name)) for name in names]
     rules = given.configuration(declared[0][2] if declared else None)
@@ -131,13 +160,21 @@ def run(
                 if stale:  # the ingest that failed has more to tell
                     return
                 raise
-            lake.rebuild = rebuild
+            lake.rebuild, lake.if_needed = rebuild, if_needed
             for day in days:
                 yield from runner.run_day(lake, rules, found, day, stale)
                 lake.rebuild = False
 
         outcomes += console.progress(each(), "jobs", len(found) * max(len(dates), 1))
     _close(taken, outcomes, lake, as_json)
+
+
+def report(as_of: str | None, folder: str | None, as_json: bool, given: Given) -> None:
+    """Runs the job `report`, for the latest day that any job has run for unless another is given."""
+    if folder:
+        given = given._replace(sets=(*given.sets, f"report.folder={json.dumps(str(Path(folder).absolute()))}"))
+    day = as_of or str(runner.last_run_day(opened(given)))
+    run([jobs.find("report")], Days(day, None, None), as_json, given)
 
 
 @contextlib.contextmanager
@@ -172,6 +209,8 @@ def _landing(source: Source, given: Given, rules: Conf) -> str:
         UserError: nowhere, or a folder that can't be read or has no file.
     """
     own = source.landing.path() if source.landing and not isinstance(source.landing, str) else source.landing
+    if isinstance(own, str) and (conf.project_home() / own).is_dir():  # shipped with the project
+        own = conf.project_home() / own
     place = conf.absolute(given.landing or (str(own) if own else None) or rules.landing)
     if place is None:
         raise UserError("say where the files are: --landing DIR, or `landing` in the configuration")

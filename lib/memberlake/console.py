@@ -74,8 +74,11 @@ def summary(taken: Sequence[Taken], outcomes: Sequence[Outcome], place: str, *, 
     looks = [f"memberlake show {table} --lake {place}" for table in tables]
     if rejected:
         looks.append(f"memberlake show ops.rejects --lake {place}   # rows rejected, with the reason: {rejected:,}")
+    made = list(dict.fromkeys(o.made for o in outcomes if o.made))
     if looks:
         out.print("\n".join(["Look at it:", *[f"  {line}" for line in looks]]), markup=False, soft_wrap=True)
+    if made:
+        out.print("\n".join(["Open in a browser:", *[f"  {file}" for file in made]]), markup=False, soft_wrap=True)
 
 
 def rows(frame: DataFrame, form: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -9,13 +10,15 @@ from typing import Any
 
 from memberlake import calendar, plans
 from memberlake.conf import Conf
-from memberlake.errors import UserError
+from memberlake.errors import NotYet, UserError
 from memberlake.jobs import Job
 from memberlake.lake import session
 from memberlake.lake.rehearsal import rehearsal
 from memberlake.lake.store import Lake
 from memberlake.plans import Join, Plan, Scan, Shuffle, Window
 from memberlake.tables import BY_NAME
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,23 @@ def job(lake: Lake, conf: Conf, job: Job, as_of: date) -> Explained:
         wanted = ", ".join(table.full_name for table in job.reads)
         raise UserError(f"there is nothing to explain {job.name} on, the lake has no {wanted}: ingest first")
     lake.require_data_until(job.reads, calendar.instants(as_of, as_of, conf.business_timezone)[1], as_of)
+    conf = conf.model_copy(update={"report": conf.report.model_copy(update={"folder": None})})  # pages go there, too
     with rehearsal(lake) as tried:
         with session.watched(lake.spark) as graphs:
-            job.run(tried, conf, as_of)
+            try:
+                job.run(tried, _without_a_registry(conf), as_of)
+            except NotYet as error:
+                log.warning("%s ended early: %s", job.name, error)
         plan = plans.analysed(graphs)
         names = [table.full_name for table in job.reads] + [_table(scan, lake) for scan in plan.scans]
         held = {name: tried.detail(BY_NAME[name]) or {} for name in dict.fromkeys(names) if name in BY_NAME}
     return Explained(job.name, as_of, _reads(plan, lake, held), plan.shuffles, plan.windows, plan.joins, plan.warnings)
+
+
+def _without_a_registry(conf: Conf) -> Conf:
+    """Models that are tried go into the rehearsal's own folder, whatever server the others are kept on."""
+    own = conf.mlflow.model_copy(update={"tracking_uri": None, "registry_uri": None})
+    return conf.model_copy(update={"mlflow": own})
 
 
 def _reads(plan: Plan, lake: Lake, held: Mapping[str, Mapping[str, Any]]) -> list[Read]:

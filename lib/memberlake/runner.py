@@ -15,10 +15,11 @@ from pyspark.sql import functions as F
 import memberlake
 from memberlake import calendar
 from memberlake.conf import Conf
-from memberlake.errors import UserError
+from memberlake.errors import NotYet, UserError
 from memberlake.jobs import Job
 from memberlake.lake.store import Lake
 from memberlake.tables.ops import RUNS
+from memberlake.tables.silver import EVENTS, ORDERS
 
 log = logging.getLogger(__name__)
 
@@ -36,17 +37,20 @@ class Outcome:
     written: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
     is_users: bool = False
+    made: str | None = None  # a file to open, from a job that makes one
 
 
 def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Iterable[str] = ()) -> Iterator[Outcome]:
-    """Runs jobs for a day, in the order given. A failed job stops only those that read what it should have written.
+    """Runs jobs for a day, in the order given. A failed job stops only those that read what it should have written,
+    and write tables of their own.
 
     Args:
         stale: names of tables that a failure before this left as they were.
     """
     left = set(stale)
     for job in jobs:
-        if missing := sorted(left & {table.full_name for table in job.reads}):
+        missing = sorted(left & {table.full_name for table in job.reads})
+        if missing and job.writes:  # one that writes no table only shows what there is, failures too
             error = f"{', '.join(missing)} could not be brought up to date"
             outcome = Outcome(job.name, as_of, state="skipped", error=error)
         else:
@@ -54,7 +58,7 @@ def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Ite
                 end = calendar.instants(as_of, as_of, conf.business_timezone)[1]
                 lake.require_data_until(job.reads, end, as_of)
                 outcome.rows_read = sum(lake.read(table).count() for table in job.reads if lake.ready(table))
-                job.run(lake, conf, as_of)
+                outcome.made = job.run(lake, conf, as_of)
         if outcome.state != "done":
             left |= {table.full_name for table in job.writes}
         yield outcome
@@ -81,8 +85,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
             "code_version": memberlake.__version__,
             "error": outcome.error,
         }
-        # literals, since createDataFrame would start Python workers for this one row
-        frame = lake.spark.range(1).select(*[F.lit(row[c.name]).cast(c.type).alias(c.name) for c in RUNS.columns])
+        frame = lake.row(RUNS, row)
         if ended_at:
             lake.replace(RUNS, frame, run_id=run_id)
         else:
@@ -98,7 +101,11 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         yield outcome
         outcome.state = "failed" if outcome.error else "done"
     except UserError as error:
-        outcome.state, outcome.error, outcome.is_users = "failed", str(error), True
+        if isinstance(error, NotYet) and lake.if_needed:
+            outcome.state = "done"
+            log.warning("%s: %s", job, error)
+        else:
+            outcome.state, outcome.error, outcome.is_users = "failed", str(error), True
     except Exception as error:
         outcome.state, outcome.error = "failed", told(error)
         outcome.is_users = _is_full(error)
@@ -119,16 +126,29 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
 
 
 def last_day(lake: Lake, zone: str) -> date:
-    """The last business date with an order.
+    """The last business date with an order; in a lake without orders, with an event.
 
     Raises:
-        UserError: there is no order.
+        UserError: there is neither.
     """
-    from memberlake.tables.silver import ORDERS
+    for table in (ORDERS, EVENTS):
+        instant = F.col(str(table.happened_at))
+        found = lake.read(table).agg(F.max(calendar.business_date(instant, zone))).first()
+        if found and found[0]:
+            last: date = found[0]
+            return last
+    raise UserError("--as-of latest is the last day with an order or event, and the lake has neither: ingest first")
 
-    found = lake.read(ORDERS).agg(F.max(calendar.business_date(F.col("ordered_at"), zone))).first()
+
+def last_run_day(lake: Lake) -> date:
+    """The latest day that a job has run for.
+
+    Raises:
+        UserError: none has.
+    """
+    found = lake.read(RUNS).where("state = 'done'").agg(F.max("as_of")).first()
     if found is None or found[0] is None:
-        raise UserError("--as-of latest is the last day with an order, and the lake has no order: ingest first")
+        raise UserError("no job has run on this lake yet: run `memberlake nightly --as-of latest` with the same --lake")
     last: date = found[0]
     return last
 

@@ -17,6 +17,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DecimalType, IntegralType
 
+from memberlake.conf.value import SegmentMap
+
 Condition = tuple[int, int] | Literal["high", "low"]
 
 
@@ -41,6 +43,11 @@ class Rule(NamedTuple):
 
     segment: str
     asks: Mapping[str, Condition]
+
+
+def rules(segments: SegmentMap) -> list[Rule]:
+    """The rules of the configuration, in their order; the measure m is scored in the column m_score."""
+    return [Rule(r.segment, {f"{measure}_score": asked for measure, asked in r.asks.items()}) for r in segments.rules]
 
 
 def cuts(frame: DataFrame, measures: Sequence[Measure], tiles: int) -> DataFrame:

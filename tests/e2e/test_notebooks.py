@@ -14,12 +14,14 @@ import nbclient
 import nbformat
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from tests import health
 from tests.conftest import PROJECT, configured
 from tests.e2e.to_jupyter import to_jupyter
 
 from memberlake import jobs
 from memberlake.lake.store import Lake
-from memberlake.tables.silver import ORDERS
+from memberlake.tables.gold.kpi import KPI
+from memberlake.tables.silver import EVENTS, ORDERS
 
 pytestmark = pytest.mark.e2e
 
@@ -29,9 +31,19 @@ NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.py"))
 
 @pytest.fixture
 def scored_lake(lake: Lake) -> Lake:
-    """A year of orders of 60 members, and their scores as of AS_OF."""
-    lake.append(ORDERS, made_orders(lake.spark))
-    jobs.find("rfm").run(lake, configured(lake=str(lake.conf.root)), AS_OF)
+    """A year of orders of 60 members, each with a visit, and what the jobs make of them as of AS_OF."""
+    orders = made_orders(lake.spark)
+    lake.append(ORDERS, orders)
+    visits = {
+        "event_id": "order_id", "visitor_id": "member_id", "member_id": "member_id", "session_id": "order_id",
+        "event_type": "'visit'", "occurred_at": "ordered_at", "received_at": "ordered_at",
+    }  # fmt: skip
+    columns = [f"CAST({visits.get(c.name, 'NULL')} AS {c.type.simpleString()}) AS {c.name}" for c in EVENTS.columns]
+    lake.append(EVENTS, orders.selectExpr(*columns))
+    for job in ("rfm", "activity", "rfe"):
+        jobs.find(job).run(lake, configured(lake=str(lake.conf.root)), AS_OF)
+    measured = [row for row in health.made()["kpi"] if row["as_of"] <= health.AS_OF and row["period"] == "month"]
+    lake.append(KPI, health.frames(lake.spark, {"kpi": measured}).kpi)
     return lake
 
 
@@ -56,6 +68,9 @@ def test_a_notebook_runs_draws_and_writes_nothing(
     if notebook.stem == "01_rfm":  # its last table compares what it computed with what the job wrote
         compared = [line.rsplit(maxsplit=1) for line in outputs[-1]["data"]["text/plain"].splitlines()[1:]]
         assert compared == [["buyers", "60"], ["only stored", "0"], ["only here", "0"]]
+
+    if notebook.stem == "05_health":
+        assert "Purchasing members" in outputs[0]["data"]["text/plain"]
 
 
 def test_cells_are_split_at_the_separator_and_magic_lines_become_markdown() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -19,7 +20,9 @@ from memberlake.ingest.take import Ingest
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.tables import ops, silver
-from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
+from memberlake.tables.gold.activity import ACTIVE_COUNTS
+from memberlake.tables.gold.kpi import KPI
+from memberlake.tables.gold.value import ABC_CLASSES, RFM_SCORES, SCORE_BINS
 
 pytestmark = pytest.mark.lake
 
@@ -30,7 +33,8 @@ ZONE = "America/New_York"
 @pytest.fixture(scope="module")
 def conf(tmp_path_factory: pytest.TempPathFactory) -> Conf:
     lake = str(tmp_path_factory.mktemp("complete_journey") / "lake")
-    return configured(f"business_timezone={ZONE}", "currency=USD", "rfm.look_back_days=180", lake=lake)
+    rules = (f"business_timezone={ZONE}", "currency=USD", "rfm.look_back_days=180", "abc.look_back_days=180")
+    return configured(*rules, "kpi.dimensions=[channel]", lake=lake)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +122,19 @@ def test_active_households_up_to_the_day(visits: DataFrame, days: int, active: i
     assert within.select("member_id").distinct().count() == active
 
 
+def test_activity_of_the_year(full: Lake, conf: Conf) -> None:
+    """The same figures as above, now by the job: months of the year, and windows that end with a day."""
+    jobs.find("activity").run(full, conf, date(2017, 12, 31))
+    rows = full.read(ACTIVE_COUNTS).where(F.col("dimension") == "all").collect()
+    found = {(r.window, r.period_end): r.active for r in rows}
+    months = [n for (window, _), n in sorted(found.items()) if window == "month"]
+    assert months == [1983, 1948, 2025, 2007, 2075, 2026, 2077, 2034, 2028, 2051, 2061, 2062]
+    assert [found[window, AS_OF] for window in ("day", "rolling_7", "rolling_30")] == [375, 1_324, 2_028]
+    assert found["day", date(2017, 12, 25)] == 0
+    of_members = full.read(ACTIVE_COUNTS).where("window = 'month' AND dimension_value = 'member'")
+    assert of_members.orderBy(F.desc("period_end")).collect()[0].registered == 2_469
+
+
 def test_how_long_households_stay_away(full: Lake) -> None:
     orders = full.read(silver.ORDERS).select("member_id", calendar.business_date(F.col("ordered_at"), ZONE).alias("on"))
     last = orders.where(F.col("on") <= F.lit(AS_OF)).groupBy("member_id").agg(F.max("on").alias("last"))
@@ -189,3 +206,38 @@ def test_rfm_of_another_day_leaves_this_one(full: Lake, conf: Conf) -> None:
     jobs.find("rfm").run(full, conf, date(2017, 12, 31))
     after = full.read(RFM_SCORES).where(F.col("as_of") == F.lit(AS_OF)).collect()
     assert sorted(before) == sorted(after)
+
+
+def test_abc(full: Lake, conf: Conf) -> None:
+    jobs.find("abc_classes").run(full, conf, AS_OF)
+    sizes = full.read(ABC_CLASSES).groupBy("class").count().collect()
+    assert {r["class"]: r["count"] for r in sizes} == {"A": 988, "B": 634, "C": 794}
+
+
+def test_metrics_of_the_year(full: Lake, conf: Conf) -> None:
+    """Coupons by order and amount, who bought in each month and ever, and the parts of revenue's change."""
+    jobs.find("kpi").run(full, conf, date(2017, 12, 31))
+    stored = full.read(KPI).where((F.col("dimension") == "all") & (F.col("period_start") >= F.lit(date(2017, 1, 1))))
+    names = ("coupon_order_ratio", "coupon_amount_ratio", "ordering_members", "revenue", "purchasing_members")
+    asked = stored.where(F.col("metric").isin(*names) | F.col("metric").startswith("revenue_change"))
+    found = {(r.period, r.metric, r.period_start): r for r in asked.collect()}
+    months = [date(2017, m, 1) for m in range(1, 13)]
+
+    def year(period: str, metric: str, part: str) -> float:
+        return float(sum(round(100 * getattr(r, part)) for k, r in found.items() if k[:2] == (period, metric)) / 100)
+
+    for period in ("day", "month"):
+        ratios = [("coupon_order_ratio", "numerator"), ("coupon_order_ratio", "denominator")]
+        ratios += [("coupon_amount_ratio", "numerator"), ("coupon_amount_ratio", "denominator")]
+        assert [year(period, *ratio) for ratio in ratios] == [9_827, 155_848, 672_524.75, 4_596_039.58]
+    buyers = [1983, 1948, 2025, 2007, 2075, 2026, 2077, 2034, 2028, 2051, 2061, 2062]
+    assert [found["month", "ordering_members", m].value for m in months] == buyers
+    assert found["day", "purchasing_members", AS_OF].value == 2_446
+    assert found["day", "ordering_members", AS_OF].value == 375
+    assert found["day", "revenue", date(2017, 12, 25)].value == 0
+    for before, month in itertools.pairwise(months):
+        change = found["month", "revenue", month].value - found["month", "revenue", before].value
+        parts = ("members", "frequency", "order_value", "guests")
+        assert sum(found["month", f"revenue_change_{p}", month].value for p in parts) == pytest.approx(change)
+    running = [r for k, r in found.items() if not r.is_complete]
+    assert {r.period for r in running} == set()  # 31 December is a Sunday

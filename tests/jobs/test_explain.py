@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.jobs.orders import Order, orders
 
 from memberlake import cli, explain, jobs, plans
 from memberlake.conf import Conf
-from memberlake.errors import UserError
+from memberlake.errors import NotYet, UserError
 from memberlake.jobs import Job
 from memberlake.lake import session
 from memberlake.lake.contract import Column, Table
@@ -115,7 +116,8 @@ def test_no_job_brings_all_rows_to_one_task_or_multiplies_rows(lake: Lake) -> No
     faults = {}
     for job in jobs.every():
         if job.is_dated:
-            with session.watched(lake.spark) as graphs:
+            # two days are too short for a model; what ran until that was seen counts
+            with session.watched(lake.spark) as graphs, contextlib.suppress(NotYet):
                 job.run(lake, conf, D)
             plan = plans.analysed(graphs)
             assert any(scan.rows for scan in plan.scans), f"{job.name} has read nothing: the check would be empty"

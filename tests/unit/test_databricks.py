@@ -86,7 +86,13 @@ def test_dev_touches_nothing_of_prod() -> None:
     def places(parameters: list[str]) -> dict[str, str | None]:
         found = configured(understood(parameters))
         given = found.landing if parameters[0] == "ingest" else None  # the other jobs read no files
-        return {"catalog": found.lake.catalog, "checkpoints": found.lake.checkpoints, "landing": given}
+        pages = found.report.folder if parameters[1] == "report" else None  # the other jobs write tables alone
+        return {
+            "catalog": found.lake.catalog,
+            "checkpoints": found.lake.checkpoints,
+            "landing": given,
+            "report": pages,
+        }
 
     prod, dev = wheel_tasks("prod"), wheel_tasks("dev")
     for name in prod:
@@ -103,7 +109,7 @@ def test_the_wheel_has_the_entry_and_the_cluster_the_home() -> None:
     assert EntryPoint("task", entry, "packages").load() is cli.task
     for task in job["tasks"]:
         assert task["job_cluster_key"] == cluster["job_cluster_key"]
-        assert task["libraries"] == [{"whl": "dist/*.whl"}]
+        assert {"whl": "dist/*.whl"} in task["libraries"]
         assert task["python_wheel_task"].keys() == {"package_name", "entry_point", "parameters"}
         assert task["python_wheel_task"]["package_name"] == "memberlake"
         assert task["python_wheel_task"]["entry_point"] == "task"

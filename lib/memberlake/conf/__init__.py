@@ -18,19 +18,32 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from memberlake.conf.activity import ActivityConf, RfeConf
+from memberlake.conf.churn import ChurnConf, ChurnRule, MlflowConf
+from memberlake.conf.kpi import AbcConf, AlertsConf, KpiConf
 from memberlake.conf.made import MadeConf
 from memberlake.conf.places import IngestConf, LakeConf
+from memberlake.conf.report import ReportConf
 from memberlake.conf.section import Section, absolute, known_zone, local_path
 from memberlake.conf.value import OrdersConf, RfmConf
 from memberlake.errors import UserError
 
 __all__ = [
+    "AbcConf",
+    "ActivityConf",
+    "AlertsConf",
+    "ChurnConf",
+    "ChurnRule",
     "Conf",
     "IngestConf",
+    "KpiConf",
     "LakeConf",
     "Layer",
     "MadeConf",
+    "MlflowConf",
     "OrdersConf",
+    "ReportConf",
+    "RfeConf",
     "RfmConf",
     "Section",
     "absolute",
@@ -55,6 +68,14 @@ class Conf(Section):
     ingest: IngestConf
     orders: OrdersConf
     rfm: RfmConf
+    activity: ActivityConf
+    rfe: RfeConf
+    churn: ChurnConf
+    mlflow: MlflowConf
+    abc: AbcConf
+    kpi: KpiConf
+    alerts: AlertsConf
+    report: ReportConf
     made: MadeConf
 
     @field_validator("business_timezone")
@@ -70,7 +91,8 @@ class Conf(Section):
     @property
     def digest(self) -> str:
         """Identifies the rules in force; places are left out, so a moved lake keeps its digest."""
-        rules = self.model_dump(mode="json", exclude={"lake", "landing", "made"})
+        rules = self.model_dump(mode="json", exclude={"lake", "landing", "mlflow", "made"})
+        rules = self.model_dump(mode="json", exclude={"lake", "landing", "made", "report"})
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:12]
 
 

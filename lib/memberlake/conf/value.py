@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from memberlake.conf.section import Section
 
@@ -32,11 +33,12 @@ class SegmentRule(Section):
     r: Scores = None
     f: Scores = None
     m: Scores = None
+    e: Scores = None
 
     @property
     def asks(self) -> dict[str, tuple[int, int] | Literal["high", "low"]]:
         """The measures that have a condition."""
-        return {name: scores for name in "rfm" if (scores := getattr(self, name)) is not None}
+        return {name: scores for name in "rfme" if (scores := getattr(self, name)) is not None}
 
 
 class SegmentMap(Section):
@@ -46,7 +48,7 @@ class SegmentMap(Section):
     @model_validator(mode="after")
     def _complete(self) -> SegmentMap:
         if self.rules[-1].asks:
-            raise ValueError(f"the last rule ({self.rules[-1].segment}) must match everything: no r, f or m")
+            raise ValueError(f"the last rule ({self.rules[-1].segment}) must match everything: no condition on a score")
         for rule in self.rules:
             for measure, scores in rule.asks.items():
                 if isinstance(scores, str):
@@ -59,25 +61,26 @@ class SegmentMap(Section):
         return self
 
 
-class RfmConf(Section):
-    look_back_days: int = Field(ge=1)
+class ScoredConf(Section):
+    """What RFM and RFE have in common: scores of measures, and the segments that they make."""
+
+    letters: ClassVar[str]  # the measures, in the order of the code
+
     tiles: int = Field(ge=2, le=10)
-    by_category: bool
-    monetary: Literal["sum", "mean", "last"]
-    thresholds: dict[Literal["r", "f", "m"], tuple[float, ...]]
-    weights: dict[Literal["r", "f", "m"], float]
     segment_map: str
     segment_maps: dict[str, SegmentMap] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _consistent(self) -> RfmConf:
-        for measure, cuts in self.thresholds.items():
-            if len(cuts) != self.tiles - 1 or list(cuts) != sorted(set(cuts)):
-                raise ValueError(f"thresholds.{measure} needs {self.tiles - 1} rising values for {self.tiles} tiles")
-        if self.weights and set(self.weights) != {"r", "f", "m"}:
-            raise ValueError("weights needs all of r, f, m, or nothing")
+    def _segments_fit(self) -> Self:
         if self.segment_map not in {"auto", *self.segment_maps}:
             raise ValueError(f"segment_map allows auto, {', '.join(self.segment_maps)}")
+        for name, segments in self.segment_maps.items():
+            for rule in segments.rules:
+                if foreign := sorted({*rule.asks} - {*self.letters}):
+                    raise ValueError(
+                        f"segment_maps.{name}: {rule.segment} asks for {', '.join(foreign)}; "
+                        f"there is {', '.join(self.letters)}"
+                    )
         if self.segments.tiles not in {None, self.tiles}:
             raise ValueError(
                 f"segment_map {self.segment_map} is made for {self.segments.tiles} tiles, not {self.tiles}"
@@ -96,3 +99,22 @@ class RfmConf(Section):
             if candidate.tiles is None:
                 return candidate
         raise ValueError(f"no map in segment_maps is made for {self.tiles} tiles, nor for any number of tiles")
+
+
+class RfmConf(ScoredConf):
+    letters: ClassVar[str] = "rfm"
+
+    look_back_days: int = Field(ge=1)
+    by_category: bool
+    monetary: Literal["sum", "mean", "last"]
+    thresholds: dict[Literal["r", "f", "m"], tuple[float, ...]]
+    weights: dict[Literal["r", "f", "m"], float]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RfmConf:
+        for measure, cuts in self.thresholds.items():
+            if len(cuts) != self.tiles - 1 or list(cuts) != sorted(set(cuts)):
+                raise ValueError(f"thresholds.{measure} needs {self.tiles - 1} rising values for {self.tiles} tiles")
+        if self.weights and set(self.weights) != {"r", "f", "m"}:
+            raise ValueError("weights needs all of r, f, m, or nothing")
+        return self

@@ -163,7 +163,7 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
         Metric("register_to_purchase_7d_rate", "Bought within 7 days", "注册7天内购买率", "What part of those who registered bought within 7 days; complete when the last of them had 7 days.", "within_7", "new_registered", "share", "up", MEMBER),
         Metric("register_to_purchase_30d_rate", "Bought within 30 days", "注册30天内购买率", "The same within 30 days.", "within_30", "new_registered", "share", "up", MEMBER),
         Metric("register_to_purchase_90d_rate", "Bought within 90 days", "注册90天内购买率", "The same within 90 days.", "within_90", "new_registered", "share", "up", MEMBER),
-        Metric("reachable_members", "Reachable members", "可营销会员", "How many can be contacted and agreed to it, by any channel and by each.", "reachable", None, "members", "up", ("member", "reach")),
+        Metric("reachable_members", "Reachable members", "可营销会员", "How many can be contacted and agreed to it, by any channel and by each.", "reachable", None, "members", "up", ("member", "channel")),
     ),
     "Activity": (
         Metric("active_subjects", "Active users", "活跃用户", "Who was there, members and anonymous visitors: DAU, WAU and MAU.", "active", None, "subjects", "up", ("channel", "kind")),
@@ -176,6 +176,8 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
         Metric("orders", "Orders", "订单数", "How many orders count, guests' too.", "orders", None, "orders", "up", ORDER),
         Metric("revenue", "Revenue", "订单金额", "What they are worth after discounts and refunds.", "revenue", None, "money", "up", ORDER),
         Metric("ordering_members", "Ordering members", "下单会员", "How many members ordered.", "buyers", None, "members", "up", ORDER),
+        Metric("member_orders", "Members' orders", "会员订单数", "How many of the orders are members'.", "member_orders", None, "orders", "up", ORDER),
+        Metric("member_revenue", "Members' revenue", "会员订单金额", "What these are worth.", "member_revenue", None, "money", "up", ORDER),
         Metric("average_order_value", "Average order value", "平均订单价值", "What one order is worth.", "revenue", "orders", "money", "up", ORDER),
         Metric("orders_per_member", "Orders per member", "人均订单数", "How often an ordering member ordered.", "member_orders", "buyers", "ratio", "up", ORDER),
         Metric("repurchase_rate", "Repurchase rate", "复购率", "What part of the ordering members ordered more than once in the period.", "repeat_buyers", "buyers", "share", "up", ORDER),
@@ -237,7 +239,9 @@ METRICS: dict[str, Metric] = {
 COHORT_DAYS = (7, 30, 90)  # their metrics are named by them
 COHORT = tuple(f"register_to_purchase_{days}d_rate" for days in COHORT_DAYS)
 ACTIVITY = ("active_subjects", "activity_rate", "stickiness")
+CHURN_METRICS = ("churned_members", "returned_members", "churn_rate", "churned_share")
 TRENDS = {f"{name}_trend": name for name in ("churn_rate", "churned_share", "movement_ratio")}
 CHANGES = tuple(name for name in METRICS if name.startswith("revenue_change"))
-DERIVED = (*ACTIVITY, "attributed_share", *TRENDS, *CHANGES)  # made of stored metrics and of gold.active_counts
-OPERATION = tuple(name for name in METRICS if name not in {*COHORT, *DERIVED})
+# made of stored metrics and of gold.active_counts
+DERIVED = (*ACTIVITY, "orders_per_visit", "attributed_share", "movement_ratio", *TRENDS, *CHANGES)
+OPERATION = tuple(name for name in METRICS if name not in {*COHORT, *CHURN_METRICS, *DERIVED, "visits"})

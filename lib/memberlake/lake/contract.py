@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
+    BinaryType,
     BooleanType,
     DataType,
     DateType,
@@ -27,7 +28,7 @@ CONTRACT_VERSION = 1  # rises with every change of a contract; a lake with a hig
 
 STRING, BOOL, INT, LONG, DOUBLE = StringType(), BooleanType(), IntegerType(), LongType(), DoubleType()
 DATE, TS, MONEY, QUANTITY = DateType(), TimestampType(), DecimalType(18, 2), DecimalType(18, 3)
-STRINGS, ATTRIBUTES = ArrayType(STRING), MapType(STRING, STRING)
+STRINGS, ATTRIBUTES, BINARY = ArrayType(STRING), MapType(STRING, STRING), BinaryType()
 
 Span = Literal["past", "planned", "any"]
 

@@ -128,8 +128,7 @@ def watched(spark: SparkSession) -> Iterator[list[Graph]]:
         for key, value in before.items():
             spark.conf.set(key, value)
     bus.waitUntilEmpty()
-    to_json = jvm.com.fasterxml.jackson.databind.ObjectMapper()  # a call a plan, instead of one an operator and metric
-    to_json.registerModule(jvm.com.fasterxml.jackson.module.scala.DefaultScalaModule())
+    to_json = _to_json(jvm)
     ran = store.executionsList()
     numbers = [n for n in (ran.apply(at).executionId() for at in range(ran.size())) if n > last]
     for n in numbers:
@@ -154,6 +153,26 @@ def _graph(shown: Mapping[str, Any], values: Mapping[str, str]) -> Graph:
         ],
         [(edge["fromId"], edge["toId"]) for edge in shown["edges"]],
     )
+
+
+def tree_of(model: Any) -> dict[str, Any]:
+    """The root of a fitted Spark ML tree as nested nodes: prediction, impurityStats, split, leftChild, rightChild.
+
+    Raises:
+        UserError: on Spark Connect, where nodes are out of reach.
+    """
+    jvm: Any = getattr(SparkSession.active(), "_jvm", None)
+    if jvm is None:
+        raise UserError("trees are not to be had through Spark Connect: use a session of the cluster itself")
+    root: dict[str, Any] = json.loads(_to_json(jvm).writeValueAsString(model._java_obj.rootNode()))
+    return root
+
+
+def _to_json(jvm: Any) -> Any:
+    """Turns what lives in the JVM into JSON in one call, instead of one for each member of it."""
+    mapper = jvm.com.fasterxml.jackson.databind.ObjectMapper()
+    mapper.registerModule(jvm.com.fasterxml.jackson.module.scala.DefaultScalaModule())
+    return mapper
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime, timezone
 from functools import reduce
 from types import MappingProxyType
 from typing import Any
@@ -38,6 +38,7 @@ class Lake:
 
     Attributes:
         rebuild: incremental jobs are to start from nothing.
+        if_needed: jobs are to do only what is due, and to wait for what is missing.
         written: rows written by this object, by table; the run record reads it.
     """
 
@@ -45,8 +46,10 @@ class Lake:
         self.spark = spark
         self.conf = conf
         self.rebuild = rebuild
+        self.if_needed = False
         self.written: Counter[str] = Counter()
         self._checked: set[str] = set()
+        self._forgotten: set[str] = set()
         self._writing: dict[str, threading.Lock] = defaultdict(threading.Lock)  # of this process: one writer a table
 
     def read(self, table: Table) -> DataFrame:
@@ -121,10 +124,15 @@ class Lake:
 
     def version(self, table: Table) -> int | None:
         """The number of the table's last commit; None when it was never written."""
+        last = self.last_commit(table)
+        return last[0] if last else None
+
+    def last_commit(self, table: Table) -> tuple[int, datetime] | None:
+        """Number and instant of the table's last commit; None when it was never written."""
         if not self.ready(table):
             return None
         last = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").first()
-        return int(last["version"]) if last else None
+        return (int(last["version"]), last["timestamp"].astimezone(timezone.utc)) if last else None
 
     def changes(self, table: Table, after: int) -> DataFrame | None:
         """Rows that commits later than version `after` added, removed or changed, old and new form, in any order.
@@ -164,12 +172,25 @@ class Lake:
         versions = {table: self.version(table) for table in tables}
         yield {t: self.changes(t, seen[t.full_name]) if t.full_name in seen else None for t in tables}
         now = [(job, t.full_name, v if v is not None else -1, digest) for t, v in versions.items()]
-        if {name: version for _, name, version, _ in now} == seen:
+        if {name: version for _, name, version, _ in now} == seen and job not in self._forgotten:
             return
+        self._forgotten.discard(job)
         rows = [self.spark.range(1).select(*map(F.lit, row)).toDF(*WATERMARKS.column_names) for row in now]
         self.replace(
             WATERMARKS, reduce(DataFrame.unionAll, rows).withColumn("version", F.col("version").cast("long")), job=job
         )
+
+    def forget(self, job: str) -> None:
+        """The job has seen nothing, until the block of `since_last` around this call ends well.
+
+        For a job that writes several tables that must fit each other: a crash between two of them makes everything new.
+        """
+        self.replace(WATERMARKS, self.read(WATERMARKS).limit(0), job=job)
+        self._forgotten.add(job)
+
+    def row(self, table: Table, values: Mapping[str, Any]) -> DataFrame:
+        """One row of a table. Of literals, since createDataFrame would start Python workers for it."""
+        return self.spark.range(1).select(*[F.lit(values[c.name]).cast(c.type).alias(c.name) for c in table.columns])
 
     @contextlib.contextmanager
     def kept(self, frame: DataFrame) -> Iterator[DataFrame]:

@@ -87,15 +87,11 @@ def score(buyers: DataFrame, cuts: DataFrame, conf: RfmConf) -> DataFrame:
     """Adds to the measured buyers their scores, code, sum, weighted sum, rank and segment."""
     scored = measures(conf.thresholds)
     weights = [conf.weights[m] for m in ("r", "f", "m")] if conf.weights else []
-    rules = [
-        scoring.Rule(rule.segment, {f"{m}_score": asked for m, asked in rule.asks.items()})
-        for rule in conf.segments.rules
-    ]
     return (
         buyers.transform(scoring.with_scores, cuts, scored, conf.tiles)
         .transform(scoring.with_code, scored, conf.tiles, weights)
         .transform(scoring.with_rank)
-        .transform(scoring.with_segment, rules, conf.tiles)
+        .transform(scoring.with_segment, scoring.rules(conf.segments), conf.tiles)
     )
 
 

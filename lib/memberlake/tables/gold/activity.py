@@ -1,7 +1,26 @@
 """Who was active when, who came back, and scores of visits."""
 
-from memberlake.lake.contract import BOOL, DATE, DOUBLE, INT, LONG, STRING, Column, Table
+from memberlake.lake.contract import BINARY, BOOL, DATE, DOUBLE, INT, LONG, STRING, STRINGS, TS, Column, Table
 from memberlake.tables.gold.common import AS_OF
+
+SUBJECT_IDENTITY = Table(
+    "gold",
+    "subject_identity",
+    grain="one stretch of a visitor's life in which it was one member",
+    key=("visitor_id", "identified_at"),
+    columns=(
+        Column("visitor_id", STRING, "the visitor", required=True),
+        Column(
+            "identified_at",
+            TS,
+            "first event of the stretch that names the member; it lasts until the next stretch, and the first one "
+            "reaches back to the visitor's first event",
+            required=True,
+        ),
+        Column("identified_on", DATE, "its business date; as of an earlier day nobody knew", required=True),
+        Column("member_id", STRING, "who it was", required=True),
+    ),
+)
 
 ACTIVITY_DAYS = Table(
     "gold",
@@ -15,7 +34,9 @@ ACTIVITY_DAYS = Table(
         Column("is_member", BOOL, "the subject is a member", required=True),
         Column("channel", STRING, "channel of the day's first event, NULL when it has none"),
         Column("events", LONG, "active events on that day", required=True),
-        Column("first_seen_on", BOOL, "it is the subject's first active day", required=True),
+        Column("first_seen_on", BOOL, "it is the subject's first active day, robots' days apart", required=True),
+        Column("channels", STRINGS, "channels of the day's active events, `unknown` for those without", required=True),
+        Column("is_robot", BOOL, "more events than activity.robot_threshold: counted nowhere", required=True),
     ),
 )
 
@@ -25,6 +46,7 @@ ACTIVE_COUNTS = Table(
     grain="one window and one value of a dimension",
     key=("window", "period_start", "period_end", "dimension", "dimension_value"),
     partitioned_by=("window",),
+    checks=(("active_is_whole", "new IS NULL OR active = new + retained + resurrected"),),
     columns=(
         Column("window", STRING, "day, week, month, or rolling_w for w days", required=True),
         Column("period_start", DATE, "first day", required=True),
@@ -37,6 +59,24 @@ ACTIVE_COUNTS = Table(
         Column("resurrected", LONG, "active again, not new, not in the period before; NULL for rolling windows"),
         Column("dormant", LONG, "active in the period before, not in this one; NULL for rolling windows"),
         Column("is_complete", BOOL, "the whole period is not after as_of", required=True),
+        Column("active_30", LONG, "of days: distinct active subjects in the 30 days that end with it"),
+        Column("stickiness", DOUBLE, "of days: active / active_30, NULL when nobody was active in 30 days"),
+        Column("registered", LONG, "of kind member: members registered by the end of the period, or by as_of"),
+        Column("activity_rate", DOUBLE, "of kind member: active / registered, NULL when nobody is registered"),
+        Column("relative_error", DOUBLE, "standard error of an estimate, relative to it; NULL: exact"),
+    ),
+)
+
+ACTIVITY_SKETCHES = Table(
+    "gold",
+    "activity_sketches",
+    grain="one value of a dimension on a business date; only with activity.approximate",
+    key=("active_on", "dimension", "dimension_value"),
+    columns=(
+        Column("active_on", DATE, "the business date", required=True),
+        Column("dimension", STRING, "as in active_counts", required=True),
+        Column("dimension_value", STRING, "its value", required=True),
+        Column("sketch", BINARY, "HyperLogLog sketch of the subjects; hll_union, hll_sketch_estimate", required=True),
     ),
 )
 
@@ -53,6 +93,9 @@ RETENTION = Table(
         Column("subjects", LONG, "subjects of the cohort", required=True),
         Column("retained", LONG, "of them active in the period at the offset", required=True),
         Column("rate", DOUBLE, "retained / subjects", required=True),
+        Column("rolling_retained", LONG, "of them active in that period or in a later one, by as_of", required=True),
+        Column("rolling_rate", DOUBLE, "rolling_retained / subjects", required=True),
+        Column("is_complete", BOOL, "the whole period is not after as_of; else the cell still grows", required=True),
     ),
 )
 
@@ -79,4 +122,4 @@ RFE_SCORES = Table(
     ),
 )
 
-TABLES = (ACTIVITY_DAYS, ACTIVE_COUNTS, RETENTION, RFE_SCORES)
+TABLES = (SUBJECT_IDENTITY, ACTIVITY_DAYS, ACTIVE_COUNTS, ACTIVITY_SKETCHES, RETENTION, RFE_SCORES)

@@ -2,7 +2,8 @@
 
 from pyspark.sql.types import ArrayType, StructField, StructType
 
-from memberlake.lake.contract import BOOL, DATE, DOUBLE, STRING, STRINGS, Column, Table
+from memberlake.churn.features import DECLARED
+from memberlake.lake.contract import BOOL, DATE, DOUBLE, LONG, STRING, STRINGS, Column, Table
 from memberlake.tables.gold.common import AS_OF
 
 FACTORS = ArrayType(
@@ -15,6 +16,7 @@ CHURN_STATUS = Table(
     grain="one member, as of a day",
     key=("as_of", "member_id"),
     partitioned_by=("as_of",),
+    keeps_changes=True,  # gold.kpi asks which days they touch
     columns=(
         AS_OF,
         Column("member_id", STRING, "the member", required=True),
@@ -23,6 +25,27 @@ CHURN_STATUS = Table(
         Column("permanence", STRING, "permanent when such a rule holds, else temporary; NULL when not churned"),
         Column("rules", STRINGS, "names of the rules that hold", required=True),
         Column("churned_on", DATE, "first day since which some rule has held, NULL when not churned"),
+        Column("came_back_on", DATE, "day on which the last churn ended, NULL while churned and when there was none"),
+    ),
+)
+
+CHURN_FEATURES = Table(
+    "gold",
+    "churn_features",
+    grain="one member who can be scored, as of a day",
+    key=("as_of", "member_id"),
+    partitioned_by=("as_of",),
+    columns=(
+        AS_OF,
+        Column("member_id", STRING, "the member", required=True),
+        *[
+            Column(
+                f.name,
+                STRING if f.is_text else DOUBLE,
+                f.about + (f", in the last {f.window} days" if f.window else ""),
+            )
+            for f in DECLARED
+        ],
     ),
 )
 
@@ -44,6 +67,31 @@ CHURN_SCORES = Table(
     ),
 )
 
+CHURN_MODELS = Table(
+    "gold",
+    "churn_models",
+    grain="one model that was trained",
+    key=("model_name", "model_version"),
+    columns=(
+        AS_OF,
+        Column("model_name", STRING, "registered model", required=True),
+        Column("model_version", STRING, "its version", required=True),
+        Column("model", STRING, "random_forest, ...", required=True),
+        Column("run_id", STRING, "its run in MLflow", required=True),
+        Column("tested_on", DATE, "snapshot of the test", required=True),
+        Column("examples", LONG, "members in the test", required=True),
+        Column("base_rate", DOUBLE, "share of churners in the test", required=True),
+        Column("pr_auc", DOUBLE, "area under precision and recall in the test", required=True),
+        Column("roc_auc", DOUBLE, "area under the ROC curve in the test", required=True),
+        Column("brier", DOUBLE, "mean squared error of the probability in the test", required=True),
+        Column("ece", DOUBLE, "expected calibration error in the test, over deciles", required=True),
+        Column("recency_pr_auc", DOUBLE, "pr_auc of recency alone on the same test", required=True),
+        Column("champion_pr_auc", DOUBLE, "pr_auc of the champion of then on the same test, NULL when there was none"),
+        Column("is_promoted", BOOL, "it became champion", required=True),
+        Column("reason", STRING, "why, or why not", required=True),
+    ),
+)
+
 MODEL_MONITORING = Table(
     "gold",
     "model_monitoring",
@@ -61,4 +109,4 @@ MODEL_MONITORING = Table(
     ),
 )
 
-TABLES = (CHURN_STATUS, CHURN_SCORES, MODEL_MONITORING)
+TABLES = (CHURN_STATUS, CHURN_FEATURES, CHURN_MODELS, CHURN_SCORES, MODEL_MONITORING)

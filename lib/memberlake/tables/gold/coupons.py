@@ -11,6 +11,7 @@ VOUCHERS = Table(
     "vouchers",
     grain="one issued copy of a coupon",
     key=("voucher_id",),
+    keeps_changes=True,  # gold.kpi asks which days they touch
     columns=(
         Column("voucher_id", STRING, "the voucher; derived where the source has no number", required=True),
         Column("coupon_id", STRING, "the coupon it is a copy of", required=True),

@@ -1,0 +1,229 @@
+"""Cases on made events of a year: all windows of all dates, the job from nothing, the next day, and late events.
+
+A scale's number is that of events here; there is a subject for 25 of them. Six visitors of ten are members on every
+event, one is named on half of its events, three stay strangers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from cases.run import Case, Run, Told, answer, sink
+from memberlake import jobs
+from memberlake.activity import counts
+from memberlake.tables.gold.activity import ACTIVE_COUNTS, ACTIVITY_DAYS
+from memberlake.tables.silver import EVENTS
+
+FIRST, LAST, LAKE = date(2025, 1, 1), date(2025, 12, 31), "activity_lake"
+DAYS = (LAST - FIRST).days + 1
+WINDOWS = (7, 28, 30)
+COUNTED = ("window", "period_end", "active")
+
+
+def generate_events(run: Run) -> None:
+    """A year of events, in the order of time, straight into a lake."""
+    run.fresh(LAKE)
+    lake = run.lake(LAKE)
+    run.timed(lambda: lake.append(EVENTS, _events(run, 0, run.orders, FIRST, DAYS)))
+    run.told["rows"] = lake.read(EVENTS).count()
+
+
+def activity_job(run: Run) -> None:
+    """The job from nothing: identity, active days, counts with lifecycle by all, kind and channel, retention; and then
+    one day more, and one day with one event in a hundred of it late by up to 30 days."""
+    lake, rules = run.lake(LAKE), run.rules(LAKE)
+    job = jobs.find("activity")
+    run.timed(lambda: job.run(lake, rules, LAST))
+    run.told["rows"] = lake.read(ACTIVITY_DAYS).count()
+    of_all = lake.read(ACTIVE_COUNTS).where(_is_asked()).select(*COUNTED)
+    run.told["answer"] = answer(of_all)
+    daily = run.orders // DAYS
+    day = LAST + timedelta(days=1)
+    lake.append(EVENTS, _events(run, run.orders, daily, day, 1))
+    run.told["next_day"] = _seconds(lambda: job.run(lake, rules, day))
+    day += timedelta(days=1)
+    lake.append(EVENTS, _events(run, run.orders + daily, daily - daily // 100, day, 1))
+    lake.append(EVENTS, _events(run, run.orders + 2 * daily, daily // 100, day - timedelta(days=30), 30))
+    run.told["late_day"] = _seconds(lambda: job.run(lake, rules, day))
+
+
+def activity_duckdb(run: Run) -> None:
+    """The windows of all dates and subjects in DuckDB, from the same Parquet files: no lifecycle, no other tables."""
+    database, target = run.duckdb(), run.fresh("duckdb_activity") / "counts.parquet"
+    target.parent.mkdir()
+    files = sorted(str(path) for path in (run.folder / LAKE / "silver" / "events").glob("*.parquet"))
+    limit = f"TIMESTAMP '{LAST}' + INTERVAL 1 DAY - INTERVAL 8 HOUR"
+    run.timed(
+        lambda: database.execute(
+            f"""COPY (
+                WITH seen AS (SELECT * REPLACE (occurred_at::TIMESTAMP AS occurred_at) FROM read_parquet({files})
+                              WHERE occurred_at::TIMESTAMP < {limit}),
+                     named AS (SELECT visitor_id, min(member_id) AS member FROM seen WHERE member_id IS NOT NULL
+                               GROUP BY visitor_id),
+                     days AS (SELECT DISTINCT coalesce(s.member_id, n.member, s.visitor_id) AS subject,
+                                     (s.occurred_at + INTERVAL 8 HOUR)::DATE AS day
+                              FROM seen s LEFT JOIN named n USING (visitor_id)),
+                     linked AS (SELECT day, lag(day) OVER (PARTITION BY subject ORDER BY day) AS before FROM days),
+                     pairs AS (SELECT day, before, count(*) AS n FROM linked GROUP BY day, before),
+                     changes AS (SELECT w, greatest(day, before + w::INTEGER) AS at, n
+                                 FROM pairs, (SELECT unnest([7, 28, 30]) AS w)
+                                 UNION ALL
+                                 SELECT w, day + w::INTEGER AS at, -n FROM pairs, (SELECT unnest([7, 28, 30]) AS w)),
+                     dates AS (SELECT w, unnest(generate_series(DATE '{FIRST}', DATE '{LAST}', INTERVAL 1 DAY))::DATE
+                                      AS at, 0 AS n FROM (SELECT unnest([7, 28, 30]) AS w)),
+                     summed AS (SELECT w, at, sum(n) AS n FROM (FROM changes UNION ALL FROM dates)
+                                WHERE at <= DATE '{LAST}' GROUP BY w, at)
+                SELECT 'rolling_' || w AS "window", at AS period_end,
+                       (sum(n) OVER (PARTITION BY w ORDER BY at))::BIGINT AS active FROM summed
+                UNION ALL SELECT 'day', day, count(*) FROM days GROUP BY day
+                UNION ALL SELECT 'week', date_trunc('week', day)::DATE + 6, count(DISTINCT subject) FROM days GROUP BY 2
+                UNION ALL SELECT 'month', last_day(day), count(DISTINCT subject) FROM days GROUP BY 2
+            ) TO '{target}' (FORMAT parquet)"""
+        )
+    )
+    found = run.spark.read.parquet(str(target))
+    run.told["rows"] = found.count()
+    run.told["answer"] = answer(found.select(*COUNTED))
+
+
+def windows_memberlake(run: Run) -> None:
+    """From gold.activity_days: all windows, with the lifecycle, of all subjects."""
+
+    def counted() -> DataFrame:
+        linked = counts.linked(_days(run), ["all"]).persist()
+        starts = counts.starts(run.lake(LAKE).read(ACTIVE_COUNTS).limit(0))
+        return counts.per_window(linked, starts, WINDOWS, ["all"], None, LAST)
+
+    run.timed(lambda: sink(counted()))
+    _tell(run, counted())
+
+
+def windows_explode(run: Run) -> None:
+    """The usual way: each active day once for every window that holds it, the subjects of a window once each."""
+
+    def counted() -> DataFrame:
+        day = F.col("active_on")
+        spans = [F.array(F.struct(F.lit(g).alias("window"), end.alias("period_end"))) for g, end in _calendar().items()]
+        for w in WINDOWS:
+            ends = F.sequence(day, F.date_add(day, w - 1))
+            named = F.lit(f"rolling_{w}").alias("window")
+            spans.append(F.transform(ends, lambda end, named=named: F.struct(named, end.alias("period_end"))))
+        exploded = _days(run).select("subject_id", F.explode(F.concat(*spans)).alias("of")).select("subject_id", "of.*")
+        once = exploded.groupBy("window", "period_end", "subject_id").agg(F.lit(1))
+        return _until(once.groupBy("window", "period_end").agg(F.count(F.lit(1)).alias("active")))
+
+    run.timed(lambda: sink(counted()))
+    _tell(run, counted())
+
+
+def windows_distinct(run: Run) -> None:
+    """A COUNT DISTINCT a window: the days joined with the dates whose window holds them."""
+
+    def counted() -> DataFrame:
+        days = _days(run)
+        distinct = F.count_distinct("subject_id").alias("active")
+        found = [
+            days.groupBy(end.alias("period_end")).agg(distinct).withColumn("window", F.lit(g))
+            for g, end in _calendar().items()
+        ]
+        dates = run.spark.range(DAYS).select(F.date_add(F.lit(FIRST), F.col("id").cast("int")).alias("period_end"))
+        for w in WINDOWS:
+            holds = F.col("active_on").between(F.date_add("period_end", 1 - w), F.col("period_end"))
+            joined = days.join(F.broadcast(dates), on=holds, how="inner")
+            found.append(joined.groupBy("period_end").agg(distinct).withColumn("window", F.lit(f"rolling_{w}")))
+        rows = found[0]
+        for other in found[1:]:
+            rows = rows.unionByName(other)
+        return _until(rows)
+
+    run.timed(lambda: sink(counted()))
+    _tell(run, counted())
+
+
+def _events(run: Run, first_id: int, count: int, first_on: date, days: int) -> DataFrame:
+    """`count` events spread evenly over the days; half of the visitors come rarely, a tenth nearly every day."""
+    subjects = max(run.orders // 25, 10)
+    draw = F.pmod(F.xxhash64("id", F.lit(1)), F.lit(1_000_000)) / 1_000_000
+    visitor = F.floor(draw * draw * subjects)
+    share = (F.col("id") - first_id) / count
+    at = F.lit(str(first_on)).cast("timestamp") + F.make_dt_interval(secs=F.round(share * days * 86_400))
+    kind = F.pmod(visitor, F.lit(10))
+    named = (kind < 6) | ((kind == 6) & (F.pmod(F.xxhash64("id", F.lit(2)), F.lit(2)) == 0))
+    said = {
+        "event_id": F.col("id").cast("string"),
+        "visitor_id": F.concat(F.lit("v"), visitor),
+        "member_id": F.when(named, F.concat(F.lit("m"), visitor)),
+        "session_id": None,
+        "event_type": F.lit("page_view"),
+        "occurred_at": at - F.expr("INTERVAL 8 HOURS"),
+        "channel": F.when(F.pmod(F.xxhash64("id", F.lit(3)), F.lit(3)) == 0, "app").otherwise("web"),
+        "object_id": None,
+        "received_at": at,
+    }
+    rows = run.spark.range(first_id, first_id + count)
+    return rows.select(*[F.lit(said[c.name]).cast(c.type).alias(c.name) for c in EVENTS.columns])
+
+
+def _days(run: Run) -> DataFrame:
+    """The year's, as the job wrote them."""
+    return run.lake(LAKE).read(ACTIVITY_DAYS).where(F.col("active_on") <= F.lit(LAST))
+
+
+def _calendar() -> dict[str, Column]:
+    day = F.col("active_on")
+    return {"day": day, "week": F.date_add(F.trunc(day, "week"), 6), "month": F.last_day(day)}
+
+
+def _until(rows: DataFrame) -> DataFrame:
+    """Rolling windows that end in the year; weeks and months that begin in it."""
+    return rows.where((F.col("period_end") <= F.lit(LAST)) | ~F.col("window").startswith("rolling"))
+
+
+def _is_asked() -> Column:
+    return F.col("dimension") == "all"
+
+
+def _tell(run: Run, rows: DataFrame) -> None:
+    run.told["rows"] = rows.count()
+    run.told["answer"] = answer(rows.select(*COUNTED))
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started
+
+
+def _days_more(ours: Mapping[int, Told]) -> Sequence[str]:
+    def line(events: int, told: Told) -> str:
+        parts = [(told["next_day"], "one more day"), (told["late_day"], "one with 1 % late events over 30 days")]
+        said = ", ".join(f"{what}: {s:.1f} s, {s / told['seconds']:.0%} of the full run" for s, what in parts)
+        return f"{events:,} events: {said}."
+
+    return [line(events, told) for events, told in ours.items()]
+
+
+CASES = {
+    "activity": Case(
+        "Activity: the job from a year's events (scale: events)",
+        "within 3x of DuckDB; one more day at most 5 % of it",
+        data=[generate_events],
+        sides=[activity_job, activity_duckdb],
+        same=[activity_duckdb],
+        notes=_days_more,
+        scales=(5e6, 5e7),
+    ),
+    "activity_windows": Case(
+        "Activity: all windows of all dates from the active days (scale: events)",
+        "at least 5x the exploding version",
+        data=[generate_events, activity_job],
+        sides=[windows_memberlake, windows_explode, windows_distinct],
+        same=[windows_explode, windows_distinct],
+        scales=(5e6, 5e7),
+    ),
+}

@@ -1,0 +1,52 @@
+"""alerts: opens, updates and closes alerts by the rules, and posts new ones to the webhook when there is one."""
+
+from dataclasses import asdict, fields, replace
+from datetime import date, datetime, timezone
+
+from pyspark.sql import functions as F
+
+from memberlake import cli
+from memberlake.conf import Conf
+from memberlake.kpi import alerts, periods, webhook
+from memberlake.kpi.alerts import Alert, Reading
+from memberlake.lake.store import Lake
+from memberlake.tables.gold.churn import MODEL_MONITORING
+from memberlake.tables.gold.kpi import ALERTS, KPI
+
+READS = (KPI, MODEL_MONITORING)
+WRITES = (ALERTS,)
+
+
+def run(lake: Lake, conf: Conf, as_of: date) -> None:
+    # collected are a few periods of each rule, a row a metric of each model, and the alerts: what a person looks at
+    found: list[Reading] = []
+    stored, one = lake.read(KPI), lake.spark.range(1)
+    for rule in conf.alerts.rules:
+        days = alerts.needed(rule, conf.alerts, conf.kpi.trend_periods, as_of)
+        same = (F.col("metric") == rule.metric) & (F.col("period") == rule.period)
+        rows = stored.where(same & (F.col("dimension") == rule.dimension) & F.col("period_start").isin(days)).collect()
+        found += alerts.readings(rule, days, {(r["dimension_value"], r["period_start"]): r["value"] for r in rows})
+    latest = (
+        lake.read(MODEL_MONITORING)
+        .where(F.col("as_of") <= F.lit(as_of))
+        .groupBy("model_name", "model_version", "metric")
+        .agg(F.max_by(F.struct("value", "threshold", "is_alert"), "as_of").alias("last"))
+    )
+    found += [alerts.of_model(r["model_name"], r["model_version"], r["metric"], *r["last"]) for r in latest.collect()]
+    held = [Alert(**{f.name: r[f.name] for f in fields(Alert)}) for r in lake.read(ALERTS).collect()]
+    changed = alerts.advance(held, found, as_of)
+    if changed:
+        lake.put(ALERTS, periods.literal(one, map(asdict, changed), ALERTS.struct))
+    if conf.alerts.webhook.url is None:
+        return
+    now = {a.alert_id: a for a in [*held, *changed]}
+    for alert in now.values():
+        if alert.state == "open" and alert.sent_at is None:
+            if not webhook.post(alert, conf.alerts.webhook):
+                return  # the next run tries again
+            sent = replace(alert, sent_at=datetime.now(timezone.utc))
+            lake.put(ALERTS, periods.literal(one, [asdict(sent)], ALERTS.struct))
+
+
+if __name__ == "__main__":
+    cli.main_job(run)

@@ -1,0 +1,90 @@
+"""churn_score: who has churned, and by which rules; who may churn soon, how likely, and what moves that."""
+
+import logging
+from contextlib import ExitStack
+from datetime import date, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from memberlake import cli
+from memberlake.churn import facts, measure, registry, rules, score, snapshots, training
+from memberlake.conf import Conf
+from memberlake.errors import NotYet
+from memberlake.lake.store import Lake
+from memberlake.tables.gold.churn import CHURN_FEATURES, CHURN_MODELS, CHURN_SCORES, CHURN_STATUS, MODEL_MONITORING
+from memberlake.tables.silver import (
+    CAMPAIGN_CONTACTS,
+    CAMPAIGN_RESPONSES,
+    CAMPAIGNS,
+    COUPON_EVENTS,
+    EVENTS,
+    MEMBERS,
+    ORDER_LINES,
+    ORDERS,
+    PRODUCTS,
+)
+
+READS = (
+    MEMBERS, ORDERS, ORDER_LINES, PRODUCTS, EVENTS, CAMPAIGNS, CAMPAIGN_CONTACTS, CAMPAIGN_RESPONSES, COUPON_EVENTS,
+    CHURN_MODELS,
+)  # fmt: skip
+WRITES = (CHURN_STATUS, CHURN_FEATURES, CHURN_SCORES, MODEL_MONITORING)
+
+log = logging.getLogger(__name__)
+
+
+def run(lake: Lake, conf: Conf, as_of: date) -> None:
+    known = facts.until(
+        lake.read(MEMBERS),
+        lake.read(ORDERS),
+        lake.read(ORDER_LINES),
+        lake.read(PRODUCTS),
+        lake.read(EVENTS),
+        lake.read(CAMPAIGNS),
+        lake.read(CAMPAIGN_CONTACTS),
+        lake.read(CAMPAIGN_RESPONSES),
+        lake.read(COUPON_EVENTS),
+        as_of=as_of,
+        zone=conf.business_timezone,
+        statuses=conf.orders.counted_statuses,
+    )
+    churn = conf.churn
+    stretches = rules.stretches(churn.rules, known, as_of)
+    status = rules.status(known.known, stretches, churn.rules).withColumn("as_of", F.lit(as_of))
+    lake.replace(CHURN_STATUS, status, as_of=as_of)
+    with ExitStack() as kept:
+        spells = kept.enter_context(lake.kept(rules.spells(churn.foretold, known, as_of)))
+        groups = {n: kept.enter_context(lake.kept(g)) for n, g in measure.measured(known, [as_of]).items()}
+        features = measure.table(snapshots.eligible(known.known, spells, [as_of]), known, groups, conf.rfm.tiles)
+        training.require_honest(kept.enter_context(lake.kept(features)))
+        lake.replace(CHURN_FEATURES, features.select(*CHURN_FEATURES.column_names), as_of=as_of)
+        score_members(lake, conf, as_of, spells)
+
+
+def score_members(lake: Lake, conf: Conf, as_of: date, spells: DataFrame) -> None:
+    models = registry.Registry(conf.mlflow, lake.conf, conf.churn.foretells)
+    champion = models.champion(as_of)
+    if champion is None:
+        raise NotYet(
+            f"{models.name} has no champion as of {as_of}, so nobody is scored, and scores that are there stay: train "
+            "one with `memberlake run churn_train`, or see with `memberlake models` why one was refused"
+        )
+    model = models.load(champion, registry.types())
+    members = lake.read(CHURN_FEATURES).where(F.col("as_of") == F.lit(as_of))
+    lake.replace(CHURN_SCORES, score.scores(members, model, conf.churn.bands), as_of=as_of)
+
+    every = lake.read(CHURN_SCORES)
+    told = members.join(every.where(F.col("as_of") == F.lit(as_of)), on=["as_of", "member_id"], how="inner")
+    then = as_of - timedelta(days=conf.churn.embargo_days)  # what came of those scores is known today
+    given = snapshots.with_labels(every.where(F.col("as_of") == F.lit(then)), spells, [then], conf.churn)
+    found = score.shifts(told, model, conf.churn.alerts)
+    found += score.outcomes(given, lake.read(CHURN_MODELS), conf.churn.alerts)
+    lake.replace(MODEL_MONITORING, score.monitoring(lake.spark, found, as_of), as_of=as_of)
+    if alerts := [row.metric.metric for row in found if row.metric.is_alert]:
+        log.warning("%s version %s: alerts for %s", champion.name, champion.version, ", ".join(alerts))
+        models.alert(champion, as_of)
+
+
+if __name__ == "__main__":
+    cli.main_job(run)

@@ -1,0 +1,85 @@
+"""churn_train: a model that foretells churn, tested on a later snapshot, promoted when it beats what there is."""
+
+import logging
+from contextlib import ExitStack
+from datetime import date
+
+from memberlake import cli
+from memberlake.churn import facts, measure, registry, rules, snapshots, training
+from memberlake.conf import Conf
+from memberlake.lake.store import Lake
+from memberlake.tables.gold.churn import CHURN_MODELS
+from memberlake.tables.silver import (
+    CAMPAIGN_CONTACTS,
+    CAMPAIGN_RESPONSES,
+    CAMPAIGNS,
+    COUPON_EVENTS,
+    EVENTS,
+    MEMBERS,
+    ORDER_LINES,
+    ORDERS,
+    PRODUCTS,
+)
+
+READS = (
+    MEMBERS, ORDERS, ORDER_LINES, PRODUCTS, EVENTS, CAMPAIGNS, CAMPAIGN_CONTACTS, CAMPAIGN_RESPONSES, COUPON_EVENTS,
+)  # fmt: skip
+WRITES = (CHURN_MODELS,)
+
+log = logging.getLogger(__name__)
+
+
+def run(lake: Lake, conf: Conf, as_of: date) -> None:
+    models = registry.Registry(conf.mlflow, lake.conf, conf.churn.foretells)
+    why = models.due(as_of, conf.churn.retrain_every_days) if lake.if_needed else "it was asked for"
+    log.info("training: %s", why or "none is due")
+    if not why:
+        return
+    known = facts.until(
+        lake.read(MEMBERS),
+        lake.read(ORDERS),
+        lake.read(ORDER_LINES),
+        lake.read(PRODUCTS),
+        lake.read(EVENTS),
+        lake.read(CAMPAIGNS),
+        lake.read(CAMPAIGN_CONTACTS),
+        lake.read(CAMPAIGN_RESPONSES),
+        lake.read(COUPON_EVENTS),
+        as_of=as_of,
+        zone=conf.business_timezone,
+        statuses=conf.orders.counted_statuses,
+    )
+    rule = conf.churn.foretold
+    first = snapshots.first_day(rule, known).first()  # one row
+    split = snapshots.split(conf.churn, first["on"] if first else None, as_of)
+    with ExitStack() as kept:
+        spells = kept.enter_context(lake.kept(rules.spells(rule, known, as_of)))
+        eligible = snapshots.eligible(known.known, spells, split.every)
+        examples = snapshots.with_labels(eligible, spells, split.every, conf.churn)
+        groups = {n: kept.enter_context(lake.kept(g)) for n, g in measure.measured(known, split.every).items()}
+        table = kept.enter_context(lake.kept(measure.table(examples, known, groups, conf.rfm.tiles)))
+        training.require_honest(table)
+        training.require_both_classes(table, split)
+        champion = models.champion(as_of)
+        fits = champion and not models.differences(champion, registry.types())
+        rival = models.load(champion, registry.types()).pipeline if champion and fits else None
+        trained = training.train(table, split, conf.churn, rival)
+    verdict = training.judge(trained.tests, conf.churn.promote_margin)
+    versions = {f"delta:{t.full_name}": lake.version(t) for t in READS}
+    told = {"config_hash": conf.digest, "rule": conf.churn.label_rule, **versions, **split._asdict()}
+    version = models.record(trained, verdict, as_of, told, conf.churn.model)
+    log.info("%s version %s: %s", version.name, version.version, verdict.reason)
+    row = {
+        "as_of": as_of,
+        "model_name": version.name,
+        "model_version": version.version,
+        "model": conf.churn.model,
+        "run_id": version.run_id,
+        "tested_on": split.test,
+        **training.described(trained, verdict),
+    }
+    lake.replace(CHURN_MODELS, lake.row(CHURN_MODELS, row), model_name=version.name, model_version=version.version)
+
+
+if __name__ == "__main__":
+    cli.main_job(run)

@@ -1,0 +1,102 @@
+"""kpi: the metrics of member operation by day, week and month; counts again only what changed rows touch."""
+
+import contextlib
+from datetime import date
+
+from pyspark.sql import functions as F
+
+from memberlake import cli
+from memberlake.conf import Conf
+from memberlake.kpi import families, metrics, periods, since, table
+from memberlake.kpi.families import Inputs
+from memberlake.lake.store import Lake
+from memberlake.tables.gold.activity import ACTIVE_COUNTS
+from memberlake.tables.gold.churn import CHURN_STATUS
+from memberlake.tables.gold.coupons import VOUCHERS
+from memberlake.tables.gold.kpi import KPI
+from memberlake.tables.silver import (
+    CAMPAIGN_CONTACTS,
+    CAMPAIGN_COSTS,
+    CAMPAIGN_RESPONSES,
+    CAMPAIGNS,
+    EVENTS,
+    MEMBERS,
+    ORDER_LINES,
+    ORDERS,
+    PRODUCTS,
+)
+
+CHANGING = (
+    MEMBERS,
+    ORDERS,
+    EVENTS,
+    CAMPAIGNS,
+    CAMPAIGN_CONTACTS,
+    CAMPAIGN_RESPONSES,
+    CAMPAIGN_COSTS,
+    VOUCHERS,
+    CHURN_STATUS,
+)
+OF_CATEGORIES = (ORDER_LINES, PRODUCTS)
+READS = (*CHANGING, *OF_CATEGORIES, ACTIVE_COUNTS)
+WRITES = (KPI,)
+
+
+def run(lake: Lake, conf: Conf, as_of: date) -> None:
+    tables = {
+        MEMBERS.full_name: lake.read(MEMBERS),
+        ORDERS.full_name: lake.read(ORDERS),
+        ORDER_LINES.full_name: lake.read(ORDER_LINES),
+        PRODUCTS.full_name: lake.read(PRODUCTS),
+        EVENTS.full_name: lake.read(EVENTS),
+        CAMPAIGNS.full_name: lake.read(CAMPAIGNS),
+        CAMPAIGN_CONTACTS.full_name: lake.read(CAMPAIGN_CONTACTS),
+        CAMPAIGN_RESPONSES.full_name: lake.read(CAMPAIGN_RESPONSES),
+        CAMPAIGN_COSTS.full_name: lake.read(CAMPAIGN_COSTS),
+        VOUCHERS.full_name: lake.read(VOUCHERS),
+        CHURN_STATUS.full_name: lake.read(CHURN_STATUS),
+    }
+    stored, status = lake.read(KPI), tables[CHURN_STATUS.full_name]
+    # what is collected here is a row a table, a metric or a snapshot
+    firsts = {r["name"]: r["day"] for r in families.first_days(tables, as_of, conf).collect() if r["day"]}
+    if not firsts:
+        return
+    told = families.reached(stored).collect()
+    looks = status.where(F.col("as_of") <= F.lit(as_of)).select("as_of").distinct().collect()
+    first_row = min([*firsts.values(), *[r["first_row"] for r in told]])
+    # as of a day before the last one: everything up to it, and what changed stays for the next run to be told
+    is_past = any(r["last"] > as_of for r in told)
+    by_category = "category" in conf.kpi.dimensions
+    changing = (*CHANGING, *OF_CATEGORIES) if by_category else CHANGING
+    rules = (conf.kpi, conf.orders, conf.business_timezone)
+    with contextlib.ExitStack() as stack:
+        changes = {} if is_past else stack.enter_context(lake.since_last("kpi", *changing, rules=rules))
+        partly = {t.full_name: rows for t, rows in changes.items() if rows is not None}
+        days = since.changed(partly, tables, conf.business_timezone).collect() if partly else []
+        inputs = Inputs(
+            tables,
+            stored,
+            lake.spark.range(1),
+            firsts,
+            sorted(r["as_of"] for r in looks),
+            lambda frame: stack.enter_context(lake.kept(frame)),
+            as_of,
+            conf,
+        )
+        for family in families.BY_CATEGORY if by_category else families.FAMILIES:
+            first = family.touched_since(
+                inputs, {r["metric"]: r["reached"] for r in told}, first_row, {r["name"]: r["day"] for r in days}
+            )
+            if first > as_of or not family.is_there(inputs):
+                continue
+            starts = periods.touched(first, as_of)
+            rows = family.rows(inputs, periods.spans(starts, min(firsts.values()), as_of), first)
+            lake.replace(KPI, rows, metric=[*family.metrics], period_start=starts)
+        counted = inputs.keep(lake.read(KPI).transform(table.only_needed, as_of))
+        rows = table.derived(counted, lake.read(ACTIVE_COUNTS), conf.kpi, as_of)
+        whole = periods.touched(first_row, as_of)
+        lake.replace(KPI, rows, metric=[*metrics.DERIVED], period_start=whole)
+
+
+if __name__ == "__main__":
+    cli.main_job(run)

@@ -1,0 +1,34 @@
+"""rfe: recency, frequency and engagement of everyone who visited, members and strangers, as of a day."""
+
+from datetime import date
+
+from pyspark.sql import functions as F
+
+from memberlake import calendar, cli, scoring
+from memberlake.activity import days, identity
+from memberlake.conf import Conf
+from memberlake.lake.store import Lake
+from memberlake.tables.gold.activity import RFE_SCORES
+from memberlake.tables.gold.value import SCORE_BINS
+from memberlake.tables.silver import EVENTS
+from memberlake.value import rfe
+
+READS = (EVENTS,)
+WRITES = (RFE_SCORES, SCORE_BINS)
+
+
+def run(lake: Lake, conf: Conf, as_of: date) -> None:
+    until = lake.read(EVENTS).transform(days.only_until, as_of, conf.business_timezone)
+    known = identity.stretches(until, conf.business_timezone)
+    in_look_back = until.where(calendar.in_look_back(F.col("active_on"), as_of, conf.rfe.look_back_days))
+    visits = in_look_back.transform(identity.with_subject, known, as_of)
+    measured = rfe.measure(visits, as_of, conf.activity.active_event_types, conf.rfe.engagement_weights)
+    with lake.kept(measured) as subjects, lake.kept(rfe.cuts(subjects, conf.rfe)) as cuts:
+        scored = rfe.score(subjects, cuts, conf.rfe).withColumn("as_of", F.lit(as_of))
+        lake.replace(RFE_SCORES, scored.drop("scope", "score_weighted"), as_of=as_of)
+        bins = scoring.bins(scored, rfe.MEASURES, "rfe").withColumn("as_of", F.lit(as_of))
+        lake.replace(SCORE_BINS, bins, as_of=as_of, model="rfe")
+
+
+if __name__ == "__main__":
+    cli.main_job(run)

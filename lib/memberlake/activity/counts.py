@@ -1,0 +1,255 @@
+"""How many were active: calendar days, weeks, months and rolling windows of all dates, in one pass.
+
+What a day adds to any window depends only on when the subject was there before and after. So each active day is
+linked with the one before it (one sort by subject), and days that agree in that are counted together: some ten
+thousand groups, however many subjects and windows there are. A rolling window of w days is a running sum over dates: an
+active day opens it for its subject, unless it is still open, and w days later it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from memberlake import calendar
+from memberlake.activity.days import UNKNOWN
+
+GRAINS = ("day", "week", "month")
+LIFECYCLE = ("new", "retained", "resurrected", "dormant")
+STICKY = 30  # days: stickiness is the active of a day over those of this many
+_SUMMED = ("active", *LIFECYCLE)
+_KEY = ["window", "dimension", "dimension_value"]
+
+
+def range_start(since: date, windows: Sequence[int]) -> date:
+    """The first day that counts of `since` and later depend on: the previous month's, or that of the widest window."""
+    month_before = (since.replace(day=1) - timedelta(days=1)).replace(day=1)
+    return min(month_before, since - timedelta(days=max([STICKY, *windows, 14])))
+
+
+def with_member_columns(days: DataFrame, members: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """Adds columns of silver.members, as known today; `unknown` where there is no value, or no member."""
+    if not columns:
+        return days
+    wanted = members.select(F.col("member_id").alias("subject_id"), *[F.col(c).cast("string") for c in columns])
+    joined = days.join(wanted.withColumn("_there", F.lit(True)), on="subject_id", how="left")
+    said = {c: F.when(F.col("is_member"), F.col(c)) for c in columns}
+    return joined.drop("_there").withColumns({c: F.coalesce(v, F.lit(UNKNOWN)) for c, v in said.items()})
+
+
+def starts(counts: DataFrame) -> DataFrame:
+    """The first day of each value of a dimension, by rows of gold.active_counts."""
+    of_days = counts.where(F.col("window") == "day").groupBy("dimension", "dimension_value")
+    return of_days.agg(F.min("period_start").alias("first_on"))
+
+
+def linked(days: DataFrame, dimensions: Sequence[str]) -> DataFrame:
+    """How many days agree in what matters: the subject's day before, whether it is the last, and whether it is new.
+
+    With the dimension `channel` there is a row a (subject, channel, day) besides the one a (subject, day), where
+    `used` is NULL; each channel has links of its own. Few rows, used several times: persist them (`Lake.kept`).
+
+    Args:
+        days: gold.activity_days until as_of and without robots, with a column for each dimension that is one of
+            members; all days, or those from `range_start(since)` on.
+    """
+    whole = Window.partitionBy("subject_id").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    stretch = Window.partitionBy("subject_id", "used").orderBy("active_on")
+    nothing = F.array(F.lit(None).cast("string"))
+    used = F.concat(nothing, F.col("channels")) if "channel" in dimensions else nothing
+    own = _own(dimensions)
+    seen = days.select(
+        "subject_id", "active_on", "is_member", *own, used.alias("used"),
+        F.max(F.when(F.col("first_seen_on"), F.col("active_on"))).over(whole).alias("first_on"),
+    )  # fmt: skip
+    is_new = {g: F.coalesce(period(g, "first_on") == period(g, "active_on"), F.lit(False)) for g in GRAINS}
+    return (
+        seen.withColumn("used", F.explode("used"))
+        .withColumn("previous_on", F.lag("active_on").over(stretch))
+        .withColumn("is_last", F.lead("active_on").over(stretch).isNull())
+        .withColumns({f"new_{g}": found for g, found in is_new.items()})
+        .groupBy("used", "is_member", *own, "active_on", "previous_on", "is_last", *[f"new_{g}" for g in GRAINS])
+        .agg(F.count(F.lit(1)).alias("n"))
+    )
+
+
+def per_window(
+    linked: DataFrame, starts: DataFrame, windows: Sequence[int], dimensions: Sequence[str], since: date | None,
+    as_of: date,
+) -> DataFrame:  # fmt: skip
+    """Rows of gold.active_counts for the periods that end on or after `since`, but for `registered`.
+
+    There is a row for every period from a value's first day to as_of, also where nobody was active.
+
+    Args:
+        linked: of all days, or of those from `range_start(since)` on.
+        starts: dimension, dimension_value, first_on of the values known from before `since`.
+        since: None is the beginning.
+    """
+    widths = sorted({STICKY, *windows})
+    changes = _changes(linked, widths, dimensions)
+    firsts = changes.where((F.col("window") == "day") & (F.col("active") > 0)).select(
+        "dimension", "dimension_value", F.col("on").alias("first_on")
+    )
+    begin = range_start(since, windows) if since else None
+    all_periods = spine(firsts.unionByName(starts), widths, begin, as_of)
+    so_far = Window.partitionBy(*_KEY).orderBy("on").rowsBetween(Window.unboundedPreceding, 0)
+    is_rolling = F.col("width").isNotNull()
+    counted = (
+        changes.where(F.col("on") <= F.lit(as_of))
+        .unionByName(all_periods, allowMissingColumns=True)
+        .groupBy(*_KEY, "on")
+        .agg(F.max("width").alias("width"), *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in _SUMMED])
+        .withColumn("active", F.when(is_rolling, F.sum("active").over(so_far)).otherwise(F.col("active")))
+        .withColumns({name: F.when(~is_rolling, F.col(name)) for name in LIFECYCLE})
+    )
+    return as_rows(counted, windows, since, as_of)
+
+
+def as_rows(counted: DataFrame, windows: Sequence[int], since: date | None, as_of: date) -> DataFrame:
+    """Counts by window, dimension, value, `on` and width, as rows of gold.active_counts but for `registered`."""
+    of_date = Window.partitionBy("dimension", "dimension_value", "period_end").rowsBetween(
+        Window.unboundedPreceding, Window.unboundedFollowing
+    )
+    active_30 = F.max(F.when(F.col("width") == STICKY, F.col("active"))).over(of_date)
+    is_rolling = F.col("width").isNotNull()
+    laid_out = (
+        counted.withColumn("period_start", F.coalesce(F.date_add("on", 1 - F.col("width")), F.col("on")))
+        .withColumn("period_end", F.when(is_rolling, F.col("on")).otherwise(_last(F.col("window"), F.col("on"))))
+        .withColumn("active_30", F.when(F.col("window") == "day", active_30))
+    )
+    wanted = [*GRAINS, *[f"rolling_{w}" for w in windows]]
+    rows = laid_out.where(F.col("window").isin(*wanted)).select(
+        "window", "period_start", "period_end", "dimension", "dimension_value", *_SUMMED,
+        (F.col("period_end") <= F.lit(as_of)).alias("is_complete"),
+        "active_30",
+        (F.col("active") / F.nullif(F.col("active_30"), F.lit(0))).alias("stickiness"),
+        F.lit(None).cast("double").alias("relative_error"),
+    )  # fmt: skip
+    return rows.where(F.col("period_end") >= F.lit(since)) if since else rows
+
+
+def with_registered(counts: DataFrame, members: DataFrame, windows: Sequence[int], as_of: date, zone: str) -> DataFrame:
+    """Adds `registered` and `activity_rate` to the rows of kind member; the others have NULL."""
+    names = [*GRAINS, *[f"rolling_{w}" for w in windows]]
+    at = F.least("period_end", F.lit(as_of))
+    is_kind = (F.col("dimension") == "kind") & (F.col("dimension_value") == "member")
+    registrations = (
+        members.groupBy(calendar.business_date(F.col("registered_at"), zone).alias("at"))
+        .agg(F.count(F.lit(1)).alias("n"))
+        .select("at", "n", F.explode(F.array(*map(F.lit, names))).alias("window"))
+    )
+    until = Window.partitionBy("window").orderBy("at").rangeBetween(Window.unboundedPreceding, Window.currentRow)
+    of_members = (
+        counts.where(is_kind)
+        .withColumn("at", at)
+        .unionByName(registrations, allowMissingColumns=True)
+        .withColumn("registered", F.coalesce(F.sum("n").over(until), F.lit(0)))
+        .where(F.col("active").isNotNull())
+        .withColumn("activity_rate", F.col("active") / F.nullif(F.col("registered"), F.lit(0)))
+        .drop("at", "n")
+    )
+    return of_members.unionByName(counts.where(~is_kind), allowMissingColumns=True)
+
+
+def broken(counts: DataFrame) -> DataFrame:
+    """Rows against the invariant: active = active of the period before - dormant + new + resurrected.
+
+    All of these are counted, none is derived from the others, so that the check can fail.
+    """
+    ordered = Window.partitionBy(*_KEY).orderBy("period_start")
+    before = F.coalesce(F.lag("active").over(ordered), F.lit(0))
+    balance = before - F.col("dormant") + F.col("new") + F.col("resurrected")
+    return counts.where(F.col("new").isNotNull()).withColumn("balance", balance).where("active <> balance")
+
+
+def value(dimension: str, of: Column) -> Column:
+    return F.struct(F.lit(dimension).alias("dimension"), of.alias("dimension_value"))
+
+
+def of_subject(dimensions: Sequence[str]) -> Column:
+    """The values of a subject in all dimensions but `channel`, an array."""
+    kind = F.when(F.col("is_member"), "member").otherwise("anonymous")
+    said = {"all": F.lit("all"), "kind": kind, **{d: F.col(d) for d in _own(dimensions)}}
+    return F.array(*[value(d, said[d]) for d in dimensions if d != "channel"])
+
+
+def _own(dimensions: Sequence[str]) -> list[str]:
+    return [d for d in dimensions if d not in ("all", "channel", "kind")]
+
+
+def _changes(linked: DataFrame, widths: Sequence[int], dimensions: Sequence[str]) -> DataFrame:
+    """One row a (window, dimension, dimension_value, on): what begins, and ends, in the period that starts `on`."""
+    entries: list[Column] = []
+    none = F.lit(0).cast("long")
+
+    def entry(window: str, on: Column, when: Column | None = None, **counted: Column) -> None:
+        said = [counted.get(name, none).cast("long").alias(name) for name in _SUMMED]
+        row = F.struct(F.lit(window).alias("window"), on.alias("on"), *said)
+        entries.append(row if when is None else F.when(when, row))
+
+    n = F.col("n")
+    for g in GRAINS:
+        here, before, is_new = period(g, "active_on"), period(g, "previous_on"), F.col(f"new_{g}")
+        stayed = F.coalesce(_next(g, before) == here, F.lit(False))
+        entry(
+            g, here, before.isNull() | (before < here),
+            active=n,
+            new=F.when(is_new, n).otherwise(0),
+            retained=F.when(stayed & ~is_new, n).otherwise(0),
+            resurrected=F.when(~stayed & ~is_new, n).otherwise(0),
+        )  # fmt: skip
+        entry(g, _next(g, before), _next(g, before) < here, dormant=n)
+        entry(g, _next(g, here), F.col("is_last"), dormant=n)
+    for w in widths:
+        opened = F.greatest(F.col("active_on"), F.date_add("previous_on", w))  # passes over a NULL
+        entry(f"rolling_{w}", opened, active=n)
+        entry(f"rolling_{w}", F.date_add("active_on", w), active=-n)
+
+    of_channel = F.array(value("channel", F.col("used")))
+    values = F.when(F.col("used").isNull(), of_subject(dimensions)).otherwise(of_channel)
+    return (
+        linked.select(
+            F.explode(values).alias("value"),
+            F.filter(F.array(*entries), lambda e: e.isNotNull()).alias("entries"),
+        )
+        .select("value.*", F.explode("entries").alias("entry"))
+        .select("dimension", "dimension_value", "entry.*")
+        .groupBy(*_KEY, "on")
+        .agg(*[F.sum(name).alias(name) for name in _SUMMED])
+    )
+
+
+def spine(known: DataFrame, widths: Sequence[int], begin: date | None, as_of: date) -> DataFrame:
+    """Every period of every value: window, width of a rolling one, dimension, dimension_value, on."""
+    first = F.min("first_on")
+    values = known.groupBy("dimension", "dimension_value").agg(
+        (F.greatest(first, F.lit(begin)) if begin else first).alias("first_on")
+    )
+
+    def periods(window: str, grain: str, width: int | None = None) -> Column:
+        step = F.expr({"day": "INTERVAL 1 DAY", "week": "INTERVAL 7 DAY", "month": "INTERVAL 1 MONTH"}[grain])
+        starts = F.sequence(period(grain, "first_on"), period(grain, F.lit(as_of)), step)
+        return F.struct(F.lit(window).alias("window"), F.lit(width).cast("int").alias("width"), starts.alias("starts"))
+
+    windows = F.array(*[periods(g, g) for g in GRAINS], *[periods(f"rolling_{w}", "day", w) for w in widths])
+    return values.select("dimension", "dimension_value", F.explode(windows).alias("of")).select(
+        "of.window", "of.width", "dimension", "dimension_value", F.explode("of.starts").alias("on")
+    )
+
+
+def period(grain: str, day: str | Column) -> Column:
+    """First day of the period that holds a day; weeks start on Monday."""
+    return F.trunc(day, grain) if grain != "day" else F.col(day) if isinstance(day, str) else day
+
+
+def _next(grain: str, start: Column) -> Column:
+    return F.add_months(start, 1) if grain == "month" else F.date_add(start, 7 if grain == "week" else 1)
+
+
+def _last(grain: Column, start: Column) -> Column:
+    ends = F.when(grain == "week", F.date_add(start, 6)).when(grain == "month", F.last_day(start))
+    return ends.otherwise(start)

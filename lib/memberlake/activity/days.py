@@ -1,0 +1,98 @@
+"""Active days: one row a subject and business date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from memberlake import calendar
+
+UNKNOWN = "unknown"  # stands for no channel, and for no value of a member's column
+
+
+def only_active(events: DataFrame, types: Sequence[str]) -> DataFrame:
+    return events.where(F.col("event_type").isin(*types))
+
+
+def only_until(events: DataFrame, as_of: date, zone: str) -> DataFrame:
+    """Events with a business date of as_of or earlier, with it as `active_on`."""
+    _, end = calendar.instants(as_of, as_of + timedelta(days=1), zone)  # a day to spare; the date decides
+    near = events.where(F.col("occurred_at") < F.lit(end))
+    dated = near.withColumn("active_on", calendar.business_date(F.col("occurred_at"), zone))
+    return dated.where(F.col("active_on") <= F.lit(as_of))
+
+
+def only_on(events: DataFrame, dates: Sequence[date], zone: str) -> DataFrame:
+    """Events of some business dates, with it as `active_on`."""
+    spare = timedelta(days=1)
+    near = F.lit(False)
+    for first, last in _runs(dates):  # raw instants let Delta skip files
+        begin, end = calendar.instants(first - spare, last + spare, zone)
+        near = near | ((F.col("occurred_at") >= F.lit(begin)) & (F.col("occurred_at") < F.lit(end)))
+    dated = events.where(near).withColumn("active_on", calendar.business_date(F.col("occurred_at"), zone))
+    return dated.where(F.col("active_on").isin(*dates))
+
+
+def per_day(events: DataFrame, robot_threshold: int | None) -> DataFrame:
+    """Rows of gold.activity_days but for first_seen_on.
+
+    Args:
+        events: active events, with subject_id, is_member and active_on.
+        robot_threshold: a subject with more events on a day is a robot on it; None: nobody is.
+    """
+    first = F.struct("occurred_at", "event_id")
+    return (
+        events.groupBy("subject_id", "active_on")
+        .agg(
+            F.max("is_member").alias("is_member"),
+            F.min_by("channel", first).alias("channel"),
+            F.count(F.lit(1)).alias("events"),
+            F.array_sort(F.collect_set(F.coalesce("channel", F.lit(UNKNOWN)))).alias("channels"),
+        )
+        .withColumn("is_robot", F.col("events") > robot_threshold if robot_threshold else F.lit(False))
+    )
+
+
+def with_first_seen(days: DataFrame) -> DataFrame:
+    """Adds `first_seen_on` to all days of some subjects. A robot's day is nobody's first."""
+    of_subject = Window.partitionBy("subject_id").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    first = F.min(F.when(~F.col("is_robot"), F.col("active_on"))).over(of_subject)
+    is_first = F.coalesce(F.col("active_on") == first, F.lit(False)) & ~F.col("is_robot")
+    return days.withColumn("first_seen_on", is_first)
+
+
+def rewritten(fresh: DataFrame, held: DataFrame, dates: Sequence[date]) -> DataFrame:
+    """What changes in gold.activity_days when some dates are computed again: all rows of `dates`, and rows of other
+    dates that became, or are no longer, their subject's first day.
+
+    Args:
+        fresh: rows of `dates` but for first_seen_on.
+        held: the table as it is.
+        dates: at least one.
+    """
+    concerned = fresh.select("subject_id").unionByName(held.where(F.col("active_on").isin(*dates)).select("subject_id"))
+    others = held.where(~F.col("active_on").isin(*dates)).join(concerned, on="subject_id", how="left_semi")
+    together = fresh.withColumn("was_first", F.lit(None).cast("boolean")).unionByName(
+        others.withColumnRenamed("first_seen_on", "was_first")
+    )
+    return (
+        with_first_seen(together)
+        .where(~F.col("first_seen_on").eqNullSafe(F.col("was_first")))  # a fresh row was neither
+        .drop("was_first")
+    )
+
+
+def _runs(dates: Sequence[date]) -> list[tuple[date, date]]:
+    """Stretches that hold the dates, some fifty at most: dates less than a week apart are in one."""
+    runs: list[tuple[date, date]] = []
+    days = sorted(set(dates))
+    gap = max(7, (days[-1] - days[0]).days // 50) if days else 0
+    for day in days:
+        if runs and (day - runs[-1][1]).days <= gap:
+            runs[-1] = (runs[-1][0], day)
+        else:
+            runs.append((day, day))
+    return runs

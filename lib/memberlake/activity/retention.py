@@ -1,0 +1,67 @@
+"""Retention: of the subjects new in a period, how many were active in a later one, and how many in it or after it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+GRAINS = ("week", "month")
+
+
+def triangle(days: DataFrame, as_of: date) -> DataFrame:
+    """Rows of gold.retention: every cohort, at every offset whose period has begun by as_of.
+
+    Args:
+        days: all of gold.activity_days until as_of, without robots.
+    """
+    subjects = days.groupBy("subject_id").agg(
+        F.min("active_on").alias("first_on"),
+        F.max("active_on").alias("last_on"),
+        *[F.collect_set(F.trunc("active_on", g)).alias(g) for g in GRAINS],
+    )
+    sums = (
+        subjects.select(F.explode(F.array(*map(_of_grain, GRAINS))).alias("of"))
+        .select("of.grain", "of.cohort_start", F.explode("of.entries").alias("entry"))
+        .groupBy("grain", "cohort_start", F.col("entry.period"))
+        .agg(F.sum("entry.active").alias("active"), F.sum("entry.ends").alias("ends"))
+    )
+    held = F.map_from_entries(F.collect_list(F.struct("period", F.struct("active", "ends"))))
+    starts = F.when(F.col("grain") == "week", _starts("week", as_of)).otherwise(_starts("month", as_of))
+    cohort = Window.partitionBy("grain", "cohort_start").orderBy(F.desc("period"))
+    from_here = cohort.rowsBetween(Window.unboundedPreceding, 0)
+    period_end = F.when(F.col("grain") == "week", F.date_add("period", 6)).otherwise(F.last_day("period"))
+    cells = sums.groupBy("grain", "cohort_start").agg(held.alias("held"), F.sum("ends").alias("subjects"))
+    return (
+        cells.select("grain", "cohort_start", "subjects", "held", F.posexplode(starts).alias("offset", "period"))
+        .withColumn("cell", F.try_element_at("held", F.col("period")))
+        .withColumn("retained", F.coalesce("cell.active", F.lit(0)))
+        .withColumn("rolling_retained", F.sum(F.coalesce("cell.ends", F.lit(0))).over(from_here))
+        .select(
+            "grain", "cohort_start", "offset", "subjects", "retained",
+            (F.col("retained") / F.col("subjects")).alias("rate"),
+            "rolling_retained",
+            (F.col("rolling_retained") / F.col("subjects")).alias("rolling_rate"),
+            (period_end <= F.lit(as_of)).alias("is_complete"),
+        )
+    )  # fmt: skip
+
+
+def _of_grain(grain: str) -> Column:
+    """A subject's cohort, the periods in which it was active, and the one in which it was for the last time."""
+    one, none = F.lit(1).cast("long"), F.lit(0).cast("long")
+
+    def entry(period: Column, active: Column, ends: Column) -> Column:
+        return F.struct(period.alias("period"), active.alias("active"), ends.alias("ends"))
+
+    last = F.array(entry(F.trunc("last_on", grain), none, one))
+    entries = F.concat(F.transform(grain, lambda period: entry(period, one, none)), last)
+    return F.struct(
+        F.lit(grain).alias("grain"), F.trunc("first_on", grain).alias("cohort_start"), entries.alias("entries")
+    )
+
+
+def _starts(grain: str, as_of: date) -> Column:
+    step = F.expr("INTERVAL 7 DAY" if grain == "week" else "INTERVAL 1 MONTH")
+    return F.sequence(F.col("cohort_start"), F.trunc(F.lit(as_of), grain), step)

@@ -1,0 +1,83 @@
+"""The facts of a lake as a day sees them: what happened by then, each with its business date `on`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from memberlake import calendar
+from memberlake.lake.contract import Table
+from memberlake.tables import silver
+from memberlake.value.rfm import only_counted
+
+
+class Facts(NamedTuple):
+    """Rows of silver up to a day.
+
+    Attributes:
+        known: one row a member: `member_id`, and `known_on`, the first of registration and first counted order.
+        members: with `activated_on`.
+        orders: counted orders of members.
+        contacts: without those of control groups, who were sent nothing.
+    """
+
+    known: DataFrame
+    members: DataFrame
+    orders: DataFrame
+    lines: DataFrame
+    products: DataFrame
+    events: DataFrame
+    campaigns: DataFrame
+    contacts: DataFrame
+    responses: DataFrame
+    coupon_events: DataFrame
+
+
+def until(
+    members: DataFrame,
+    orders: DataFrame,
+    lines: DataFrame,
+    products: DataFrame,
+    events: DataFrame,
+    campaigns: DataFrame,
+    contacts: DataFrame,
+    responses: DataFrame,
+    coupon_events: DataFrame,
+    *,
+    as_of: date,
+    zone: str,
+    statuses: Sequence[str],
+) -> Facts:
+    """The facts as of a day, from the silver tables of these names."""
+
+    def seen(frame: DataFrame, table: Table) -> DataFrame:
+        return only_until(frame, str(table.happened_at), as_of, zone)
+
+    activated_on = calendar.business_date(F.col("activated_at"), zone)
+    members = seen(members, silver.MEMBERS).withColumn("activated_on", activated_on)
+    orders = seen(orders, silver.ORDERS).transform(only_counted, statuses).where(F.col("member_id").isNotNull())
+    contacts = seen(contacts, silver.CAMPAIGN_CONTACTS).where(~F.coalesce("is_control", F.lit(False)))
+    known = members.select("member_id", "on").unionByName(orders.select("member_id", "on"))
+    return Facts(
+        known=known.groupBy("member_id").agg(F.min("on").alias("known_on")),
+        members=members,
+        orders=orders,
+        lines=lines,
+        products=products,
+        events=seen(events, silver.EVENTS),
+        campaigns=campaigns,
+        contacts=contacts,
+        responses=seen(responses, silver.CAMPAIGN_RESPONSES),
+        coupon_events=seen(coupon_events, silver.COUPON_EVENTS),
+    )
+
+
+def only_until(frame: DataFrame, instant: str, as_of: date, zone: str) -> DataFrame:
+    """Rows of the business dates up to as_of, with that date as `on`."""
+    end = calendar.instants(as_of, as_of + timedelta(days=1), zone)[1]  # raw, with a day to spare: Delta skips files
+    on = calendar.business_date(F.col(instant), zone)
+    return frame.where(F.col(instant) < F.lit(end)).withColumn("on", on).where(F.col("on") <= F.lit(as_of))

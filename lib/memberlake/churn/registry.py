@@ -1,0 +1,314 @@
+"""Runs and models in MLflow: by default SQLite and a folder in the lake's folder, no server.
+
+What is recorded holds no member's row: parameters, measures, counts by bin, a model, and an input example that is made
+up. Models are loaded from the configured registry alone. MLflow is imported here only, and only when it is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from pyspark.ml import PipelineModel
+
+from memberlake.churn import pictures
+from memberlake.churn.explain import Effects
+from memberlake.churn.features import DECLARED, Feature
+from memberlake.churn.monitor import Spread
+from memberlake.churn.training import Trained, Verdict
+from memberlake.conf import LakeConf, MlflowConf, local_path
+from memberlake.errors import NotYet, UserError
+
+CHAMPION = "champion"
+_NOTHING = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # what stores say of an unknown alias or model
+
+
+class Version(NamedTuple):
+    """A registered model version."""
+
+    name: str
+    version: str
+    run_id: str
+    tags: Mapping[str, str]
+    is_champion: bool
+
+    @property
+    def trained_as_of(self) -> date:
+        return date.fromisoformat(self.tags["as_of"])
+
+    @property
+    def threshold(self) -> float:
+        return float(self.tags["threshold"])
+
+    @property
+    def was_promoted(self) -> bool:
+        return self.tags.get("promoted") == "true"
+
+
+class Loaded(NamedTuple):
+    """A model as scoring needs it."""
+
+    version: Version
+    pipeline: PipelineModel
+    effects: Effects
+    spreads: Mapping[str, Spread]
+
+
+class Registry:
+    """Where models of one name are kept.
+
+    Args:
+        foretells: what they are to tell. Versions that tell something else are listed, and otherwise left alone.
+
+    Raises:
+        NotYet: MLflow is not installed.
+        UserError: there is no place for its default store.
+    """
+
+    def __init__(self, conf: MlflowConf, lake: LakeConf, foretells: str) -> None:
+        self.name, self.experiment, self.foretells = conf.model_name, conf.experiment, foretells
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # by default it tries for minutes
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        try:
+            import mlflow
+            import sqlalchemy  # noqa: F401  what the default store needs
+        except ImportError:
+            raise NotYet("churn models are kept in MLflow: pip install 'memberlake[churn]'") from None
+        for noisy in ("mlflow", "alembic"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+        self._mlflow = mlflow
+        self._folder = None if conf.tracking_uri else self._own_folder(lake)
+        self.tracking_uri = conf.tracking_uri or f"sqlite:///{self._folder}/mlflow.db"
+        self.registry_uri = conf.registry_uri or self.tracking_uri
+        mlflow.set_tracking_uri(self.tracking_uri)
+        mlflow.set_registry_uri(self.registry_uri)
+
+    @staticmethod
+    def _own_folder(lake: LakeConf) -> str:
+        root = local_path(lake.root)
+        if root is None:
+            raise UserError("a lake that is not a folder of this machine needs mlflow.tracking_uri, a server's URI")
+        folder = root / "_mlflow"
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+
+    def _of(self, as_of: date) -> list[Version]:
+        """The versions that tell what is asked, and know nothing later."""
+        told = [v for v in self.versions() if v.tags.get("foretells") == self.foretells]
+        return [v for v in told if v.trained_as_of <= as_of]
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._mlflow.MlflowClient(self.tracking_uri, self.registry_uri)
+
+    def versions(self) -> list[Version]:
+        """All versions that this project registered, the newest first."""
+        with self._reached():
+            found = self._client.search_model_versions(f"name = '{self.name}'")
+        champion = self._at_alias()
+        listed = [self._version(v, champion) for v in found]
+        return sorted((v for v in listed if "as_of" in v.tags), key=lambda v: -int(v.version))
+
+    def champion(self, as_of: date) -> Version | None:
+        """The champion as of a day: the one of now, unless it was trained later; then the last promoted by that day.
+
+        A model that was trained on a later day has seen what that day does not know.
+        """
+        versions = self._of(as_of)
+        of_now = next((v for v in versions if v.is_champion), None)
+        return of_now or max(
+            (v for v in versions if v.was_promoted), key=lambda v: (v.trained_as_of, int(v.version)), default=None
+        )
+
+    def due(self, as_of: date, every_days: int) -> str | None:
+        """Why a model is to be trained, None when it is not: there is none, the last is old, or its champion alerts."""
+        trained = self._of(as_of)
+        if not trained:
+            return "there is no model yet"
+        last = max(v.trained_as_of for v in trained)
+        if (as_of - last).days >= every_days:
+            return f"the last training was as of {last}"
+        alerts = [v.tags["alert_on"] for v in trained if "alert_on" in v.tags]
+        alert = max(alerts, default="")
+        return f"monitoring raised an alert as of {alert}" if str(last) < alert <= str(as_of) else None
+
+    def differences(self, version: Version, columns: Mapping[str, str]) -> list[str]:
+        """What a model asks for and the features do not have, by its signature.
+
+        Args:
+            columns: names and types of the features there are.
+        """
+        with self._reached():
+            asked = self._mlflow.models.get_model_info(_uri(version)).signature.inputs
+        return [
+            f"{c.name} is {columns.get(c.name, 'gone')}, not {c.type.name}"
+            for c in asked.inputs
+            if columns.get(c.name) != c.type.name
+        ]
+
+    def load(self, version: Version, columns: Mapping[str, str]) -> Loaded:
+        """A model, its explanation and the spreads it was trained on.
+
+        Args:
+            columns: names and types of the features there are.
+
+        Raises:
+            UserError: the model's signature asks for other features; names the differences.
+        """
+        if differences := self.differences(version, columns):
+            raise UserError(
+                f"{self.name} version {version.version} does not fit the features of this memberlake: "
+                f"{'; '.join(differences)}. Train a new model: memberlake run churn_train"
+            )
+        with self._reached():
+            pipeline = self._mlflow.spark.load_model(_uri(version))
+            effects, spreads = (self._artifact(version.run_id, name) for name in ("effects.json", "spreads.json"))
+        return Loaded(
+            version,
+            pipeline,
+            Effects(
+                effects["base"],
+                {f: {int(t): v for t, v in trees.items()} for f, trees in effects["of_leaves"].items()},
+                {f: [(int(p), w, m) for p, w, m in terms] for f, terms in effects["weights"].items()},
+            ),
+            {name: Spread(s["bounds"], s["counts"]) for name, s in spreads.items()},
+        )
+
+    def record(
+        self, trained: Trained, verdict: Verdict, as_of: date, parameters: Mapping[str, Any], model: str
+    ) -> Version:
+        """A run with all that is told of the model, a version of it; and the alias, when the verdict says so."""
+        tags = {
+            "as_of": str(as_of),
+            "model": model,
+            "foretells": self.foretells,
+            "threshold": str(trained.threshold),
+            "promoted": str(verdict.is_promoted).lower(),
+            "reason": verdict.reason,
+        }
+        with self._reached():
+            with self._mlflow.start_run(experiment_id=self._experiment_id(), run_name=f"{model} as of {as_of}") as run:
+                self._mlflow.set_tags(tags)
+                self._mlflow.log_params({**parameters, **trained.fitted.parameters})
+                self._mlflow.log_metrics(_flat(trained))
+                self._mlflow.log_dict(trained.effects._asdict(), "effects.json")
+                self._mlflow.log_dict({n: s._asdict() for n, s in trained.spreads.items()}, "spreads.json")
+                self._mlflow.log_dict({"tried": [{**p, "pr_auc": v} for p, v in trained.fitted.tried]}, "tried.json")
+                for name, figure in pictures.of(trained):
+                    self._mlflow.log_figure(figure, f"{name}.png")
+                info = self._log_model(trained)
+            with contextlib.redirect_stderr(io.StringIO()):  # MLflow prints what is logged anyhow
+                registered = self._mlflow.register_model(info.model_uri, self.name, tags=tags)
+            version = Version(self.name, str(registered.version), run.info.run_id, tags, verdict.is_promoted)
+            if verdict.is_promoted:
+                self._client.set_registered_model_alias(self.name, CHAMPION, version.version)
+        return version
+
+    def promote(self, version: str) -> Version:
+        """Makes a version champion by hand: a rollback.
+
+        Raises:
+            UserError: there is no such version.
+        """
+        known = {v.version: v for v in self.versions()}
+        if version not in known:
+            raise UserError(f"there is no version {version} of {self.name}; there are {', '.join(known) or 'none'}")
+        with self._reached():
+            self._client.set_registered_model_alias(self.name, CHAMPION, version)
+            self._client.set_model_version_tag(self.name, version, "promoted", "true")
+        return known[version]._replace(is_champion=True)
+
+    def alert(self, version: Version, as_of: date) -> None:
+        """Marks a version as alerting, so that training is due."""
+        with self._reached():
+            self._client.set_model_version_tag(version.name, version.version, "alert_on", str(as_of))
+
+    def measures(self, version: Version) -> dict[str, float]:
+        """The measures of a version's run."""
+        with self._reached():
+            found: dict[str, float] = self._client.get_run(version.run_id).data.metrics
+        return found
+
+    def _log_model(self, trained: Trained) -> Any:
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, Schema
+
+        inputs = Schema([ColSpec(_type(f), f.name, required=False) for f in trained.fitted.used])
+        outputs = Schema([ColSpec("double", "probability")])
+        return self._mlflow.spark.log_model(
+            trained.fitted.pipeline,
+            artifact_path="model",
+            signature=ModelSignature(inputs, outputs),
+            input_example=_made_up(trained),
+            pip_requirements=["pyspark>=4.2,<4.3"],  # without it a second Spark is started to find out
+        )
+
+    def _experiment_id(self) -> str:
+        found = self._client.get_experiment_by_name(self.experiment)
+        if found is not None:
+            return str(found.experiment_id)
+        place = {"artifact_location": f"file://{self._folder}/artifacts"} if self._folder else {}
+        return str(self._client.create_experiment(self.experiment, **place))
+
+    def _at_alias(self) -> str | None:
+        with self._reached():
+            try:
+                return str(self._client.get_model_version_by_alias(self.name, CHAMPION).version)
+            except self._mlflow.exceptions.MlflowException as error:
+                if error.error_code in _NOTHING:
+                    return None
+                raise
+
+    def _version(self, found: Any, champion: str | None) -> Version:
+        number = str(found.version)
+        return Version(self.name, number, found.run_id, dict(found.tags), number == champion)
+
+    def _artifact(self, run_id: str, name: str) -> Any:
+        return json.loads(self._mlflow.artifacts.load_text(f"runs:/{run_id}/{name}"))
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Tells what MLflow could not do in one sentence."""
+        from requests.exceptions import RequestException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (self._mlflow.exceptions.MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UserError(f"the model registry {self.registry_uri} cannot be used: {said}") from error
+
+
+def _uri(version: Version) -> str:
+    return f"models:/{version.name}/{version.version}"
+
+
+def types() -> dict[str, str]:
+    """Names and types of the declared features, as a signature has them."""
+    return {f.name: _type(f) for f in DECLARED}
+
+
+def _type(feature: Feature) -> str:
+    return "string" if feature.is_text else "double"
+
+
+def _flat(trained: Trained) -> dict[str, float]:
+    """`pr_auc` of the model itself, `recency.pr_auc` of the baseline."""
+    every = {f"{who}.{name}": value for who, found in trained.tests.items() for name, value in found.items()}
+    return {name.removeprefix("model."): value for name, value in every.items()}
+
+
+def _made_up(trained: Trained) -> Any:
+    """An input example of nobody: the same small number everywhere."""
+    import pandas as pd
+
+    return pd.DataFrame([{f.name: "made up" if f.is_text else 1.0 for f in trained.fitted.used}])

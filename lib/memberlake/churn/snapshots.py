@@ -1,0 +1,96 @@
+"""Which days a model is trained, calibrated and tested on, and who is an example on each with which label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from math import ceil
+from typing import NamedTuple
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from memberlake.churn.facts import Facts
+from memberlake.conf import ChurnConf, ChurnRule
+from memberlake.errors import NotYet
+
+
+class Split(NamedTuple):
+    """Snapshots by time. The outcome windows of each part end before the next part's snapshot starts."""
+
+    train: tuple[date, ...]
+    calibrate: date
+    test: date
+
+    @property
+    def every(self) -> list[date]:
+        return [*self.train, self.calibrate, self.test]
+
+
+def first_day(rule: ChurnRule, facts: Facts) -> DataFrame:
+    """One row, `on`: the first day of the record that the rule looks at; NULL where there is none."""
+    if rule.condition == "no_order":
+        return facts.orders.agg(F.min("on").alias("on"))
+    if rule.condition == "no_response":
+        return facts.contacts.agg(F.min("on").alias("on"))
+    return facts.events.where(F.col("event_type").isin(*(rule.event_types or ()))).agg(F.min("on").alias("on"))
+
+
+def split(conf: ChurnConf, first: date | None, as_of: date) -> Split:
+    """The snapshots of a training as of a day.
+
+    The test is the last snapshot whose outcome is known. Before it, and each clear of the next by gap and horizon, lie
+    the snapshot to calibrate on and those to train on.
+
+    Args:
+        first: the first day of the record.
+
+    Raises:
+        NotYet: the record is too short; says from which day on it is long enough.
+    """
+    what = f"churn_train as of {as_of}"
+    if first is None:
+        raise NotYet(f"{what}: the lake has nothing that rule {conf.label_rule} looks at: ingest it first")
+    step = timedelta(days=conf.snapshot_every_days)
+    apart = ceil((conf.embargo_days + 1) / conf.snapshot_every_days)  # snapshots from one part to the next
+    test = as_of - timedelta(days=conf.embargo_days)
+    calibrate = test - apart * step
+    latest = calibrate - apart * step
+    earliest = first + timedelta(days=conf.observe_days)
+    if latest < earliest:
+        needed = as_of + (earliest - latest)
+        raise NotYet(
+            f"{what}: the record begins on {first}, too late for snapshots to train, calibrate and test on, "
+            f"{conf.embargo_days} days and more apart; train as of {needed} or later, or set churn.gap_days, "
+            f"churn.horizon_days or churn.observe_days lower"
+        )
+    count = min((latest - earliest) // step + 1, conf.max_snapshots)
+    return Split(tuple(latest - n * step for n in reversed(range(count))), calibrate, test)
+
+
+def eligible(known: DataFrame, spells: DataFrame, snapshots: Sequence[date]) -> DataFrame:
+    """One row an (as_of, member_id): members known at the snapshot for whom the rule does not hold on it."""
+    at = known.select("member_id", _each(snapshots, lambda s: s >= F.col("known_on")))
+    churned = spells.select("member_id", _each(snapshots, lambda s: _holds_in(s, s)))
+    return at.join(churned, on=["as_of", "member_id"], how="left_anti")
+
+
+def with_labels(examples: DataFrame, spells: DataFrame, snapshots: Sequence[date], conf: ChurnConf) -> DataFrame:
+    """Adds label: 1.0 when the rule holds on some day in (as_of + gap, as_of + gap + horizon], else 0.0."""
+
+    def in_window(s: Column) -> Column:
+        return _holds_in(F.date_add(s, conf.gap_days + 1), F.date_add(s, conf.embargo_days))
+
+    will = spells.select("member_id", _each(snapshots, in_window)).distinct().withColumn("label", F.lit(1.0))
+    joined = examples.join(will, on=["as_of", "member_id"], how="left")
+    return joined.withColumn("label", F.coalesce("label", F.lit(0.0)))
+
+
+def _holds_in(first: Column, last: Column) -> Column:
+    """A spell holds on some day of first..last."""
+    return (F.col("starts_on") <= last) & (F.col("ends_on").isNull() | (F.col("ends_on") > first))
+
+
+def _each(snapshots: Sequence[date], when: Callable[[Column], Column]) -> Column:
+    """A row for each snapshot for which it is so."""
+    return F.explode(F.filter(F.array(*[F.lit(s) for s in snapshots]), when)).alias("as_of")

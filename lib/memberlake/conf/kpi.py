@@ -1,0 +1,114 @@
+"""Metrics of operation, the money of marketing, and alerts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from memberlake.conf.section import Section, Share
+from memberlake.kpi.metrics import METRICS
+
+MEMBER_DIMENSIONS = ("source", "gender", "city", "occupation", "brand", "acquisition_channel", "tier")
+ORDER_DIMENSIONS = ("channel", "category")
+Response = Literal["open", "click", "reply", "lead", "conversion"]
+Period = Literal["day", "week", "month"]
+
+
+class KpiConf(Section):
+    dimensions: tuple[str, ...]
+    point_value: Decimal = Field(ge=0)
+    expected_redemption: Decimal = Field(ge=0, le=1)
+    attribution_days: int = Field(ge=1)
+    goals: dict[str, Response]
+    trend_periods: int = Field(ge=2)
+
+    @field_validator("dimensions")
+    @classmethod
+    def _known(cls, dimensions: tuple[str, ...]) -> tuple[str, ...]:
+        known = {*MEMBER_DIMENSIONS, *ORDER_DIMENSIONS}
+        if unknown := [d for d in dimensions if d not in known and not d.startswith("attributes.")]:
+            allowed = ", ".join((*ORDER_DIMENSIONS, *MEMBER_DIMENSIONS, "attributes.NAME"))
+            raise ValueError(f"{', '.join(unknown)} is no dimension; there are {allowed}")
+        if len({*dimensions}) < len(dimensions):
+            raise ValueError("a dimension stands twice")
+        return dimensions
+
+    @property
+    def of_members(self) -> tuple[str, ...]:
+        """The dimensions that describe members."""
+        return tuple(d for d in self.dimensions if d not in ORDER_DIMENSIONS)
+
+
+class AbcConf(Section):
+    look_back_days: int = Field(ge=1)
+    a_below: Decimal = Field(ge=0, le=1)
+    b_below: Decimal = Field(ge=0, le=1)
+    high_share: Share
+    middle_share: Share
+
+    @model_validator(mode="after")
+    def _rising(self) -> AbcConf:
+        if self.a_below > self.b_below:
+            raise ValueError(f"a_below ({self.a_below}) must not be above b_below ({self.b_below})")
+        if self.high_share + self.middle_share > 1:
+            raise ValueError("high_share and middle_share together are above 1")
+        return self
+
+
+class AlertRule(Section):
+    """A limit for a metric.
+
+    Attributes:
+        measure: `level`, the value; `change`, value / the median of the same weekdays before (of the weeks or months
+            before) - 1; `trend`, the slope over kpi.trend_periods.
+        above, below: limits; one of them.
+        dimension_value: one value of the dimension, NULL for each.
+    """
+
+    name: str = Field(min_length=1)
+    metric: str
+    period: Period
+    dimension: str = "all"
+    dimension_value: str | None = None
+    measure: Literal["level", "change", "trend"] = "level"
+    above: float | None = None
+    below: float | None = None
+    severity: Literal["info", "warning", "critical"] = "warning"
+    cooldown_days: int = Field(default=0, ge=0)
+    notify: str | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> AlertRule:
+        if self.metric not in METRICS:
+            raise ValueError(f"{self.name}: there is no metric {self.metric}; docs/metrics.md lists them")
+        if (self.above is None) == (self.below is None):
+            raise ValueError(f"{self.name}: give one of above and below")
+        return self
+
+
+class WebhookConf(Section):
+    url: str | None
+    timeout_seconds: float = Field(gt=0, le=60)
+    retries: int = Field(ge=0, le=10)
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return url
+
+
+class AlertsConf(Section):
+    change_periods: int = Field(ge=2)
+    rules: tuple[AlertRule, ...]
+    webhook: WebhookConf
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> AlertsConf:
+        names = [rule.name for rule in self.rules]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the rule {', '.join(twice)} stands twice")
+        return self

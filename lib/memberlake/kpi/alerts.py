@@ -1,0 +1,185 @@
+"""Alerts: what the rules say of the metrics, and how an alert is opened, updated and closed. Plain values, no Spark: a
+rule reads a handful of numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from memberlake.conf.kpi import AlertRule, AlertsConf
+from memberlake.kpi import periods
+from memberlake.kpi.metrics import METRICS
+
+Severity = Literal["info", "warning", "critical"]
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A row of gold.alerts."""
+
+    alert_id: str
+    raised_on: date
+    as_of: date
+    rule: str
+    subject_kind: str
+    subject_id: str | None
+    value: float | None
+    threshold: float | None
+    severity: str
+    notify: str | None
+    message: str
+    state: str = "open"
+    closed_on: date | None = None
+    sent_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a rule says of one subject on a day. A value of None is not known, and changes nothing.
+
+    Attributes:
+        cooldown_days: an alert that was closed less than so many days ago is not opened again.
+    """
+
+    rule: str
+    subject_kind: str
+    subject_id: str | None
+    value: float | None
+    threshold: float | None
+    is_broken: bool
+    message: str
+    severity: Severity = "warning"
+    notify: str | None = None
+    cooldown_days: int = 0
+
+
+def needed(rule: AlertRule, conf: AlertsConf, trend_periods: int, as_of: date) -> list[date]:
+    """First days of the periods that a rule looks at, the latest first: the day as_of, the last whole week or month."""
+    latest = periods.start(rule.period, as_of)
+    if periods.end(rule.period, as_of) > as_of:
+        latest = periods.start(rule.period, latest - timedelta(days=1))
+    count = {"level": 0, "change": conf.change_periods, "trend": trend_periods - 1}[rule.measure]
+    step = 7 if rule.period == "day" and rule.measure == "change" else 1
+    days = [latest]
+    for _ in range(count):
+        for _ in range(step):
+            latest = periods.start(rule.period, latest - timedelta(days=1))
+        days.append(latest)
+    return days
+
+
+def readings(
+    rule: AlertRule,
+    days: Sequence[date],
+    values: Mapping[tuple[str, date], float | None],
+) -> list[Reading]:
+    """What the rule says of each value of its dimension that has a number in the latest period.
+
+    Args:
+        days: of `needed`.
+        values: by dimension value and first day of the period; of the rule's metric, period and dimension.
+    """
+    subjects = sorted({value for value, day in values if day == days[0]})
+    wanted = [s for s in subjects if rule.dimension_value in {None, s}]
+    return [_reading(rule, s, days[0], _measured(rule, [values.get((s, day)) for day in days])) for s in wanted]
+
+
+def _measured(rule: AlertRule, values: Sequence[float | None]) -> float | None:
+    latest, *earlier = values
+    if latest is None or rule.measure == "level":
+        return latest
+    if rule.measure == "change":
+        known = [v for v in earlier if v is not None]
+        median = statistics.median(known) if len(known) > 1 else 0
+        return latest / median - 1 if median else None
+    points = [(-n, v) for n, v in enumerate(values) if v is not None]
+    return statistics.linear_regression(*zip(*points, strict=True)).slope if len(points) > 1 else None
+
+
+def _reading(rule: AlertRule, subject: str, day: date, value: float | None) -> Reading:
+    is_broken = value is not None and (
+        (rule.above is not None and value > rule.above) or (rule.below is not None and value < rule.below)
+    )
+    limit = rule.above if rule.above is not None else rule.below
+    side = "above" if rule.above is not None else "below"
+    what = {"level": "", "change": "change of ", "trend": "trend of "}[rule.measure] + METRICS[rule.metric].en
+    of = "" if rule.dimension == "all" else f", {rule.dimension} {subject}"
+    return Reading(
+        rule.name,
+        "metric",
+        rule.metric if rule.dimension == "all" else f"{rule.metric}/{rule.dimension}/{subject}",
+        value,
+        limit,
+        is_broken,
+        f"{what} ({rule.period} of {day}{of}) is {value if value is None else round(value, 4)}, {side} {limit}",
+        rule.severity,
+        rule.notify,
+        rule.cooldown_days,
+    )
+
+
+_KEPT = ("alert_id", "raised_on", "sent_at")  # of an alert that goes on
+
+
+def advance(held: Sequence[Alert], found: Iterable[Reading], as_of: date) -> list[Alert]:
+    """The alerts that are new or different after the readings of a day. The same day again changes nothing.
+
+    An alert is opened when its rule is broken, updated while it is, closed when it is not any more or the rule is gone.
+    A day before the last one that was judged changes nothing: what happened since is known.
+    """
+    if any(alert.as_of > as_of for alert in held):
+        return []
+    by_subject = {(r.rule, r.subject_id): r for r in found}
+    is_open = {(a.rule, a.subject_id): a for a in held if a.state == "open"}
+    by_id = {a.alert_id: a for a in held}
+    changed = []
+    for key, alert in is_open.items():
+        reading = by_subject.get(key)
+        if reading is None and any(rule == alert.rule for rule, _ in by_subject):
+            continue  # the subject has no number today
+        if reading is None or (reading.value is not None and not reading.is_broken):
+            value = reading.value if reading else alert.value
+            changed.append(replace(alert, state="closed", closed_on=as_of, as_of=as_of, value=value))
+        elif reading.is_broken:
+            changed.append(replace(_opened(reading, as_of), **{k: getattr(alert, k) for k in _KEPT}))
+    for key, reading in by_subject.items():
+        if not reading.is_broken or key in is_open or _is_cooling(held, reading, as_of):
+            continue
+        alert = _opened(reading, as_of)
+        again = by_id.get(alert.alert_id)  # closed earlier on this day: it goes on, and is not sent again
+        changed.append(replace(alert, sent_at=again.sent_at) if again else alert)
+    return [alert for alert in changed if by_id.get(alert.alert_id) != alert]
+
+
+def _is_cooling(held: Sequence[Alert], reading: Reading, as_of: date) -> bool:
+    closed = [a.closed_on for a in held if (a.rule, a.subject_id) == (reading.rule, reading.subject_id) and a.closed_on]
+    return bool(closed) and (as_of - max(closed)).days < reading.cooldown_days
+
+
+def _opened(reading: Reading, as_of: date) -> Alert:
+    name = f"{reading.rule}|{reading.subject_kind}|{reading.subject_id}|{as_of}"
+    return Alert(
+        hashlib.sha256(name.encode()).hexdigest()[:16],
+        as_of,
+        as_of,
+        reading.rule,
+        reading.subject_kind,
+        reading.subject_id,
+        reading.value,
+        reading.threshold,
+        reading.severity,
+        reading.notify,
+        reading.message,
+    )
+
+
+def of_model(
+    name: str, version: str, metric: str, value: float | None, threshold: float | None, is_alert: bool | None
+) -> Reading:
+    """What the monitoring of a model says of one of its metrics."""
+    message = f"{metric} of model {name}, version {version}, is {value}, beyond {threshold}"
+    return Reading("model_monitoring", "model", f"{name}/{version}/{metric}", value, threshold, bool(is_alert), message)

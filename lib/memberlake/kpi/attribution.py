@@ -1,0 +1,67 @@
+"""Whom an order is owed to: the mark, code or voucher that it carries, else the last contact."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from memberlake import calendar
+
+METHODS = ("marked", "code", "voucher", "contact", "none")
+
+
+def has_coupon() -> Column:
+    return (
+        F.col("voucher_id").isNotNull() | F.col("coupon_id").isNotNull() | (F.coalesce("coupon_amount", F.lit(0)) > 0)
+    )
+
+
+def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days: int, zone: str) -> DataFrame:
+    """Adds to each order its `method`, the credited `campaign_id`, and `voucher_value`, redeemed by its vouchers.
+
+    The first that applies: `marked` (a marked channel or a campaign that the source credits), `code` (a promo code),
+    `voucher` (a coupon was used), `contact` (the member's last contact, not a held-out one, that was sent before the
+    order, on its business date or one of the days - 1 before), `none`. Two contacts of one instant: the greater id.
+
+    Args:
+        orders: with business_date.
+        vouchers: gold.vouchers; those that name an order give their campaign and their value to it.
+    """
+    used = (
+        vouchers.where(F.col("order_id").isNotNull())
+        .groupBy("order_id")
+        .agg(F.max("campaign_id").alias("voucher_campaign"), F.sum("redeemed_amount").alias("voucher_value"))
+    )
+    # one row a member, so that looking for the last contact multiplies no order
+    sent = (
+        contacts.where(~F.coalesce("is_control", F.lit(False)))
+        .groupBy("member_id")
+        .agg(
+            F.collect_list(
+                F.struct(
+                    "sent_at", "contact_id", "campaign_id", calendar.business_date(F.col("sent_at"), zone).alias("on")
+                )
+            ).alias("contacts")
+        )
+    )
+    joined = orders.join(used, on="order_id", how="left").join(sent, on="member_id", how="left")
+    last = F.array_max(
+        F.filter(
+            "contacts",
+            lambda c: (c["sent_at"] <= F.col("ordered_at")) & (c["on"] > F.date_sub("business_date", days)),
+        )
+    )
+    method = (
+        F.when(F.col("marked_channel").isNotNull() | F.col("campaign_id").isNotNull(), "marked")
+        .when(F.col("promo_code").isNotNull(), "code")
+        .when(has_coupon(), "voucher")
+        .when(F.col("last").isNotNull(), "contact")
+        .otherwise("none")
+    )
+    by_contact = F.when(F.col("method") == "contact", F.col("last")["campaign_id"])
+    return (
+        joined.withColumn("last", last)
+        .withColumn("method", method)
+        .withColumn("campaign_id", F.coalesce("campaign_id", "voucher_campaign", by_contact))
+        .drop("contacts", "last", "voucher_campaign")
+    )

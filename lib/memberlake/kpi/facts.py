@@ -1,0 +1,349 @@
+"""What is counted: orders, members, costs, responses and visits as rows with a business date and dimensions.
+
+A frame of *daily* sums has business_date, dimension, dimension_value and measures; a frame of *spans* has the keys of
+periods.Span in their place. Names of measures are those of metrics.MEASURES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from memberlake import calendar
+from memberlake.conf.kpi import KpiConf
+from memberlake.kpi import attribution
+from memberlake.kpi.metrics import COHORT_DAYS
+from memberlake.value import rfm
+
+SPAN = ("period", "period_start", "is_before")
+CELL = ("dimension", "dimension_value")
+CHANNELS = {"sms": "phone", "email": "email", "qq": "qq", "wechat": "wechat"}  # to the address that each needs
+
+
+def until(frame: DataFrame, instant: str, first: date, last: date, zone: str) -> DataFrame:
+    """Rows of the business dates from first to last, with their `business_date`."""
+    begin, end = calendar.instants(first - timedelta(days=1), last + timedelta(days=1), zone)  # lets Delta skip files
+    near = frame.where((F.col(instant) >= F.lit(begin)) & (F.col(instant) < F.lit(end)))
+    on = calendar.business_date(F.col(instant), zone)
+    return near.withColumn("business_date", on).where(F.col("business_date").between(first, last))
+
+
+def described(members: DataFrame, dimensions: Sequence[str]) -> DataFrame:
+    """member_id and the dimensions that describe members; unknown where nothing is known."""
+    return members.select("member_id", *[_of_member(d).alias(_column(d)) for d in dimensions])
+
+
+def _of_member(dimension: str) -> Column:
+    attribute = dimension.removeprefix("attributes.")
+    return F.col("attributes")[attribute] if attribute != dimension or dimension == "tier" else F.col(dimension)
+
+
+def _column(dimension: str) -> str:
+    return f"by_{dimension}".replace(".", "_")  # a dot would ask for a field
+
+
+def exploded(frame: DataFrame, cells: Mapping[str, Column], *, with_all: bool = True) -> DataFrame:
+    """Each row once for `all` and once for each dimension.
+
+    Args:
+        cells: dimension to its value; NULL is `unknown`.
+    """
+    structs = [
+        F.struct(
+            F.lit(name).alias("dimension"), F.coalesce(value.cast("string"), F.lit("unknown")).alias("dimension_value")
+        )
+        for name, value in [*([("all", F.lit("all"))] if with_all else []), *cells.items()]
+    ]
+    return frame.withColumn("cell", F.explode(F.array(*structs))).select("*", "cell.*").drop("cell")
+
+
+def of_members(dimensions: Iterable[str]) -> dict[str, Column]:
+    return {d: F.col(_column(d)) for d in dimensions}
+
+
+def orders(
+    orders: DataFrame,
+    members: DataFrame,
+    contacts: DataFrame,
+    vouchers: DataFrame,
+    conf: KpiConf,
+    zone: str,
+) -> DataFrame:
+    """Counted orders with what they are owed to and who ordered.
+
+    Args:
+        orders: counted, with business_date.
+        members: of `described`.
+    """
+    return (
+        attribution.attributed(orders, contacts, vouchers, conf.attribution_days, zone)
+        .join(members, on="member_id", how="left")
+        .withColumn("has_coupon", attribution.has_coupon())
+    )
+
+
+def with_categories(facts: DataFrame, lines: DataFrame, products: DataFrame) -> DataFrame:
+    """Each order once for each category that it holds, with the amount of its lines; the category is its only cell."""
+    by_category = rfm.with_categories(facts.select("order_id", "net_amount"), lines, products)
+    amounts = by_category.where(F.col("scope") != "all").select("order_id", "net_amount", "scope")
+    held = facts.drop("net_amount").join(amounts, on="order_id", how="inner")
+    return exploded(held, {"category": F.col("scope")}, with_all=False).drop("scope")
+
+
+def order_sums(cells: DataFrame, days: DataFrame) -> DataFrame:
+    """Spans: orders, revenue and the members behind them; each member once a span.
+
+    Args:
+        cells: facts of orders, a row for each dimension.
+        days: of periods.with_days.
+    """
+    amount, coupon = F.col("net_amount"), F.col("has_coupon")
+    by_member = (
+        cells.join(F.broadcast(days.select(*SPAN, "business_date")), on="business_date", how="inner")
+        .groupBy(*SPAN, *CELL, "member_id")
+        .agg(
+            F.count(F.lit(1)).alias("orders"),
+            F.sum(amount).alias("revenue"),
+            F.count_if(coupon).alias("coupon_orders"),
+            F.sum(F.when(coupon, amount)).alias("coupon_revenue"),
+            F.sum(F.when(F.col("method") != "none", amount)).alias("attributed"),
+        )
+    )
+    is_member, with_coupon = F.col("member_id").isNotNull(), F.col("coupon_orders")
+    plain = F.col("orders") - with_coupon
+
+    def buyers(at_least: int, kind: Column) -> Column:
+        return F.count_if(is_member & (kind >= at_least))
+
+    return (
+        by_member.groupBy(*SPAN, *CELL)
+        .agg(
+            F.sum("orders").alias("orders"),
+            _sum(F.col("revenue")).alias("revenue"),
+            F.coalesce(F.sum(F.when(is_member, F.col("orders"))), F.lit(0)).alias("member_orders"),
+            _sum(F.when(is_member, F.col("revenue"))).alias("member_revenue"),
+            F.sum("coupon_orders").alias("coupon_orders"),
+            _sum(F.col("coupon_revenue")).alias("coupon_revenue"),
+            _sum(F.col("attributed")).alias("attributed"),
+            buyers(1, F.col("orders")).alias("buyers"),
+            buyers(2, F.col("orders")).alias("repeat_buyers"),
+            buyers(1, with_coupon).alias("coupon_buyers"),
+            buyers(2, with_coupon).alias("repeat_coupon_buyers"),
+            buyers(1, plain).alias("plain_buyers"),
+            buyers(2, plain).alias("repeat_plain_buyers"),
+        )
+        .withColumn("plain_orders", F.col("orders") - F.col("coupon_orders"))
+        .withColumn("plain_revenue", F.col("revenue") - F.col("coupon_revenue"))
+        .withColumn("unattributed", F.col("revenue") - F.col("attributed"))
+    )
+
+
+def _sum(amount: Column) -> Column:
+    return F.coalesce(F.sum(amount), F.lit(0)).cast("decimal(38,6)")
+
+
+def member_days(members: DataFrame, dimensions: Sequence[str], as_of: date, zone: str) -> DataFrame:
+    """Daily: registrations, activations, and who of the registered can be reached."""
+    known = members.select(
+        "*",
+        calendar.business_date(F.col("registered_at"), zone).alias("registered_on"),
+        calendar.business_date(F.col("activated_at"), zone).alias("activated_on"),
+        *[_of_member(d).alias(_column(d)) for d in dimensions],
+    ).where(F.col("registered_on") <= F.lit(as_of))
+    cells = of_members(dimensions)
+    reach = {c: F.col(f"has_{address}") & F.col(f"consent_{c}") for c, address in CHANNELS.items()}
+    app = F.col("attributes")
+    reach["app_push"] = (app["has_app_push"] == "true") & (app["consent_app_push"] == "true")
+    reached = {c: F.coalesce(can, F.lit(False)) for c, can in reach.items()}
+    registered = known.select(
+        "*", F.col("registered_on").alias("business_date"), *[v.alias(c) for c, v in reached.items()]
+    )
+    anyhow = reduce(Column.__or__, [F.col(c) for c in reached])
+    by_channel = registered.select(
+        "business_date",
+        F.explode(
+            F.array(*[F.struct(F.lit(c).alias("dimension_value"), F.col(c).alias("can")) for c in reached])
+        ).alias("channel"),
+    ).select("business_date", F.lit("channel").alias("dimension"), "channel.*")
+    return union(
+        exploded(registered, cells)
+        .groupBy("business_date", *CELL)
+        .agg(F.count(F.lit(1)).alias("new_registered"), F.count_if(anyhow).alias("new_reachable")),
+        by_channel.groupBy("business_date", *CELL).agg(F.count_if("can").alias("new_reachable")),
+        exploded(known.withColumn("business_date", F.col("activated_on")), cells)
+        .where(F.col("business_date") <= F.lit(as_of))
+        .groupBy("business_date", *CELL)
+        .agg(F.count(F.lit(1)).alias("new_activated")),
+    )
+
+
+def first_orders(counted: DataFrame, members: DataFrame, dimensions: Sequence[str]) -> DataFrame:
+    """Daily: members whose first counted order it is.
+
+    Args:
+        counted: all counted orders up to as_of, with business_date.
+    """
+    firsts = (
+        counted.where(F.col("member_id").isNotNull())
+        .groupBy("member_id")
+        .agg(F.min("business_date").alias("business_date"))
+    )
+    return (
+        exploded(firsts.join(members, on="member_id", how="left"), of_members(dimensions))
+        .groupBy("business_date", *CELL)
+        .agg(F.count(F.lit(1)).alias("new_purchasing"))
+    )
+
+
+def costs(
+    costs: DataFrame, contacts: DataFrame, vouchers: DataFrame, facts: DataFrame, campaigns: DataFrame, conf: KpiConf
+) -> DataFrame:
+    """Daily: what marketing cost. Every frame has business_date.
+
+    Cost types: media and other (campaign_costs), contact (cost of contacts that were sent), coupon (value that vouchers
+    were redeemed for; of an order whose vouchers have no value its coupon_amount), points (spent as cash at
+    point_value, and granted at point_value * expected_redemption).
+    """
+    spent, granted = conf.point_value, conf.point_value * conf.expected_redemption
+    points = F.coalesce("points_redeemed", F.lit(0)) * _exact(spent) + F.coalesce("points_granted", F.lit(0)) * _exact(
+        granted
+    )
+    own = F.when(F.coalesce("voucher_value", F.lit(0)) > 0, 0).otherwise(F.coalesce("coupon_amount", F.lit(0)))
+    rows = union(
+        _cost(costs, F.col("cost_type"), F.col("amount")),
+        _cost(contacts.where(~F.coalesce("is_control", F.lit(False))), F.lit("contact"), F.col("cost")),
+        _cost(vouchers, F.lit("coupon"), F.col("redeemed_amount")),
+        _cost(facts, F.lit("coupon"), own),
+        _cost(facts, F.lit("points"), points),
+    ).where(F.col("amount") != 0)
+    cells = exploded(rows, {"cost_type": F.col("cost_type"), "campaign": F.col("campaign_id")})
+    goals = campaigns.where(F.col("goal").isin(*conf.goals)).select(
+        "campaign_id", F.col("goal").alias("dimension_value")
+    )
+    for_goal = (
+        rows.where(F.col("cost_type").isin("media", "other", "contact"))
+        .join(goals, on="campaign_id", how="inner")
+        .withColumn("dimension", F.lit("goal"))
+    )
+    return union(
+        cells.groupBy("business_date", *CELL).agg(_sum(F.col("amount")).alias("cost")),
+        for_goal.groupBy("business_date", *CELL).agg(_sum(F.col("amount")).alias("goal_cost")),
+    )
+
+
+def _cost(frame: DataFrame, kind: Column, amount: Column) -> DataFrame:
+    return frame.select(
+        "business_date", "campaign_id", kind.alias("cost_type"), amount.cast("decimal(38,6)").alias("amount")
+    )
+
+
+def _exact(value: Decimal) -> Column:
+    return F.lit(str(value)).cast("decimal(18,6)")
+
+
+def responses(responses: DataFrame, contacts: DataFrame, campaigns: DataFrame, goals: Mapping[str, str]) -> DataFrame:
+    """Daily: leads, and responses that reach the goal of their campaign."""
+    told = responses.join(contacts.select("contact_id", "campaign_id"), on="contact_id", how="left")
+    leads = exploded(told.where(F.col("response_type") == "lead"), {"campaign": F.col("campaign_id")})
+    asked = reduce(lambda c, goal: c.when(F.col("goal") == goal, goals[goal]), goals, F.when(F.lit(False), ""))
+    reached = told.join(campaigns.select("campaign_id", "goal"), on="campaign_id", how="inner").where(
+        F.col("response_type") == asked
+    )
+    return union(
+        leads.groupBy("business_date", *CELL).agg(F.count(F.lit(1)).alias("leads")),
+        exploded(reached, {"goal": F.col("goal")}, with_all=False)
+        .groupBy("business_date", *CELL)
+        .agg(F.count(F.lit(1)).alias("goal_reached")),
+    )
+
+
+def visits(events: DataFrame) -> DataFrame:
+    """Daily: visits. An event without a session is its subject's visit of the day."""
+    subject = F.coalesce("member_id", "visitor_id")
+    visit = F.coalesce(F.concat(F.lit("s"), "session_id"), F.concat(F.lit("d"), subject))
+    return (
+        exploded(events.select("business_date", visit.alias("visit")).distinct(), {})
+        .groupBy("business_date", *CELL)
+        .agg(F.count(F.lit(1)).alias("visits"))
+    )
+
+
+def cohorts(members: DataFrame, counted: DataFrame, dimensions: Sequence[str]) -> DataFrame:
+    """Daily, by the day of registration: members, and those of them who bought soon after.
+
+    Args:
+        members: with business_date, the day of registration.
+        counted: counted orders with business_date, from the first of these days on.
+    """
+    bought = (
+        members.select("member_id", "business_date")
+        .join(counted.select("member_id", F.col("business_date").alias("bought_on")), on="member_id", how="inner")
+        .where(F.col("bought_on") >= F.col("business_date"))
+        .groupBy("member_id")
+        .agg(F.min(F.date_diff("bought_on", "business_date")).alias("days"))
+    )
+    known = members.select("member_id", "business_date", *[_of_member(d).alias(_column(d)) for d in dimensions])
+    within = [F.count_if(F.col("days") <= days).alias(f"within_{days}") for days in COHORT_DAYS]
+    return (
+        exploded(known.join(bought, on="member_id", how="left"), of_members(dimensions))
+        .groupBy("business_date", *CELL)
+        .agg(F.count(F.lit(1)).alias("new_registered"), *within)
+    )
+
+
+def winbacks(facts: DataFrame, campaigns: DataFrame, days: DataFrame, before: DataFrame) -> DataFrame:
+    """Spans: members churned at the last look before the span who ordered in it by a campaign, within its dates.
+
+    Args:
+        before: churned members of the span's last snapshot before it: keys of the span and member_id (NULL when the
+            snapshot has none); no row for a span without such a snapshot.
+    """
+    windows = campaigns.select("campaign_id", "starts_on", "ends_on")
+    won = (
+        facts.where((F.col("method") != "none") & F.col("member_id").isNotNull())
+        .join(windows, on="campaign_id", how="inner")
+        .where(F.col("business_date").between(F.col("starts_on"), F.col("ends_on")))
+        .join(
+            F.broadcast(days.where(~F.col("is_before")).select(*SPAN, "business_date")), on="business_date", how="inner"
+        )
+        .select(*SPAN, "member_id", F.lit(True).alias("won"))
+        .distinct()
+    )
+    return (
+        exploded(before.join(won, on=[*SPAN, "member_id"], how="left"), {})
+        .groupBy(*SPAN, *CELL)
+        .agg(F.count_if("won").alias("winbacks"))
+    )
+
+
+def flows(daily: DataFrame, days: DataFrame) -> DataFrame:
+    """Spans: the sum of daily measures over the days of each."""
+    measures = [c for c in daily.columns if c not in {"business_date", *CELL}]
+    return (
+        daily.join(F.broadcast(days.select(*SPAN, "business_date")), on="business_date", how="inner")
+        .groupBy(*SPAN, *CELL)
+        .agg(*[F.sum(m).alias(m) for m in measures])
+    )
+
+
+def stocks(daily: DataFrame, spans: DataFrame, names: Mapping[str, str]) -> DataFrame:
+    """Spans: the sum of daily measures up to the end of each; a few days and spans, so every pair is looked at.
+
+    Args:
+        names: daily measure to the name of its stock.
+    """
+    return (
+        daily.join(F.broadcast(spans), on=daily["business_date"] <= spans["last_on"], how="inner")
+        .groupBy(*SPAN, *CELL)
+        .agg(*[F.sum(m).alias(name) for m, name in names.items()])
+    )
+
+
+def union(*frames: DataFrame) -> DataFrame:
+    """Rows of all; a measure that a frame lacks is NULL."""
+    return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), frames)

@@ -1,0 +1,265 @@
+"""The metrics of gold.kpi in families: each is counted again from the first day that its own tables touch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from memberlake import calendar
+from memberlake.conf import Conf
+from memberlake.kpi import facts, metrics, movement, periods, since, table
+from memberlake.kpi.facts import CELL
+from memberlake.kpi.metrics import (
+    CAMPAIGNS,
+    CHURN,
+    CONTACTS,
+    COSTS,
+    EVENTS,
+    MEASURES,
+    MEMBERS,
+    METRICS,
+    ORDERS,
+    RESPONSES,
+    VOUCHERS,
+)
+from memberlake.kpi.periods import Span
+from memberlake.value import rfm
+
+_STOCKS = ("registered", "activated", "reachable", "purchasing")
+_PILING = {"life_orders": "lifetime_orders", "life_revenue": "lifetime_value"}  # to the metric that holds them
+COSTLY_ORDERS = f"{ORDERS}#cost"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the families are counted from.
+
+    Attributes:
+        tables: all rows, by table.
+        stored: gold.kpi as it is.
+        one: a frame of one row, to make literals of.
+        firsts: the first day of data up to as_of, by table; a table without data is left out.
+        snapshots: as_of of gold.churn_status up to as_of.
+        keep: computes a frame once for all its uses.
+    """
+
+    tables: Mapping[str, DataFrame]
+    stored: DataFrame
+    one: DataFrame
+    firsts: Mapping[str, date]
+    snapshots: Sequence[date]
+    keep: Callable[[DataFrame], DataFrame]
+    as_of: date
+    conf: Conf
+
+    def until(self, name: str, first: date = date(1970, 1, 2)) -> DataFrame:
+        """Rows of the table from `first` to as_of with their business_date; of orders those that count."""
+        return _until(self.tables, name, first, self.as_of, self.conf)
+
+    @property
+    def known(self) -> set[str]:
+        """Measures that are 0 where nothing says otherwise; those of churn are known per snapshot only."""
+        found = {m for m, measure in MEASURES.items() if {*measure.sources} <= self.firsts.keys()}
+        found |= {"cost"} if {COSTS, CONTACTS, VOUCHERS, COSTLY_ORDERS} & self.firsts.keys() else set()
+        found |= {"goal_cost"} if {COSTS, CONTACTS} & self.firsts.keys() else set()
+        return {m for m in found if CHURN not in MEASURES[m].sources}
+
+    @property
+    def members(self) -> DataFrame:
+        return facts.described(self.tables[MEMBERS], self.conf.kpi.of_members)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Metrics that are counted together.
+
+    Attributes:
+        tables: whose changes touch them.
+        rows: what they are in spans; from the last argument on everything is counted anew.
+        reach_days: a change touches periods that end up to so many days before it.
+    """
+
+    metrics: tuple[str, ...]
+    tables: frozenset[str]
+    rows: Callable[[Inputs, Sequence[Span], date], DataFrame]
+    reach_days: int = 0
+
+    def is_there(self, inputs: Inputs) -> bool:
+        """False for churn without a snapshot."""
+        return bool(inputs.snapshots) or self.metrics != metrics.CHURN_METRICS
+
+    def expected(self, inputs: Inputs) -> list[str]:
+        """The metrics that have a row for every period: where one of them has none, it is new to the lake."""
+        if self.metrics == metrics.CHURN_METRICS:
+            return ["churned_members"] if inputs.snapshots else []
+        always = [METRICS[name] for name in self.metrics if METRICS[name].by != ("goal",)]
+        return [m.name for m in always if {m.numerator, m.denominator or m.numerator} <= inputs.known]
+
+    def touched_since(
+        self, inputs: Inputs, reached: Mapping[str, date], first_row: date, changed: Mapping[str, date | None]
+    ) -> date:
+        """The first day from which the family is counted again.
+
+        Args:
+            reached: last day that all rows of a metric have seen.
+            first_row: first day of data, or of rows that were made of data now gone.
+            changed: of each table the first day that its changes touch, None without changes; a table that is not here
+                is new as a whole.
+        """
+        expected = self.expected(inputs)
+        if not self.tables <= changed.keys() or not {*expected} <= reached.keys():
+            return first_row
+        days = [min([reached[name] for name in expected], default=inputs.as_of) + timedelta(days=1)]
+        for name in self.tables:
+            if day := changed[name]:
+                days.append(movement.since(day, inputs.snapshots) if name == CHURN else day)
+        return max(first_row, min(days) - timedelta(days=self.reach_days)) if min(days) > date.min else first_row
+
+
+def _until(tables: Mapping[str, DataFrame], name: str, first: date, as_of: date, conf: Conf) -> DataFrame:
+    if name == COSTS:
+        on = F.col("cost_date")
+        return tables[name].where(on.between(F.lit(first), F.lit(as_of))).withColumn("business_date", on)
+    found = facts.until(tables[name], since.instant(name), first, as_of, conf.business_timezone)
+    return rfm.only_counted(found, conf.orders.counted_statuses) if name == ORDERS else found
+
+
+def first_days(tables: Mapping[str, DataFrame], as_of: date, conf: Conf) -> DataFrame:
+    """`name` and first `day` of data up to as_of of each table that counts; of orders that cost something too."""
+    names = (MEMBERS, ORDERS, EVENTS, COSTS, CONTACTS, RESPONSES, VOUCHERS)
+    seen = {name: _until(tables, name, date(1970, 1, 2), as_of, conf) for name in names}
+    costly = [F.coalesce(c, F.lit(0)) > 0 for c in ("coupon_amount", "points_redeemed", "points_granted")]
+    seen[COSTLY_ORDERS] = seen[ORDERS].where(costly[0] | costly[1] | costly[2])
+    return since.first_days(seen, conf.business_timezone)
+
+
+def reached(stored: DataFrame) -> DataFrame:
+    """Of each metric that is stored: `reached`, the last day that all its rows have seen, `last` and `first_row`."""
+    return stored.groupBy("metric").agg(
+        F.least(F.max("as_of"), F.min(F.when(~F.col("is_complete"), F.col("as_of")))).alias("reached"),
+        F.max("period_start").alias("last"),
+        F.min("period_start").alias("first_row"),
+    )
+
+
+def _operation(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
+    """Members, orders and money."""
+    kpi, zone, as_of = inputs.conf.kpi, inputs.conf.business_timezone, inputs.as_of
+    first = min(span.first_on for span in spans)
+    listed = periods.frame(inputs.one, spans)
+    days = periods.with_days(listed)
+    contacts = inputs.until(CONTACTS, first - timedelta(days=kpi.attribution_days))
+    orders = facts.orders(
+        inputs.until(ORDERS, first), inputs.members, contacts, inputs.tables[VOUCHERS], kpi, zone
+    ).transform(inputs.keep)
+    sums = _order_sums(inputs, orders, spans).transform(inputs.keep)
+    by_member = facts.member_days(inputs.tables[MEMBERS], kpi.of_members, as_of, zone)
+    firsts = facts.first_orders(inputs.until(ORDERS), inputs.members, kpi.of_members)
+    redeemed = inputs.until(VOUCHERS, first).where("redeemed_amount IS NOT NULL")
+    campaigns = inputs.tables[CAMPAIGNS]
+    money = facts.costs(inputs.until(COSTS, first), inputs.until(CONTACTS, first), redeemed, orders, campaigns, kpi)
+    told = facts.responses(inputs.until(RESPONSES, first), inputs.tables[CONTACTS], campaigns, kpi.goals)
+    piled = sums.where("period = 'each'").select(
+        F.col("period_start").alias("business_date"),
+        *CELL,
+        F.col("member_orders").alias("new_life_orders"),
+        F.col("member_revenue").alias("new_life_revenue"),
+    )
+    parts = (by_member, firsts, money, told, piled, _piled_up(inputs.stored, first))
+    daily = facts.union(*parts).transform(inputs.keep)
+    found = [
+        sums.where("period <> 'each'"),
+        facts.flows(daily, days),
+        facts.stocks(daily, listed, {f"new_{m}": m for m in (*_PILING, *_STOCKS)}),
+    ]
+    if inputs.snapshots:
+        before = movement.preceded_by(inputs.one, spans, inputs.snapshots)
+        churned = movement.churned_before(inputs.tables[CHURN], before)
+        found.append(facts.winbacks(orders, campaigns, days, churned))
+    return table.rows(found, listed, metrics.OPERATION, inputs.known, inputs.one, kpi, as_of)
+
+
+def _order_sums(inputs: Inputs, orders: DataFrame, spans: Sequence[Span]) -> DataFrame:
+    """Sums of orders by span; and by every day since the first, as period `each`, for what piles up."""
+    first = min(span.first_on for span in spans)
+    days = [first + timedelta(days=n) for n in range((inputs.as_of - first).days + 1)]
+    each = periods.frame(inputs.one, [*spans, *[Span("each", day, day, day) for day in days]])
+    kpi = inputs.conf.kpi
+    cells = {**facts.of_members(kpi.of_members), "method": F.col("method")}
+    if "channel" in kpi.dimensions:
+        cells["channel"] = F.col("channel")
+    owed = facts.exploded(orders.where("method <> 'none'"), {"campaign": F.col("campaign_id")}, with_all=False)
+    parts = [facts.exploded(orders, cells), owed]
+    if "category" in kpi.dimensions:
+        parts.append(facts.with_categories(orders, inputs.tables[since.LINES], inputs.tables[since.PRODUCTS]))
+    return facts.order_sums(facts.union(*parts), periods.with_days(each))
+
+
+def _piled_up(stored: DataFrame, first: date) -> DataFrame:
+    """Members' orders and revenue before the first day, as gold.kpi has them on the day before."""
+    eve = stored.where((F.col("period") == "day") & (F.col("period_start") == F.lit(first - timedelta(days=1))))
+    amounts = [
+        F.max(F.when(F.col("metric") == metric, F.col("numerator"))).cast("decimal(38,6)").alias(f"new_{measure}")
+        for measure, metric in _PILING.items()
+    ]
+    known = eve.where(F.col("metric").isin(*_PILING.values()))
+    return known.groupBy(F.col("period_start").alias("business_date"), *CELL).agg(*amounts)
+
+
+def _movement(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
+    """Who churned and who came back."""
+    seen = movement.seen_by(inputs.one, spans, inputs.snapshots)
+    before = movement.preceded_by(inputs.one, spans, inputs.snapshots)
+    needed = movement.asked(spans, inputs.snapshots)
+    status = inputs.tables[CHURN].where(F.col("as_of").isin(needed))
+    on = calendar.business_date(F.col("registered_at"), inputs.conf.business_timezone).alias("registered_on")
+    members = inputs.members.join(inputs.tables[MEMBERS].select("member_id", on), on="member_id", how="inner")
+    parts = [
+        movement.sums(status, members, inputs.conf.kpi.of_members, seen, before),
+        movement.returned(status, seen, before),
+    ]
+    listed = periods.frame(inputs.one, spans)
+    return table.rows(parts, listed, metrics.CHURN_METRICS, (), inputs.one, inputs.conf.kpi, inputs.as_of)
+
+
+def _visits(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
+    """Visits. Those of the days before `first` are taken from gold.kpi."""
+    stored = inputs.stored
+    earlier = stored.where(
+        (F.col("metric") == "visits") & (F.col("period") == "day") & (F.col("period_start") < F.lit(first))
+    ).select(F.col("period_start").alias("business_date"), *CELL, F.col("numerator").cast("long").alias("visits"))
+    daily = facts.union(facts.visits(inputs.until(EVENTS, first)), earlier)
+    listed = periods.frame(inputs.one, spans)
+    sums = [facts.flows(daily, periods.with_days(listed))]
+    return table.rows(sums, listed, ("visits",), inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
+
+
+def _cohorts(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
+    """What those who registered in a period did soon after."""
+    now = [span for span in spans if not span.is_before]
+    first = min(span.first_on for span in now)
+    daily = facts.cohorts(inputs.until(MEMBERS, first), inputs.until(ORDERS, first), inputs.conf.kpi.of_members)
+    listed = periods.frame(inputs.one, now)
+    sums = [facts.flows(daily, periods.with_days(listed))]
+    return table.rows(sums, listed, metrics.COHORT, inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
+
+
+OPERATION = Family(
+    metrics.OPERATION,
+    frozenset({MEMBERS, ORDERS, COSTS, CONTACTS, RESPONSES, CAMPAIGNS, VOUCHERS, CHURN}),
+    _operation,
+)
+FAMILIES = (
+    OPERATION,
+    Family(metrics.CHURN_METRICS, frozenset({CHURN, MEMBERS}), _movement),
+    Family(("visits",), frozenset({EVENTS}), _visits),
+    Family(metrics.COHORT, frozenset({MEMBERS, ORDERS}), _cohorts, max(metrics.COHORT_DAYS)),
+)
+BY_CATEGORY = (
+    Family(OPERATION.metrics, OPERATION.tables | {since.LINES, since.PRODUCTS}, _operation),
+    *FAMILIES[1:],
+)

@@ -1,0 +1,99 @@
+"""The first day that changed rows of the lake may change a metric of. Everything from there on is counted again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from memberlake import calendar
+from memberlake.kpi.metrics import CAMPAIGNS, CHURN, CONTACTS, COSTS, EVENTS, MEMBERS, ORDERS, RESPONSES, VOUCHERS
+
+LINES, PRODUCTS = "silver.order_lines", "silver.products"
+_INSTANTS = {
+    MEMBERS: "registered_at",
+    COSTS: "cost_date",
+    ORDERS: "ordered_at",
+    EVENTS: "occurred_at",
+    CONTACTS: "sent_at",
+    RESPONSES: "responded_at",
+    VOUCHERS: "redeemed_at",
+}
+
+
+def first_days(frames: Mapping[str, DataFrame], zone: str) -> DataFrame:
+    """Of each table the first day of data: `name`, `day`; NULL when it has none."""
+    days = [
+        frame.agg(F.min(instant(name)).alias("first")).select(
+            F.lit(name).alias("name"), _day(name, F.col("first"), zone)
+        )
+        for name, frame in frames.items()
+    ]
+    return reduce(DataFrame.unionAll, days)
+
+
+def instant(name: str) -> str:
+    """The column that tells when a row of the table happened."""
+    return _INSTANTS[name.partition("#")[0]]
+
+
+def _day(name: str, at: Column, zone: str) -> Column:
+    return (at if name == COSTS else calendar.business_date(at, zone)).alias("day")
+
+
+def changed(changes: Mapping[str, DataFrame], tables: Mapping[str, DataFrame], zone: str) -> DataFrame:
+    """Of each table with changed rows the first day that they touch: `name`, `day`; NULL when nothing changed.
+
+    Args:
+        changes: changed rows, old and new form, of the tables that are known in part.
+        tables: all rows, to find the orders of a changed member and the like.
+    """
+    orders = tables[ORDERS].select(
+        "order_id", "member_id", calendar.business_date(F.col("ordered_at"), zone).alias("day")
+    )
+    found = []
+    for name, rows in changes.items():
+        if name == MEMBERS:
+            days = _of_members(rows, orders, zone)
+        elif name == CAMPAIGNS:
+            days = _of_campaigns(rows, tables, zone)
+        elif name == PRODUCTS:  # a product's category is that of all its orders
+            days = rows.crossJoin(orders.agg(F.min("day").alias("day"))).select("day")
+        elif name == LINES:
+            days = orders.join(rows.select("order_id").distinct(), on="order_id", how="left_semi").select("day")
+        elif name == CHURN:
+            days = rows.select(F.col("as_of").alias("day"))
+        else:
+            days = rows.select(_day(name, F.col(instant(name)), zone))
+            if name == VOUCHERS:  # its campaign is that of its order
+                named = rows.select("order_id").distinct()
+                days = days.unionAll(orders.join(named, on="order_id", how="left_semi").select("day"))
+        found.append(days.agg(F.min("day").alias("day")).select(F.lit(name).alias("name"), "day"))
+    return reduce(DataFrame.unionAll, found)
+
+
+def _of_members(rows: DataFrame, orders: DataFrame, zone: str) -> DataFrame:
+    """An activation touches its day; a new description the member's whole life."""
+    said = F.to_json(F.struct(*[c for c in rows.columns if c not in {"activated_at", "recorded_at", "_change_type"}]))
+    changed = rows.groupBy("member_id").agg(
+        F.min("registered_at").alias("registered_at"),
+        F.min("activated_at").alias("activated_at"),
+        (F.count_distinct(said) > 1).alias("anew"),
+        F.min(F.col("_change_type").startswith("update")).alias("was_there"),
+    )
+    lives = changed.where(F.col("anew") | ~F.col("was_there"))
+    return (
+        changed.select(_day(MEMBERS, F.col("activated_at"), zone))
+        .unionAll(lives.select(_day(MEMBERS, F.col("registered_at"), zone)))
+        .unionAll(orders.join(lives.select("member_id"), on="member_id", how="left_semi").select("day"))
+    )
+
+
+def _of_campaigns(rows: DataFrame, tables: Mapping[str, DataFrame], zone: str) -> DataFrame:
+    """A campaign's dates and goal matter from its start, or its first cost or contact, on."""
+    ids = rows.select("campaign_id").distinct()
+    sent = tables[CONTACTS].join(ids, on="campaign_id", how="left_semi").select(_day(CONTACTS, F.col("sent_at"), zone))
+    paid = tables[COSTS].join(ids, on="campaign_id", how="left_semi").select(F.col("cost_date").alias("day"))
+    return rows.select(F.col("starts_on").alias("day")).unionAll(sent).unionAll(paid)

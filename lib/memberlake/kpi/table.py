@@ -1,0 +1,300 @@
+"""Rows of gold.kpi: metrics of sums, and metrics of stored metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
+
+from memberlake.conf.kpi import KpiConf
+from memberlake.kpi import periods
+from memberlake.kpi.facts import CELL, SPAN, union
+from memberlake.kpi.metrics import CHANGES, COHORT_DAYS, METRICS, TRENDS, Metric
+from memberlake.kpi.periods import PERIODS
+from memberlake.lake.contract import BOOL, STRING, STRINGS
+
+_DECLARED = StructType(
+    [
+        *[StructField(name, STRING) for name in ("metric", "of", "by")],
+        *[StructField(name, BOOL) for name in ("of_is_known", "by_is_known")],
+        StructField("dimensions", STRINGS),
+    ]
+)
+_CHANGING = {"revenue": "all", "member_revenue": "r", "member_orders": "o", "ordering_members": "m"}
+_NEEDED = (
+    *_CHANGING,
+    *("registered_members", "visits", "lifetime_orders", "marketing_revenue", "unattributed_revenue"),
+    *("new_purchasing_members", "churned_members", "churn_rate", "churned_share"),
+)
+
+
+def rows(
+    sums: Sequence[DataFrame],
+    spans: DataFrame,
+    names: Sequence[str],
+    known: Collection[str],
+    one: DataFrame,
+    conf: KpiConf,
+    as_of: date,
+) -> DataFrame:
+    """Metrics of sums by span.
+
+    Args:
+        sums: each measure is in one of the frames.
+        names: of the metrics.
+        known: measures that are 0 where no row says otherwise; any other is unknown there, and the metric absent.
+        one: a frame of one row.
+    """
+    metrics = [METRICS[name] for name in names]
+    used = {m for metric in metrics for m in (metric.numerator, metric.denominator) if m}
+    # measures go into a map, for a column each, in every frame, makes plans that take longer to make than to run
+    cells = [
+        spans.select(
+            *SPAN,
+            F.lit("all").alias("dimension"),
+            F.lit("all").alias("dimension_value"),
+            F.lit("").alias("measure"),
+            F.lit(0.0).alias("amount"),
+        )
+    ]
+    for part in sums:
+        pairs = [column for m in part.columns if m in used for column in (F.lit(m), F.col(m).cast("double"))]
+        cells.append(part.select(*SPAN, *CELL, F.explode(F.create_map(*pairs)).alias("measure", "amount")))
+    amounts = F.map_from_entries(F.collect_list(F.struct("measure", "amount")))
+    counted = union(*cells).where("amount IS NOT NULL").groupBy(*SPAN, *CELL).agg(amounts.alias("amounts"))
+    declared = periods.literal(one, [_declared(metric, {*known}, conf) for metric in metrics], _DECLARED)
+    numerator = F.coalesce(F.col("amounts")[F.col("of")], F.when(F.col("of_is_known"), 0.0))
+    denominator = F.coalesce(F.col("amounts")[F.col("by")], F.when(F.col("by_is_known"), 0.0))
+    found = (
+        counted.join(F.broadcast(declared), on=F.array_contains("dimensions", F.col("dimension")), how="inner")
+        .withColumn("numerator", numerator)
+        .withColumn("denominator", denominator)
+        .where(F.col("numerator").isNotNull() & (F.col("denominator").isNotNull() | F.col("by").isNull()))
+        .where((F.col("dimension") == "all") | (F.col("numerator") != 0) | (F.coalesce("denominator", F.lit(0.0)) != 0))
+        .withColumn("value", _ratio(F.col("numerator"), F.col("denominator"), F.col("by").isNotNull()))
+    )
+    now, before = ~F.col("is_before"), F.col("is_before")
+    return (
+        found.groupBy("period", "period_start", "metric", *CELL)
+        .agg(
+            *[F.max(F.when(now, F.col(c))).alias(c) for c in ("numerator", "denominator", "value")],
+            F.max(F.when(before, F.col("value"))).alias("same_days_before"),
+        )
+        .where(F.col("numerator").isNotNull())
+        .transform(with_completeness, as_of)
+    )
+
+
+def _declared(metric: Metric, known: set[str], conf: KpiConf) -> dict[str, object]:
+    return {
+        "metric": metric.name,
+        "of": metric.numerator,
+        "of_is_known": metric.numerator in known,
+        "by": metric.denominator,
+        "by_is_known": metric.denominator in known,
+        "dimensions": dimensions(metric, conf),
+    }
+
+
+def dimensions(metric: Metric, conf: KpiConf) -> list[str]:
+    """The dimensions that the metric has rows of."""
+    groups = {"member": conf.of_members, "order": conf.dimensions}
+    own = [name for kind in metric.by for name in groups.get(kind, (kind,))]
+    return own if metric.by == ("goal",) else ["all", *own]
+
+
+def _ratio(numerator: Column, denominator: Column, is_ratio: Column) -> Column:
+    return F.when(~is_ratio, numerator).otherwise(F.when(denominator != 0, numerator / denominator))
+
+
+def with_completeness(frame: DataFrame, as_of: date) -> DataFrame:
+    """Adds is_complete and as_of, the last day that the row has seen."""
+    ends = (
+        F.when(F.col("period") == "week", F.date_add("period_start", 6))
+        .when(F.col("period") == "month", F.last_day("period_start"))
+        .otherwise(F.col("period_start"))
+    )
+    wait = reduce(
+        lambda c, days: c.when(F.col("metric") == f"register_to_purchase_{days}d_rate", days),
+        COHORT_DAYS,
+        F.when(F.lit(False), 0),
+    )
+    known = F.date_add(ends, F.coalesce(wait, F.lit(0)))
+    return frame.withColumn("is_complete", known <= F.lit(as_of)).withColumn("as_of", F.least(known, F.lit(as_of)))
+
+
+def only_needed(stored: DataFrame, as_of: date) -> DataFrame:
+    """The rows up to as_of that other metrics are made of."""
+    return stored.where(F.col("metric").isin(*_NEEDED) & (F.col("period_start") <= F.lit(as_of)))
+
+
+def derived(stored: DataFrame, active: DataFrame, conf: KpiConf, as_of: date) -> DataFrame:
+    """Metrics of stored metrics and of gold.active_counts, of every period up to as_of.
+
+    Args:
+        stored: of `only_needed`.
+    """
+    parts = (_activity(stored, active, as_of), _per_visit(stored), _attributed(stored), _moved(stored))
+    found = union(*parts).transform(with_completeness, as_of)
+    trends = _trends(union(stored, found), conf.trend_periods)
+    more = union(trends, _changes(stored)).transform(with_completeness, as_of)
+    return union(found, more).withColumn("same_days_before", F.lit(None).cast("double"))
+
+
+def _measured(metric: Column | str, numerator: Column, denominator: Column | None = None) -> list[Column]:
+    name = F.lit(metric) if isinstance(metric, str) else metric
+    under = F.lit(None).cast("double") if denominator is None else denominator.cast("double")
+    over = numerator.cast("double")
+    value = over if denominator is None else F.when(under != 0, over / under)
+    return [name.alias("metric"), over.alias("numerator"), under.alias("denominator"), value.alias("value")]
+
+
+def _of(stored: DataFrame, metric: str, *columns: Column) -> DataFrame:
+    return stored.where(F.col("metric") == metric).select("period", "period_start", *CELL, *columns)
+
+
+def _activity(stored: DataFrame, active: DataFrame, as_of: date) -> DataFrame:
+    """Who was there, of the registered members, and of a month's users. A running period that was counted as of a later
+    day is left out."""
+    counted = active.crossJoin(active.agg(F.max("period_start").alias("newest_day")))
+    is_whole, is_current = F.col("period_end") <= F.lit(as_of), F.col("newest_day") <= F.lit(as_of)
+    seen = counted.where(is_whole | ((F.col("period_start") <= F.lit(as_of)) & is_current))
+    by_period = seen.where(F.col("window").isin(*PERIODS)).withColumnRenamed("window", "period")
+    registered = _of(stored, "registered_members", F.col("numerator").alias("registered")).where("dimension = 'all'")
+    members = by_period.where("dimension = 'kind' AND dimension_value = 'member'").select(
+        "period", "period_start", "active"
+    )
+    rolling = seen.where("window = 'rolling_30' AND dimension = 'all'").select(
+        F.col("period_end").alias("period_start"), F.col("active").alias("active_30")
+    )
+    days = by_period.where("period = 'day' AND dimension = 'all'")
+    of = ("period", "period_start", *CELL)
+    return union(
+        by_period.select(*of, *_measured("active_subjects", F.col("active"))),
+        registered.join(members, on=["period", "period_start"], how="inner").select(
+            *of, *_measured("activity_rate", F.col("active"), F.col("registered"))
+        ),
+        days.join(rolling, on="period_start", how="inner").select(
+            *of, *_measured("stickiness", F.col("active"), F.col("active_30"))
+        ),
+    )
+
+
+def _per_visit(stored: DataFrame) -> DataFrame:
+    """Lifetime conversion: a day's visits so far are a running sum of few rows, one a day."""
+    so_far = Window.partitionBy("dimension").orderBy("period_start").rowsBetween(Window.unboundedPreceding, 0)
+    visits = _of(stored.where("period = 'day'"), "visits", F.sum("numerator").over(so_far).alias("life_visits"))
+    visits = visits.select(F.col("period_start").alias("as_of"), "life_visits")
+    orders = _of(stored, "lifetime_orders", F.col("as_of"), F.col("numerator")).where("dimension = 'all'")
+    return orders.join(visits, on="as_of", how="inner").select(
+        "period", "period_start", *CELL, *_measured("orders_per_visit", F.col("numerator"), F.col("life_visits"))
+    )
+
+
+def _attributed(stored: DataFrame) -> DataFrame:
+    """What each method has of all revenue, and the rest."""
+    total = _of(stored, "revenue", F.col("numerator").alias("total")).where("dimension = 'all'").drop(*CELL)
+    shown = stored.where("metric = 'marketing_revenue' AND dimension IN ('all', 'method')")
+    rest = stored.where("metric = 'unattributed_revenue' AND dimension = 'all'").withColumns(
+        {"dimension": F.lit("method"), "dimension_value": F.lit("none")}
+    )
+    parts = shown.unionByName(rest).select("period", "period_start", *CELL, "numerator")
+    return parts.join(total, on=["period", "period_start"], how="inner").select(
+        "period", "period_start", *CELL, *_measured("attributed_share", F.col("numerator"), F.col("total"))
+    )
+
+
+def _moved(stored: DataFrame) -> DataFrame:
+    """New buyers for each newly churned member; nobody churned in a cell that has no row of new buyers: 0 bought."""
+    new = _of(stored, "new_purchasing_members", F.col("numerator").alias("new"))
+    churned = _of(stored, "churned_members", F.col("numerator").alias("churned")).where(
+        ~F.col("dimension").isin("kind", "permanence")
+    )
+    # who has a snapshot for the period: without one the ratio is not known
+    known = churned.where("dimension = 'all'").select("period", "period_start")
+    both = churned.join(new, on=["period", "period_start", *CELL], how="full").join(
+        known, on=["period", "period_start"], how="left_semi"
+    )
+    filled = both.na.fill(0.0, ["new", "churned"])
+    return filled.select("period", "period_start", *CELL, *_measured("movement_ratio", F.col("new"), F.col("churned")))
+
+
+def _trends(stored: DataFrame, count: int) -> DataFrame:
+    """Least-squares slopes over complete periods; one that has no value is passed over, and keeps its place."""
+    number = (
+        F.when(F.col("period") == "month", F.year("period_start") * 12 + F.month("period_start"))
+        .when(F.col("period") == "week", F.floor(F.date_diff("period_start", F.lit(date(1970, 1, 5))) / 7))
+        .otherwise(F.date_diff("period_start", F.lit(date(1970, 1, 1))))
+    )
+    last = Window.partitionBy("period", "metric", *CELL).orderBy("number").rangeBetween(-(count - 1), Window.currentRow)
+    of = F.col("metric").isin(*TRENDS.values()) & F.col("is_complete") & (F.col("dimension") == "all")
+    slopes = (
+        stored.where(of)
+        .withColumn("number", number.cast("long"))
+        .withColumn("slope", F.regr_slope("value", F.col("number").cast("double")).over(last))
+    )
+    return slopes.where("slope IS NOT NULL").select(
+        "period", "period_start", *CELL, *_measured(F.concat("metric", F.lit("_trend")), F.col("slope"))
+    )
+
+
+def _changes(stored: DataFrame) -> DataFrame:
+    """The change of revenue and its exact parts: members x orders per member x order value, each factor's part the mean
+    over the orders in which the factors may be changed (Shapley), so that none is favoured; and what guests changed.
+
+    Without members' orders on one of the two sides all of the members' change is owed to their number.
+    """
+    measures = _CHANGING
+    wide = (
+        stored.where(F.col("metric").isin(*measures) & (F.col("dimension") == "all"))
+        .groupBy("period", "period_start", *CELL)
+        .agg(
+            *[F.max(F.when(F.col("metric") == k, F.col("value"))).alias(v) for k, v in measures.items()],
+            *[
+                F.max(F.when(F.col("metric") == k, F.col("same_days_before"))).alias(f"{v}_same")
+                for k, v in measures.items()
+            ],
+            F.max("is_complete").alias("is_complete"),
+        )
+    )
+    following = (
+        F.when(F.col("period") == "week", F.date_add("period_start", 7))
+        .when(F.col("period") == "month", F.add_months("period_start", 1))
+        .otherwise(F.date_add("period_start", 1))
+    )
+    before = wide.select(
+        "period", following.alias("period_start"), *[F.col(v).alias(f"{v}_before") for v in measures.values()]
+    )
+    both = wide.join(before, on=["period", "period_start"], how="inner")
+    now = {v: F.col(v) for v in measures.values()}
+    old = {
+        v: F.when(F.col("is_complete"), F.col(f"{v}_before")).otherwise(F.col(f"{v}_same")) for v in measures.values()
+    }
+    m1, f1, a1 = now["m"], now["o"] / now["m"], now["r"] / now["o"]
+    m0, f0, a0 = old["m"], old["o"] / old["m"], old["r"] / old["o"]
+    whole = now["r"] - old["r"]
+    both_sides = (now["m"] > 0) & (old["m"] > 0)
+
+    def part(d: Column, x0: Column, x1: Column, y0: Column, y1: Column) -> Column:
+        return d * ((x0 * y0 + x1 * y1) / 3 + (x0 * y1 + x1 * y0) / 6)
+
+    by_members = F.when(both_sides, part(m1 - m0, f0, f1, a0, a1)).otherwise(whole)
+    by_frequency = F.when(both_sides, part(f1 - f0, m0, m1, a0, a1)).otherwise(0.0)
+    parts = {
+        "revenue_change": now["all"] - old["all"],
+        "revenue_change_members": by_members,
+        "revenue_change_frequency": by_frequency,
+        "revenue_change_order_value": whole - by_members - by_frequency,
+        "revenue_change_guests": now["all"] - old["all"] - whole,
+    }
+    assert tuple(parts) == CHANGES
+    structs = [F.struct(F.lit(name).alias("metric"), amount.alias("amount")) for name, amount in parts.items()]
+    return (
+        both.select("period", "period_start", *CELL, F.inline(F.array(*structs)))
+        .where("amount IS NOT NULL")
+        .select("period", "period_start", *CELL, *_measured(F.col("metric"), F.col("amount")))
+    )

@@ -1,0 +1,304 @@
+"""Parts of a page: figures, pictures and tables of metrics; or what is missing, and the command that brings it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple
+
+from memberlake.kpi.metrics import CHANGES
+from memberlake.report import charts, texts
+from memberlake.report.charts import Series, Spec
+from memberlake.report.facts import DEFINED, Defined, Facts, Row
+from memberlake.report.texts import BLOCKS, HEADERS, MISSING, Said, same, word
+
+TOP = 8  # values of a dimension that a table lists
+_OWN = ("reach", "cost_type", "method", "campaign", "goal", "permanence")  # dimensions with a picture of their own
+
+
+class Cell(NamedTuple):
+    said: Said
+    is_number: bool = False
+    hover: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with everything that it is made of."""
+
+    key: str
+    defined: Defined
+    value: Said
+    numerator: Said
+    denominator: Said
+    period: Said
+    change: Said | None = None
+    is_good: bool | None = None
+    spark: str = ""
+    so_far: Sequence[Said] = ()  # the month that runs, and the same days of the one before
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a page: figures, a picture, a table; or what is missing, and the command that brings it."""
+
+    key: str
+    source: str
+    title: Said
+    note: Said
+    figures: Sequence[Figure] = ()
+    chart: Spec | None = None
+    columns: Sequence[Said] = ()
+    rows: Sequence[Sequence[Cell]] = ()
+    defined: Sequence[Defined] = ()
+    missing: Said | None = None
+    command: str = ""
+
+    @property
+    def is_half(self) -> bool:
+        """Two of these stand side by side on a wide screen."""
+        return self.key in _HALVES
+
+
+_HALVES = {
+    *(
+        "funnel",
+        "reachable",
+        "active_months",
+        "active_weeks",
+        "abc",
+        "tiers",
+        "churn_rate",
+        "movement",
+        "churned",
+        "risk",
+    ),
+    *("churn_rules", "factors", "coupon_funnel", "coupon_months", "coupon_status", "mapping", "review", "flags"),
+    *("attribution", "by_goal"),
+}
+
+
+def figures_of(facts: Facts, key: str, names: Sequence[str]) -> Block:
+    figures = [made for name in names if (made := figure(facts, name))]
+    return block(facts, key, "gold.kpi", "kpi", figures=figures, defined=[f.defined for f in figures])
+
+
+def figure(facts: Facts, name: str) -> Figure | None:
+    rows = facts.whole(name)
+    if not rows:
+        return None
+    of, last = DEFINED[name], rows[-1]
+    before = rows[-2] if len(rows) > 1 else None
+    change, is_good = _change(last, before, of)
+    return Figure(
+        key=name,
+        defined=of,
+        value=facts.written(last["value"], of.form),
+        numerator=_part(facts, last, "numerator", of),
+        denominator=_part(facts, last, "denominator", of),
+        period=period_name(last),
+        change=change,
+        so_far=[cell.said for cell in _so_far(facts, name, of)] if _running(facts, name) else (),
+        is_good=is_good,
+        spark=charts.sparkline([r["value"] for r in rows[-13:]]),
+    )
+
+
+def _change(last: Row, before: Row | None, of: Defined) -> tuple[Said | None, bool | None]:
+    if before is None or last["value"] is None or before["value"] is None:
+        return None, None
+    difference = last["value"] - before["value"]
+    if of.form == "slope" or last["metric"] in CHANGES:
+        return None, None  # a change of a change tells nothing
+    if of.form == "share" and abs(difference) < 0.0005:
+        return same("±0.0"), None
+    if of.form == "share":
+        said = Said(f"{difference * 100:+.1f} points", f"{difference * 100:+.1f} 个百分点")
+    elif before["value"]:
+        said = same(f"{difference / abs(before['value']):+.1%}")
+    else:
+        return None, None
+    return said, None if not difference or not of.direction else (difference > 0) == (of.direction > 0)
+
+
+def _running(facts: Facts, name: str) -> Row | None:
+    """The month that is not over."""
+    last = facts.series(name, "month")[-1]
+    return None if last["is_complete"] else last
+
+
+def _so_far(facts: Facts, name: str, of: Defined) -> list[Cell]:
+    """The month that is not over, and as many days of the month before."""
+    row = _running(facts, name) or {"value": None}
+    return [number(facts, row["value"], of.form), number(facts, row.get("same_days_before"), of.form)]
+
+
+def _part(facts: Facts, row: Row, which: str, of: Defined) -> Said:
+    value = row[which]
+    if value is None:
+        return texts.NONE
+    money = of.form == "money" and which == "numerator"
+    return facts.written(value, "money" if money else "count") if value % 1 == 0 or money else same(f"{value:,.2f}")
+
+
+def period_name(row: Row) -> Said:
+    start, period = row["period_start"], row["period"]
+    name = f"{start:%Y-%m}" if period == "month" else f"{start:%G-W%V}" if period == "week" else f"{start}"
+    return same(name) if row["is_complete"] else Said(f"{name}, to date", f"{name}（至今）")
+
+
+def fraction(row: Row) -> str:
+    if row["denominator"] is None:
+        return ""
+    return f"{row['numerator'] or 0:,.10g} / {row['denominator']:,.10g}"
+
+
+_D3 = {"count": ",.0f", "money": ",.0f", "share": ".1%", "days": ",.1f", "ratio": ",.2f", "slope": "+.4f"}
+
+
+def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False) -> Block:
+    """The metrics over months, those that are there."""
+    shown = [name for name in names if facts.series(name, "month")]
+    series = [
+        Series(
+            DEFINED[name].label,
+            [month(r["period_start"]) for r in rows],
+            [r["value"] for r in rows],
+            [fraction(r) for r in rows],
+            color=n + 1,
+            running=[not r["is_complete"] for r in rows],
+        )
+        for n, name in enumerate(shown)
+        if (rows := facts.series(name, "month"))
+    ]
+    form = _D3[DEFINED[shown[0]].form] if shown else ",.0f"
+    chart = (charts.bars if as_bars else charts.lines)(series, form) if series else None
+    return block(facts, key, "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in shown])
+
+
+def month(start: date) -> str:
+    return f"{start:%Y-%m}"
+
+
+def pivot(facts: Facts, key: str, dimension: str, names: Sequence[str], named: Mapping[Any, Said]) -> Block:
+    """A row for each value of a dimension, the metrics of the latest whole month beside each other."""
+    at = {(r["dimension_value"], name): r for name in names for r in latest(facts, name, dimension)}
+    values = sorted(
+        {value for value, _ in at}, key=lambda v: -max(r["numerator"] or 0 for (w, _), r in at.items() if w == v)
+    )
+    columns = [word(dimension), *[DEFINED[name].label for name in names]]
+    rows = [
+        [
+            Cell(named.get(value) or word(value)),
+            *[
+                number(facts, r["value"], DEFINED[name].form, fraction(r))
+                if (r := at.get((value, name)))
+                else Cell(texts.NONE, True)
+                for name in names
+            ],
+        ]
+        for value in values[: 2 * TOP]
+    ]
+    return block(facts, key, "gold.kpi", "kpi", columns=columns, rows=rows, defined=[DEFINED[name] for name in names])
+
+
+def all_metrics(facts: Facts) -> Block:
+    rows = []
+    for name, of in DEFINED.items():
+        found = facts.whole(name)
+        if not found:
+            continue
+        last, before = found[-1], found[-2] if len(found) > 1 else None
+        rows.append(
+            [
+                Cell(of.label),
+                Cell(period_name(last)),
+                number(facts, last["value"], of.form),
+                number(facts, before["value"] if before else None, of.form),
+                Cell(_part(facts, last, "numerator", of), True),
+                Cell(_part(facts, last, "denominator", of), True),
+                *_so_far(facts, name, of),
+            ]
+        )
+    columns = [HEADERS["metric"], texts.UI["period"]]
+    columns += [HEADERS[c] for c in ("value", "before", "numerator", "denominator", "running", "same_days")]
+    return block(facts, "all_metrics", "gold.kpi", "kpi", columns=columns, rows=rows, defined=[*DEFINED.values()])
+
+
+def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
+    """The metrics of the latest whole month by dimension, a dimension's largest values first."""
+    rows = []
+    used = []
+    for name in names:
+        split = [
+            r
+            for (metric, period, dimension), found in facts.by_metric.items()
+            if (metric, period) == (name, "month") and dimension not in {"all", *_OWN}
+            for r in found
+        ]
+        months = sorted({r["period_start"] for r in split if r["is_complete"]} or {r["period_start"] for r in split})
+        if not months:
+            continue
+        of = DEFINED[name]
+        used.append(of)
+        by = defaultdict(list)
+        for r in split:
+            if r["period_start"] == months[-1]:
+                by[r["dimension"]].append(r)
+        for dimension, values in sorted(by.items()):
+            for r in sorted(values, key=lambda r: -(r["denominator"] or r["numerator"] or 0))[:TOP]:
+                rows.append(
+                    [
+                        Cell(of.label),
+                        Cell(word(dimension)),
+                        Cell(word(r["dimension_value"])),
+                        number(facts, r["value"], of.form, fraction(r)),
+                        Cell(_part(facts, r, "numerator", of), True),
+                        Cell(_part(facts, r, "denominator", of), True),
+                    ]
+                )
+    columns = [HEADERS[c] for c in ("metric", "dimension", "dimension_value", "value", "numerator", "denominator")]
+    return block(facts, "by_dimension", "gold.kpi", "kpi", columns=columns, rows=rows, defined=used)
+
+
+def latest(facts: Facts, metric: str, dimension: str) -> list[Row]:
+    """The metric's values of a dimension in its latest whole month, the largest first."""
+    rows = facts.whole(metric, "month", dimension)
+    latest = [r for r in rows if r["period_start"] == rows[-1]["period_start"]]
+    return sorted(latest, key=lambda r: -(r["numerator"] or 0))
+
+
+def block(
+    facts: Facts,
+    key: str,
+    source: str,
+    needs: str,
+    *,
+    figures: Sequence[Figure] = (),
+    chart: Spec | None = None,
+    columns: Sequence[Said] = (),
+    rows: Sequence[Sequence[Cell]] = (),
+    defined: Sequence[Defined] = (),
+    command: str = "",
+) -> Block:
+    """A block; where there is nothing to show, what is missing and how to get it."""
+    title, note = BLOCKS[key]
+    if figures or chart or rows:
+        return Block(key, source, title, note, figures, chart, columns, rows, defined, command=command)
+    missing, job = MISSING[needs]
+    return Block(key, source, title, note, missing=missing, command=facts.command(job) if job else "")
+
+
+def number(facts: Facts, value: float | None, form: str = "count", hover: str = "", mark: str = "") -> Cell:
+    return Cell(facts.written(value, form), True, hover, mark)
+
+
+def ratio(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
+def rate(facts: Facts, part: float | None, whole: float | None) -> Cell:
+    return number(facts, ratio(part, whole), "share", f"{part or 0:,} / {whole or 0:,}")

@@ -1,0 +1,172 @@
+"""Pictures as Plotly's own JSON. The page fills in what depends on the reader: a `Said` in their language, and a
+"$name", a colour of report.css, in their light or dark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from memberlake.report.texts import Said
+
+Spec = dict[str, Any]
+
+
+class Series(NamedTuple):
+    """A line, or bars of one colour.
+
+    Attributes:
+        hover: a text for each point, such as its numerator and denominator.
+        running: for each point, whether its period is not over: drawn hollow, or hatched.
+        color: number of a colour of the palette, from 1.
+    """
+
+    name: Said
+    x: Sequence[Any]
+    y: Sequence[float | None]
+    hover: Sequence[str | Said] = ()
+    color: int = 1
+    running: Sequence[bool] = ()
+
+
+def lines(series: Sequence[Series], form: str, *, zero: bool = True) -> Spec:
+    """Lines over days, weeks or months.
+
+    Args:
+        form: format of values, of d3: `,.0f`, `.1%`.
+        zero: the axis begins at zero.
+    """
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers" if len(s.x) < 40 else "lines",
+            "line": {"color": f"${s.color}", "width": 2.5},
+            "marker": {"size": 7, "symbol": ["circle-open" if r else "circle" for r in s.running] or "circle"},
+            **_common(s, form),
+        }
+        for s in series
+    ]
+    return _spec(data, {"yaxis": {"tickformat": form, "rangemode": "tozero" if zero else "normal"}}, series)
+
+
+def bars(series: Sequence[Series], form: str, *, stacked: bool = False, line: Series | None = None) -> Spec:
+    """Bars over periods or names, side by side or stacked; and a line with an axis of its own in per cent."""
+    data: list[Spec] = [
+        {
+            "type": "bar",
+            "marker": {"color": f"${s.color}", "pattern": {"shape": ["/" if r else "" for r in s.running], "size": 6}},
+            **_common(s, form),
+        }
+        for s in series
+    ]
+    layout: Spec = {"barmode": "relative" if stacked else "group", "yaxis": {"tickformat": form}}
+    if line:
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "yaxis": "y2",
+                "line": {"color": f"${line.color}", "width": 2.5},
+                **_common(line, ".1%"),
+            }
+        )
+        layout["yaxis2"] = {
+            "overlaying": "y",
+            "side": "right",
+            "tickformat": ".0%",
+            "tickmode": "auto",
+            "rangemode": "tozero",
+            "showgrid": False,
+        }
+    return _spec(data, layout, [*series, *([line] if line else [])])
+
+
+def ranking(names: Sequence[Said], series: Sequence[Series], form: str, *, one_each: bool = False) -> Spec:
+    """Horizontal bars, the first on top, with their values written on them.
+
+    Args:
+        one_each: each name has a value in one series only, whose colour tells what it is.
+    """
+    shares = form.endswith("%")
+    data = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "marker": {"color": f"${s.color}"},
+            "texttemplate": f"%{{x:{form}}}",
+            "textangle": 0,
+            "insidetextfont": {"color": "$on"},
+            "cliponaxis": False,
+            **_common(s, form, x=s.y, y=list(names), across=True),
+        }
+        for s in series
+    ]
+    layout = {
+        "barmode": "overlay" if one_each else "group",
+        "xaxis": {"tickformat": ".0%" if shares else form, "rangemode": "tozero"},
+        "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
+        "height": 90 + 38 * len(names) * (1 if one_each else max(1, 0.7 * len(series))),
+    }
+    return _spec(data, layout, series)
+
+
+def heat(
+    columns: Sequence[Any],
+    rows: Sequence[Any],
+    values: Sequence[Sequence[float | None]],
+    written: Sequence[Sequence[str]],
+    hover: Sequence[Sequence[str]],
+    across: Said,
+    down: Said,
+    form: str,
+) -> Spec:
+    """A map of two scores, or of cohorts and offsets: dark is much; each cell says its number."""
+    data = [
+        {
+            "type": "heatmap",
+            "x": list(columns),
+            "y": list(rows),
+            "z": [list(line) for line in values],
+            "text": [list(line) for line in written],
+            "texttemplate": "%{text}",
+            "customdata": [list(line) for line in hover],
+            "hovertemplate": "%{y} · %{x}<br><b>%{z:" + form + "}</b><br>%{customdata}<extra></extra>",
+            "colorscale": [[0, "$seq0"], [0.5, "$seq1"], [1, "$seq2"]],
+            "showscale": False,
+            "xgap": 2,
+            "ygap": 2,
+            "hoverongaps": False,
+        }
+    ]
+    layout = {
+        "xaxis": {"title": {"text": across}, "type": "category", "side": "bottom", "showgrid": False},
+        "yaxis": {"title": {"text": down}, "type": "category", "automargin": True, "showgrid": False},
+        "height": 120 + 44 * len(rows),
+    }
+    return {"data": data, "layout": layout}
+
+
+def _common(s: Series, form: str, *, x: Any = None, y: Any = None, across: bool = False) -> Spec:
+    shown, at = ("x", "y") if across else ("y", "x")
+    more = "<br>%{customdata}" if s.hover else ""
+    return {
+        "name": s.name,
+        "x": list(s.x if x is None else x),
+        "y": list(s.y if y is None else y),
+        **({"customdata": list(s.hover)} if s.hover else {}),
+        "hovertemplate": f"%{{{at}}}<br><b>%{{{shown}:{form}}}</b>{more}<extra>%{{fullData.name}}</extra>",
+    }
+
+
+def _spec(data: list[Spec], layout: Mapping[str, Any], series: Sequence[Series]) -> Spec:
+    return {"data": data, "layout": {**layout, "showlegend": len(series) > 1}}
+
+
+def sparkline(values: Sequence[float | None], width: int = 120, height: int = 32) -> str:
+    """Points of an SVG polyline; empty when there are not two values."""
+    known = [(n, v) for n, v in enumerate(values) if v is not None]
+    if len(known) < 2:
+        return ""
+    low, high = min(v for _, v in known), max(v for _, v in known)
+    rise = (high - low) or 1.0
+    across = (width - 4) / (len(values) - 1)
+    return " ".join(f"{2 + n * across:.1f},{height - 3 - (v - low) / rise * (height - 6):.1f}" for n, v in known)

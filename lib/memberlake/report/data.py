@@ -1,0 +1,314 @@
+"""What the report shows: frames that are small by construction (days, scores, names), never a row of a member.
+
+Everything is as of one date: slices of that as_of, and periods, days and alerts that are not after it.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from functools import reduce
+from typing import NamedTuple
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from memberlake import calendar
+from memberlake.kpi.metrics import COHORT, COHORT_DAYS
+from memberlake.lake.contract import Table
+from memberlake.tables import silver
+
+DAYS, WEEKS, MONTHS = 90, 26, 25  # how far back the pictures go
+PERSONAL = ("member", "visitor", "order", "voucher")  # subjects of alerts that lead to one person
+LISTED = 25  # rows of lists that could grow: the first ones, and how to get the rest
+
+
+class Frames(NamedTuple):
+    """The tables that the report reads."""
+
+    kpi: DataFrame
+    alerts: DataFrame
+    rfm_scores: DataFrame
+    rfe_scores: DataFrame
+    abc_classes: DataFrame
+    active_counts: DataFrame
+    retention: DataFrame
+    churn_status: DataFrame
+    churn_scores: DataFrame
+    model_monitoring: DataFrame
+    vouchers: DataFrame
+    coupon_runs: DataFrame
+    coupon_funnel: DataFrame
+    coupon_liability: DataFrame
+    coupon_mapping_review: DataFrame
+    members: DataFrame
+    orders: DataFrame
+    events: DataFrame
+    campaigns: DataFrame
+    campaign_contacts: DataFrame
+    coupon_events: DataFrame
+    runs: DataFrame
+    rejects: DataFrame
+
+
+def small(of: Frames, as_of: date, zone: str) -> dict[str, DataFrame]:
+    """The frames that the pages are made of, by name; each has at most some thousand rows, whatever the lake holds."""
+    risks = _slice(of.churn_scores, as_of)
+    return {
+        "kpi": kpi(of.kpi, as_of),
+        "alerts": alerts(of.alerts, as_of),
+        "rfm": scores(_slice(of.rfm_scores, as_of).where("scope = 'all'"), "f_score"),
+        "rfe": rfe(_slice(of.rfe_scores, as_of)),
+        "abc": _slice(of.abc_classes, as_of)
+        .groupBy("class", "value_tier")
+        .agg(_rows("members"), _total("monetary", "money")),
+        "actives": actives(of.active_counts, as_of),
+        "retention": retention(of.retention, as_of),
+        "churned": _slice(of.churn_status, as_of).groupBy("is_churned", "kind", "permanence").agg(_rows("members")),
+        "churn_rules": _per_element(_slice(of.churn_status, as_of), "rules", "rule", "members"),
+        "risks": risk_bands(risks),
+        "factors": factors(risks),
+        "monitoring": monitoring(of.model_monitoring, as_of),
+        "vouchers": of.vouchers.groupBy("status", "method").agg(
+            _rows("vouchers"), F.avg("confidence").alias("confidence")
+        ),
+        "flags": _per_element(of.vouchers, "flags", "flag", "vouchers"),
+        "coupons": of.coupon_runs.groupBy("is_reused").agg(
+            _rows("runs"), F.count_distinct("coupon_id").alias("coupons"), _total("vouchers", "vouchers")
+        ),
+        "runs_of_coupons": runs_of_coupons(of.coupon_funnel, of.coupon_runs, as_of),
+        "coupon_months": coupon_months(of.coupon_funnel, as_of),
+        "coupon_campaigns": coupon_campaigns(of.coupon_funnel, as_of),
+        "liability": liability(_slice(of.coupon_liability, as_of)),
+        "review": review(of.coupon_mapping_review),
+        "campaigns": of.campaigns.orderBy(F.desc("starts_on"), "campaign_id")
+        .limit(500)
+        .select("campaign_id", "name", "kind", "starts_on", "ends_on"),
+        "last_days": last_days(of, as_of, zone),
+        "jobs": last_runs(of.runs),
+        "rejects": of.rejects.groupBy("table", "rule")
+        .agg(_rows("rows"), F.max("rejected_at").alias("last_at"))
+        .orderBy(F.desc("rows"), "table", "rule")
+        .limit(LISTED),
+    }
+
+
+def kpi(kpi: DataFrame, as_of: date) -> DataFrame:
+    """Metrics over all in days, weeks and months up to as_of, and by dimension in the last months."""
+    recent = (
+        _period("day", F.date_sub(F.lit(as_of), DAYS))
+        | _period("week", F.date_sub(F.lit(as_of), 7 * WEEKS))
+        | _period("month", F.add_months(F.lit(as_of), -MONTHS))
+    )
+    split = _period("month", F.add_months(F.trunc(F.lit(as_of), "month"), -2)) | (
+        F.col("dimension").isin("cost_type", "method") & (F.col("period") == "month") & recent
+    )
+    over = F.date_add(_end("period", "period_start"), _days_to_buy("metric")) <= F.lit(as_of)
+    # a period that was not over at as_of, but was computed since, holds what nobody could know then
+    known = (F.col("as_of") <= F.lit(as_of)) | (F.col("is_complete") & over)
+    return kpi.where(
+        (F.col("period_start") <= F.lit(as_of)) & known & F.when(F.col("dimension") == "all", recent).otherwise(split)
+    )
+
+
+def alerts(alerts: DataFrame, as_of: date) -> DataFrame:
+    """Alerts raised by as_of, in their state of that day, open ones first; not those about one person."""
+    closed_later = F.col("closed_on") > F.lit(as_of)
+    return (
+        alerts.where((F.col("raised_on") <= F.lit(as_of)) & ~F.col("subject_kind").isin(*PERSONAL))
+        .withColumn("state", F.when(closed_later, F.lit("open")).otherwise(F.col("state")))
+        .orderBy(F.desc("state"), F.desc("raised_on"), "alert_id")
+        .limit(200)
+    )
+
+
+def scores(scored: DataFrame, second: str) -> DataFrame:
+    """Members and money of each pair of scores and segment."""
+    return scored.groupBy("r_score", second, "segment").agg(_rows("members"), _total("monetary", "money"))
+
+
+def rfe(scored: DataFrame) -> DataFrame:
+    """Subjects and engagement of each pair of scores and segment."""
+    return scored.groupBy("r_score", "e_score", "segment", "is_member").agg(
+        _rows("subjects"), _total("engagement", "engagement")
+    )
+
+
+def actives(counts: DataFrame, as_of: date) -> DataFrame:
+    """Active subjects of days and rolling windows, weeks and months; by dimension in the last months."""
+    window, start = F.col("window"), F.col("period_start")
+    daily = (window == "day") | window.startswith("rolling_")
+    recent = (
+        (daily & (F.col("period_end") > F.date_sub(F.lit(as_of), DAYS)))
+        | ((window == "week") & (start > F.date_sub(F.lit(as_of), 7 * WEEKS)))
+        | ((window == "month") & (start > F.add_months(F.lit(as_of), -MONTHS)))
+    )
+    split = (window == "month") & (start >= F.add_months(F.trunc(F.lit(as_of), "month"), -1))
+    not_after = F.when(F.col("is_complete"), F.col("period_end")).otherwise(start)
+    return counts.where((not_after <= F.lit(as_of)) & F.when(F.col("dimension") == "all", recent).otherwise(split))
+
+
+def retention(retention: DataFrame, as_of: date) -> DataFrame:
+    """Cohorts of the last year by month, at offsets whose month is over."""
+    month = F.expr("add_months(cohort_start, offset)")
+    return retention.where(
+        (F.col("grain") == "month")
+        & (F.col("cohort_start") > F.add_months(F.lit(as_of), -13))
+        & (F.last_day(month) <= F.lit(as_of))
+    )
+
+
+def risk_bands(scored: DataFrame) -> DataFrame:
+    """Members by model, band and twentieth of the probability."""
+    twentieth = F.least(F.floor(F.col("probability") * 20), F.lit(19)).cast("int").alias("twentieth")
+    return scored.groupBy("model_name", "model_version", "risk_band", twentieth).agg(_rows("members"))
+
+
+def factors(scored: DataFrame) -> DataFrame:
+    """How often a feature is among the three that moved a member's probability most, and how far on average."""
+    return (
+        scored.where(F.col("risk_band") == "high")
+        .select(F.explode("top_factors").alias("factor"))
+        .groupBy(F.col("factor.feature").alias("feature"))
+        .agg(_rows("members"), F.avg("factor.effect").alias("effect"))
+        .orderBy(F.desc("members"), "feature")
+        .limit(LISTED)
+    )
+
+
+def monitoring(monitoring: DataFrame, as_of: date) -> DataFrame:
+    """The newest value of each metric of a model."""
+    newest = F.max_by(F.struct("as_of", "value", "threshold", "is_alert"), "as_of").alias("newest")
+    return (
+        monitoring.where(F.col("as_of") <= F.lit(as_of))
+        .groupBy("model_name", "model_version", "metric")
+        .agg(newest)
+        .select("model_name", "model_version", "metric", "newest.*")
+        .orderBy(F.desc("as_of"), "model_name", "model_version", "metric")
+        .limit(500)
+    )
+
+
+_STEPS = ("issued", "claimed", "redeemed", "returned", "voided", "expired")
+
+
+def coupon_months(funnel: DataFrame, as_of: date) -> DataFrame:
+    """What happened to vouchers in each of the last months."""
+    month = F.trunc("business_date", "month").alias("month")
+    near = _until(funnel, as_of).where(F.col("business_date") > F.add_months(F.lit(as_of), -MONTHS))
+    return near.groupBy(month).agg(*_sums())
+
+
+def coupon_campaigns(funnel: DataFrame, as_of: date) -> DataFrame:
+    """What happened to the vouchers of each campaign; of those without one in the row NULL."""
+    return (
+        _until(funnel, as_of)
+        .groupBy("campaign_id")
+        .agg(*_sums())
+        .orderBy(F.desc("issued"), F.desc("redeemed"), "campaign_id")
+        .limit(LISTED)
+    )
+
+
+def runs_of_coupons(funnel: DataFrame, runs: DataFrame, as_of: date) -> DataFrame:
+    """The largest runs of coupons, and what happened to their vouchers."""
+    named = runs.select("coupon_run_id", "coupon_id", "run_no", "first_on", "last_on", "is_reused")
+    done = _until(funnel, as_of).groupBy("coupon_run_id", "campaign_id").agg(*_sums())
+    largest = done.orderBy(F.desc("issued"), F.desc("redeemed"), "coupon_run_id").limit(LISTED)
+    return largest.join(named, on="coupon_run_id", how="left")
+
+
+def liability(of_day: DataFrame) -> DataFrame:
+    """One row: what can still be redeemed, and what expired unredeemed."""
+    return of_day.groupBy("as_of").agg(
+        _rows("runs"),
+        *[_total(name, name) for name in ("open_vouchers", "open_value", "expired_vouchers", "expired_value")],
+    )
+
+
+def review(review: DataFrame) -> DataFrame:
+    """Vouchers whose campaign nobody could decide, by reason."""
+    return (
+        review.groupBy("reason")
+        .agg(F.count_distinct("voucher_id").alias("vouchers"), F.count("candidate_campaign_id").alias("candidates"))
+        .orderBy(F.desc("vouchers"), "reason")
+        .limit(LISTED)
+    )
+
+
+def last_days(of: Frames, as_of: date, zone: str) -> DataFrame:
+    """The last business date of each table of facts, if it has one within the last months: (table, last_on)."""
+    facts = {
+        silver.MEMBERS: of.members,
+        silver.ORDERS: of.orders,
+        silver.EVENTS: of.events,
+        silver.CAMPAIGN_CONTACTS: of.campaign_contacts,
+        silver.COUPON_EVENTS: of.coupon_events,
+    }
+    # raw instants, with a day to spare, let Delta skip the files of all earlier years
+    begin, end = calendar.instants(as_of - timedelta(days=DAYS), as_of + timedelta(days=1), zone)
+
+    def last(table: Table, frame: DataFrame) -> DataFrame:
+        instant = F.col(str(table.happened_at))
+        on = calendar.business_date(instant, zone)
+        near = frame.where((instant >= F.lit(begin)) & (instant < F.lit(end)) & (on <= F.lit(as_of)))
+        return near.agg(F.max(on).alias("last_on")).select(F.lit(table.full_name).alias("table"), "last_on")
+
+    return reduce(DataFrame.unionAll, [last(table, frame) for table, frame in facts.items()])
+
+
+def last_runs(runs: DataFrame) -> DataFrame:
+    """The last run of each job."""
+    told = F.struct("run_id", "as_of", "started_at", "ended_at", "state", "rows_read", "rows_written", "error")
+    return (
+        runs.groupBy("job")
+        .agg(F.max_by(told, F.struct("started_at", "run_id")).alias("last"))
+        .select("job", "last.*")
+        .orderBy("job")
+    )
+
+
+def _slice(frame: DataFrame, as_of: date) -> DataFrame:
+    return frame.where(F.col("as_of") == F.lit(as_of))
+
+
+def _until(funnel: DataFrame, as_of: date) -> DataFrame:
+    return funnel.where(F.col("business_date") <= F.lit(as_of))
+
+
+def _rows(name: str) -> Column:
+    return F.count(F.lit(1)).alias(name)
+
+
+def _total(column: str, name: str) -> Column:
+    return F.sum(column).cast("double").alias(name)
+
+
+def _sums() -> list[Column]:
+    return [F.sum(step).alias(step) for step in _STEPS] + [
+        _total("redeemed_amount", "redeemed_amount"),
+        _total("expired_value", "expired_value"),
+    ]
+
+
+def _per_element(frame: DataFrame, array: str, name: str, counted: str) -> DataFrame:
+    """How many rows have each element of an array; the elements are names from the rules."""
+    return frame.select(F.explode(array).alias(name)).groupBy(name).agg(_rows(counted)).orderBy(name)
+
+
+def _period(name: str, after: Column) -> Column:
+    return (F.col("period") == name) & (F.col("period_start") > after)
+
+
+def _days_to_buy(metric: str) -> Column:
+    """Days after its period until a metric is final: those that a cohort has to buy."""
+    days = dict(zip(COHORT, COHORT_DAYS, strict=True))
+    return F.coalesce(*[F.when(F.col(metric) == name, F.lit(n)) for name, n in days.items()], F.lit(0))
+
+
+def _end(period: str, start: str) -> Column:
+    """Last day of a day, week or month."""
+    return (
+        F.when(F.col(period) == "month", F.last_day(start))
+        .when(F.col(period) == "week", F.date_add(start, 6))
+        .otherwise(F.col(start))
+    )

@@ -1,0 +1,103 @@
+"""What the pages are made of: the small frames' rows, and what the metrics among them are."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from memberlake.kpi.metrics import METRICS, Metric
+from memberlake.report.texts import Said, number
+
+Row = Mapping[str, Any]
+Rows = Mapping[str, Sequence[Row]]
+
+
+class Defined(NamedTuple):
+    """What a metric is.
+
+    Attributes:
+        form: how its value is written: count, money, share, ratio or slope.
+        direction: 1 when up is good, -1 when up is bad, 0 when neither.
+    """
+
+    label: Said
+    sentence: Said
+    formula: Said
+    form: str
+    direction: int
+    source: str = "gold.kpi"
+
+
+_FORMS = {"money": "money", "share": "share", "ratio": "ratio", "slope": "slope"}  # any other unit is counted
+
+
+def defined(metric: Metric) -> Defined:
+    return Defined(
+        Said(metric.en, metric.zh),
+        Said(metric.sentence, ""),  # in Chinese the formula says it
+        Said(metric.formula, metric.formula_zh),
+        _FORMS.get(metric.unit, "count"),
+        {"up": 1, "down": -1, "neither": 0}[metric.good],
+        f"gold.kpi ← {', '.join(metric.sources)}",
+    )
+
+
+DEFINED = {name: defined(metric) for name, metric in METRICS.items()}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the pages are made of.
+
+    Attributes:
+        rows: the rows of `data.small`, by name.
+        place: the lake, as commands name it.
+        versions: table to its Delta version and the instant of its last change (UTC).
+    """
+
+    rows: Rows
+    as_of: date
+    place: str
+    currency: str
+    versions: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
+
+    def of(self, name: str) -> Sequence[Row]:
+        return self.rows.get(name, ())
+
+    def written(self, value: float | None, form: str) -> Said:
+        return number(value, form, self.currency)
+
+    @property
+    def run(self) -> Row | None:
+        """The run that writes this report, in ops.runs; None outside a recorded run."""
+        return next((r for r in self.of("jobs") if r["job"] == "report" and r["state"] == "running"), None)
+
+    def command(self, job: str) -> str:
+        return f"memberlake run {job} --lake {shlex.quote(self.place)} --as-of {self.as_of}"
+
+    def show(self, table: str) -> str:
+        return f"memberlake show {table} --lake {shlex.quote(self.place)} --limit 0"
+
+    def series(self, metric: str, period: str, dimension: str = "all") -> list[Row]:
+        """The metric's rows of a period, the earliest first."""
+        return self.by_metric.get((metric, period, dimension), [])
+
+    @cached_property
+    def by_metric(self) -> dict[tuple[str, str, str], list[Row]]:
+        """Rows of gold.kpi by metric, period and dimension, the earliest first."""
+        found = defaultdict(list)
+        for r in sorted(self.of("kpi"), key=lambda r: (r["period_start"], str(r["dimension_value"]))):
+            found[r["metric"], r["period"], r["dimension"]].append(r)
+        return dict(found)
+
+    def whole(self, metric: str, period: str = "month", dimension: str = "all") -> list[Row]:
+        """Those of periods that are over; where none is, those of the one that runs."""
+        found = self.series(metric, period, dimension)
+        return [r for r in found if r["is_complete"]] or [
+            r for r in found if r["period_start"] == found[-1]["period_start"]
+        ]

@@ -1,0 +1,210 @@
+"""The report in a real browser, from file://, without a network: every page, both languages, keyboard, phone, paper."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webdriver import WebDriver
+from tests import health
+
+from memberlake.report import data, texts, write
+from memberlake.report.facts import Facts
+
+pytestmark = pytest.mark.e2e
+
+DESK, PHONE = 1280, 390
+PICTURES = {  # on a page with all its data
+    "index": 3, "members": 4, "activity": 4, "value": 6, "churn": 4,
+    "coupons": 3, "money": 2, "models": 1, "alerts": 0, "quality": 0,
+}  # fmt: skip
+
+
+DRAWN = """[...document.querySelectorAll('.plot')].map(plot =>  // marks drawn, none where there are no values
+    plot.data.flatMap(t => t.z ? t.z.flat() : t.orientation ? t.x : t.y).filter(v => v !== null).length
+    && plot.querySelectorAll('svg .point path, svg path.point, svg .hm image, svg path.js-line').length)"""
+
+
+@pytest.fixture(scope="module")
+def report(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the brand that never was."""
+    small = data.small(health.frames(spark), health.AS_OF, "Asia/Shanghai")
+    rows = {name: [row.asDict() for row in frame.collect()] for name, frame in small.items()}
+    changed = rows["jobs"][0]["started_at"]
+    facts = Facts(rows, health.AS_OF, "lake", "CNY", {"gold.kpi": (3, changed), "silver.orders": (7, changed)})
+    return write.folder(tmp_path_factory.mktemp("report"), facts, "en", "0.1.0").parent
+
+
+@pytest.fixture(scope="module")
+def empty_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a lake in which no job has run."""
+    facts = Facts({}, health.AS_OF, "lake", "CNY")
+    return write.folder(tmp_path_factory.mktemp("report"), facts, "zh", "0.1.0").parent
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[WebDriver]:
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    driver = shutil.which("chromedriver")
+    if not chromium or not driver:
+        said = "the report is tested in Chromium, and there is none: apt-get install chromium chromium-driver"
+        pytest.fail(said) if os.environ.get("CI") else pytest.skip(said)
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = webdriver.Chrome(options=options, service=Service(driver))
+    yield started
+    started.quit()
+
+
+def opened(browser: WebDriver, page: Path, width: int = DESK) -> float:
+    """Opens a page as a reader who was never here, waits for its pictures, and returns the seconds that it took."""
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get(page.as_uri())
+    browser.execute_script("localStorage.clear()")
+    browser.get_log("browser")
+    browser.get_log("performance")
+    started = time.monotonic()
+    browser.get(page.as_uri())
+    while script(browser, "document.documentElement.dataset.drawn") != "true":
+        assert time.monotonic() - started < 20, "the pictures were never drawn"
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+def script(browser: WebDriver, expression: str) -> Any:
+    return browser.execute_script(f"return {expression}")
+
+
+def shown(browser: WebDriver, css: str = "body") -> str:
+    """The text that a reader sees."""
+    return browser.find_element(By.CSS_SELECTOR, css).text
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+@pytest.mark.parametrize("page", texts.PAGES)
+def test_a_page_is_drawn_without_an_error(browser: WebDriver, report: Path, page: str, width: int) -> None:
+    seconds = opened(browser, report / f"{page}.html", width)
+    assert browser.get_log("browser") == []
+    requested = [
+        entry["message"] for entry in browser.get_log("performance") if "requestWillBeSent" in entry["message"]
+    ]
+    assert requested
+    assert not [message for message in requested if '"url":"http' in message]  # nothing from a network
+    assert seconds < 3
+    drawn = script(browser, DRAWN)
+    assert len(drawn) == PICTURES[page]
+    assert all(drawn), drawn
+    assert script(browser, "document.documentElement.scrollWidth") <= width  # nothing to scroll sideways
+    assert "No data" not in shown(browser)
+    for said in ("2026-11-20", "0123456789abcdef0123456789abcdef"):
+        assert said in shown(browser, "footer")
+
+
+def test_the_language_and_the_light_are_the_readers(browser: WebDriver, report: Path) -> None:
+    opened(browser, report / "value.html")
+    assert (shown(browser, "h1"), browser.title) == ("Value", "Value · Member health")
+    picture = "document.querySelector('#rfm_segments .plot')"
+    names = f"{picture}.data[0].name + '|' + [...{picture}.querySelectorAll('.ytick')].map(t => t.textContent)"
+    assert script(browser, names) == "Of members|hibernating,at risk,loyal,potential loyalist,champions"  # from below
+    color = f"{picture}.data[1].marker.color"
+    light = script(browser, color)
+
+    browser.find_element(By.ID, "switch").click()
+    assert (shown(browser, "h1"), browser.title) == ("价值", "价值 · 会员健康报告")
+    assert script(browser, names) == "会员占比|沉睡客户,有流失风险,忠诚客户,潜在忠诚客户,冠军客户"
+    browser.find_element(By.ID, "theme").click()
+    assert script(browser, color) != light
+
+    browser.find_element(By.CSS_SELECTOR, "nav a[href='members.html']").click()  # kept on the next page
+    assert shown(browser, "h1") == "会员与转化"
+    assert script(browser, "document.documentElement.dataset.theme") == "dark"
+    browser.find_element(By.ID, "switch").click()
+    assert shown(browser, "h1") == "Members & conversion"
+    assert browser.get_log("browser") == []
+
+
+def test_every_number_tells_what_it_is_by_keyboard_alone(browser: WebDriver, report: Path) -> None:
+    opened(browser, report / "members.html")
+    keys = webdriver.ActionChains(browser)
+    keys.send_keys(Keys.TAB).perform()
+    assert shown(browser, "a.skip:focus") == "Skip to content"
+    figures = browser.find_elements(By.CSS_SELECTOR, "[data-figure]")
+    assert len(figures) == 6
+    for _ in range(60):
+        if script(browser, "document.activeElement.dataset.figure") == "activation_rate":
+            break
+        keys.send_keys(Keys.TAB).perform()
+    keys.send_keys(Keys.ENTER).perform()
+    row = next(
+        r for r in health.made()["kpi"] if (r["metric"], str(r["period_start"])) == ("activation_rate", "2026-10-01")
+    )
+    card = shown(browser, "[popover]:popover-open")
+    for said in (
+        "What part of the registered is activated.",
+        f"Value\n{row['value']:.1%}",
+        f"Numerator\n{row['numerator']:,.0f}",
+        f"Denominator\n{row['denominator']:,.0f}",
+        "members activated by the end of the period / members registered by the end of the period",
+        "Period\n2026-10",
+        "This month so far",
+    ):
+        assert said in card
+    keys.send_keys(Keys.ESCAPE).perform()
+    assert not browser.find_elements(By.CSS_SELECTOR, "[popover]:popover-open")
+
+    numbers = browser.find_element(By.CSS_SELECTOR, "#funnel .numbers")
+    numbers.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
+    cells = [cell.text for cell in numbers.find_elements(By.CSS_SELECTOR, "tr:nth-child(2) td")]
+    registered = next(
+        r
+        for r in health.made()["kpi"]
+        if r["metric"] == "registered_members" and str(r["period_start"]) == "2026-10-01"
+    )
+    assert cells == ["Registered members", f"{registered['value']:,.0f}"]
+
+
+def test_names_from_the_data_are_text_and_nothing_else(browser: WebDriver, report: Path) -> None:
+    opened(browser, report / "coupons.html")
+    assert "c2 · <script>alert(1)</script>" in shown(browser, "#coupon_campaigns")
+    assert "<b>odd & named</b>" in shown(browser, "#coupon_runs")
+
+
+def test_on_paper_every_definition_is_printed(browser: WebDriver, report: Path) -> None:
+    opened(browser, report / "members.html")
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert "What part of the registered is activated." in shown(browser, ".glossary")
+        assert not browser.find_element(By.TAG_NAME, "nav").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+@pytest.mark.parametrize("page", texts.PAGES)
+def test_a_page_without_data_says_so_and_how_to_get_it(browser: WebDriver, empty_report: Path, page: str) -> None:
+    opened(browser, empty_report / f"{page}.html")
+    assert browser.get_log("browser") == []
+    assert shown(browser, "h1") == texts.PAGES[page][0].zh
+    assert not browser.find_elements(By.CSS_SELECTOR, ".plot, .figures, table")
+    said = [block.text for block in browser.find_elements(By.CSS_SELECTOR, ".missing")]
+    assert said
+    assert all(text.startswith("暂无数据") for text in said)
+    assert "--lake lake --as-of 2026-11-20" in shown(browser)
+
+
+def test_the_report_is_small(report: Path) -> None:
+    assert sum(file.stat().st_size for file in report.iterdir()) < 8e6

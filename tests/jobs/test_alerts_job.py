@@ -1,0 +1,53 @@
+"""The alerts job on a real lake and a real webhook: an alert is opened and sent once, and closed."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from pyspark.sql import functions as F
+from tests.chat import Chat, chat
+from tests.conftest import configured
+from tests.jobs.orders import rows
+
+from memberlake import jobs
+from memberlake.lake.store import Lake
+from memberlake.tables.gold.churn import MODEL_MONITORING
+from memberlake.tables.gold.kpi import ALERTS, KPI
+
+pytestmark = pytest.mark.lake
+__all__ = ["chat"]  # the fixture
+
+D = date(2026, 11, 20)
+RULES = "alerts.rules=[{name: fell, metric: revenue, period: day, below: 10, severity: critical, notify: ops}]"
+
+
+def test_the_life_of_an_alert(lake: Lake, chat: Chat) -> None:
+    def day(n: int, revenue: float, *, drift: bool = False) -> None:
+        on = D + timedelta(days=n)
+        row = {"period": "day", "period_start": on, "metric": "revenue", "dimension": "all", "dimension_value": "all"}
+        number = {"numerator": revenue, "value": revenue, "is_complete": True, "as_of": on}
+        lake.put(KPI, rows(lake.spark, KPI, [{**row, **number}]))
+        score = {"model_name": "churn", "model_version": "1", "as_of": on, "metric": "psi:score", "value": 0.4}
+        lake.put(MODEL_MONITORING, rows(lake.spark, MODEL_MONITORING, [{**score, "threshold": 0.2, "is_alert": drift}]))
+        for _ in range(2):  # the second run of a day changes and sends nothing
+            jobs.find("alerts").run(lake, conf, on)
+
+    hook = chat.conf()
+    conf = configured(RULES, f"alerts.webhook.url={hook.url}", "alerts.webhook.retries=0")
+    chat.statuses = [500, 200]  # down at the first run, taken at the second
+    day(0, 8.0)
+    assert [body["rule"] for _, body in chat.got] == ["fell", "fell"]
+    day(1, 7.0, drift=True)
+    assert [body["subject_id"] for _, body in chat.got[2:]] == ["churn/1/psi:score"]
+    day(2, 12.0, drift=True)
+    assert len(chat.got) == 3
+    shown = lake.read(ALERTS).orderBy("raised_on").select(
+        "raised_on", "as_of", "rule", "subject_kind", "value", "severity", "notify", "state", "closed_on",
+        F.col("sent_at").isNotNull(),
+    )  # fmt: skip
+    later, last = D + timedelta(days=1), D + timedelta(days=2)
+    assert [tuple(row) for row in shown.collect()] == [
+        (D, last, "fell", "metric", 12.0, "critical", "ops", "closed", last, True),
+        (later, last, "model_monitoring", "model", 0.4, "warning", None, "open", None, True),
+    ]

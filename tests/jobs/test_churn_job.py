@@ -1,0 +1,223 @@
+"""The churn jobs on a made brand: a model that finds who was lost, what is kept of it, the gate, scores, monitoring."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from tests.conftest import configured
+
+from memberlake import jobs, runner
+from memberlake.churn.features import NAMES
+from memberlake.churn.registry import Registry, types
+from memberlake.conf import Conf
+from memberlake.errors import NotYet, UserError
+from memberlake.lake.store import Lake
+from memberlake.made import life, write
+from memberlake.made.world import World
+from memberlake.tables.gold.churn import CHURN_FEATURES, CHURN_MODELS, CHURN_SCORES, CHURN_STATUS, MODEL_MONITORING
+from memberlake.tables.silver import ORDERS
+
+pytestmark = pytest.mark.lake
+
+D = date(2025, 10, 20)
+SETS = (
+    "churn.max_snapshots=6",
+    "churn.grids.random_forest={maxDepth: [5], numTrees: [8], minInstancesPerNode: [10]}",
+)
+WEAK = (*SETS, "churn.grids.random_forest={maxDepth: [1], numTrees: [1], minInstancesPerNode: [10]}")
+
+
+def run(lake: Lake, job: str, as_of: date, *sets: str) -> None:
+    jobs.find(job).run(lake, settings(lake, *sets), as_of)
+
+
+def settings(lake: Lake, *sets: str) -> Conf:
+    return configured(*SETS, *sets, lake=str(lake.conf.root))
+
+
+def registry(lake: Lake, *sets: str) -> Registry:
+    conf = settings(lake, *sets)
+    return Registry(conf.mlflow, lake.conf, conf.churn.foretells)
+
+
+@pytest.fixture(scope="module")
+def world(spark: SparkSession, rules: Conf) -> World:
+    return World(spark, rules.made, 10_000, rules.business_timezone)
+
+
+@pytest.fixture(scope="module")
+def lake(world: World, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake with a champion, trained and used as of D."""
+    made = Lake(world.spark, configured(lake=str(tmp_path_factory.mktemp("churn") / "lake")).lake)
+    for _ in write.into_lake(world, made, write.tables(())):
+        pass
+    run(made, "churn_train", D)
+    run(made, "churn_score", D)
+    return made
+
+
+def rows(lake: Lake, as_of: date = D) -> list[dict[str, Any]]:
+    found = lake.read(CHURN_SCORES).where(F.col("as_of") == F.lit(as_of)).orderBy("member_id")
+    return [row.asDict(recursive=True) for row in found.collect()]
+
+
+def test_the_model_beats_recency_honestly(lake: Lake) -> None:
+    model = lake.read(CHURN_MODELS).where("model_version = '1'").first()
+    assert model is not None
+    assert model.is_promoted
+    assert model.tested_on + timedelta(days=67) == D
+    assert model.pr_auc - model.base_rate >= 1.3 * (model.recency_pr_auc - model.base_rate)
+    assert 0.7 < model.roc_auc < 0.95  # above: look for a leak
+
+
+def test_who_was_lost_without_a_word_scores_higher(lake: Lake, world: World) -> None:
+    """The truth that the generator knows: lost by D, though their last order is too young for any rule."""
+    lost = life.lost(world).where((F.col("is_lost_on") <= F.lit(D)) & F.col("returned_on").isNull())
+    scored = lake.read(CHURN_SCORES).where(F.col("as_of") == F.lit(D)).select("member_id", "probability")
+    told = scored.join(lost.withColumn("lost", F.lit(True)), on="member_id", how="left")
+    means = {row["lost"]: row["mean"] for row in told.groupBy("lost").agg(F.avg("probability").alias("mean")).collect()}
+    assert means[True] > means[None] + 0.1
+
+
+def test_everyone_who_has_not_churned_is_scored(lake: Lake) -> None:
+    scores, features = rows(lake), lake.read(CHURN_FEATURES).where(F.col("as_of") == F.lit(D))
+    eligible = {row["member_id"]: row for row in features.collect()}
+    assert {row["member_id"] for row in scores} == set(eligible)
+    # of the label's rule, no order for 60 days: neither who has it, nor who never bought
+    assert all(row["recency_days"] is None or row["recency_days"] < 60 for row in eligible.values())
+    assert all(row["tenure_days"] < 60 for row in eligible.values() if row["recency_days"] is None)
+    known = lake.read(CHURN_STATUS).where(F.col("as_of") == F.lit(D))
+    assert known.count() > len(scores) > 200
+    for row in scores:
+        assert 0 <= row["probability"] <= 1
+        band = "high" if row["probability"] >= 0.6 else "medium" if row["probability"] >= 0.3 else "low"
+        assert row["risk_band"] == band
+        assert (row["model_name"], row["model_version"]) == ("memberlake-churn", "1")
+        assert len(row["top_factors"]) == 3
+        for factor in row["top_factors"]:
+            if "=" not in factor["feature"]:  # not a category
+                assert factor["value"] == eligible[row["member_id"]][factor["feature"]]
+    assert len({row["risk_band"] for row in scores}) == 3
+
+
+def test_what_is_kept_of_a_run(lake: Lake) -> None:
+    kept = registry(lake)
+    version = kept.champion(D)
+    assert version is not None
+    run_ = kept._client.get_run(version.run_id)
+    parameters, measures = run_.data.params, run_.data.metrics
+    assert parameters["delta:silver.orders"] == str(lake.version(ORDERS))
+    assert parameters["config_hash"] == settings(lake).digest
+    assert (parameters["maxDepth"], parameters["rule"], parameters["test"]) == ("5.0", "no_order_60", "2025-08-14")
+    assert run_.data.tags["as_of"] == str(D)
+    wanted = ("pr_auc", "roc_auc", "brier", "ece", "lift_5", "captured_20")
+    assert {f"{who}{name}" for who in ("", "recency.", "base_rate.") for name in wanted} <= set(measures)
+    assert "uncalibrated.ece" in measures
+    files = {f.path for f in kept._client.list_artifacts(version.run_id)}
+    assert {"precision_recall.png", "calibration.png", "lift.png", "importance.png"} <= files
+    texts = [p for p in Path(str(lake.conf.root), "_mlflow", "artifacts").rglob("*") if p.suffix in {".json", ".yaml"}]
+    assert texts
+    assert not any("M00000" in p.read_text() for p in texts), "a member's row or id is among what is kept"
+
+
+def test_a_rerun_leaves_the_scores_unchanged(lake: Lake) -> None:
+    before = rows(lake)
+    run(lake, "churn_score", D)
+    assert rows(lake) == before
+
+
+def test_a_weaker_challenger_is_refused_and_a_rollback_is_possible(lake: Lake) -> None:
+    jobs.find("churn_train").run(lake, configured(*WEAK, lake=str(lake.conf.root)), D)
+    kept = registry(lake)
+    weak, first = kept.versions()
+    assert (weak.version, weak.is_champion, first.is_champion) == ("2", False, True)
+    assert "does not beat" in weak.tags["reason"]
+    told = lake.read(CHURN_MODELS).where("model_version = '2'").first()
+    assert told is not None
+    assert (told.is_promoted, told.reason) == (False, weak.tags["reason"])
+
+    kept.promote("2")
+    assert [v.is_champion for v in kept.versions()] == [True, False]
+    kept.promote("1")
+    assert [v.is_champion for v in kept.versions()] == [False, True]
+    with pytest.raises(UserError, match="there is no version 9 of memberlake-churn; there are 2, 1"):
+        kept.promote("9")
+
+
+def test_a_model_does_not_score_the_time_before_it_was_trained(lake: Lake) -> None:
+    assert registry(lake).champion(D - timedelta(days=1)) is None
+
+
+def test_monitoring_of_the_day_and_of_what_came_true(lake: Lake) -> None:
+    later = D + timedelta(days=67)  # gap and horizon after D
+    run(lake, "churn_score", later)
+    found = {row["metric"]: row for row in lake.read(MODEL_MONITORING).where(F.col("as_of") == F.lit(later)).collect()}
+    model = lake.read(CHURN_MODELS).where("model_version = '1'").first()
+    assert model is not None
+    assert found["pr_auc"].threshold == pytest.approx(model.pr_auc - 0.1)
+    assert found["pr_auc"].value > found["base_rate"].value + 0.1
+    assert {"psi:score", "psi:recency_days", "missing:gap_mean", "roc_auc", "brier", "ece"} <= set(found)
+    assert found["psi:season_sin"].threshold is None  # moves by nature
+    of_day = {row["metric"] for row in lake.read(MODEL_MONITORING).where(F.col("as_of") == F.lit(D)).collect()}
+    assert "psi:score" in of_day
+    assert "pr_auc" not in of_day  # nothing was scored a gap and a horizon before D
+    alerts = [m for m, row in found.items() if row.is_alert]
+    due = registry(lake).due(later, 365)
+    assert (due is not None) == bool(alerts)
+
+
+def test_training_is_due_by_age(lake: Lake) -> None:
+    kept = registry(lake)
+    assert kept.due(D - timedelta(days=1), 7) == "there is no model yet"
+    assert kept.due(D + timedelta(days=6), 7) is None
+    assert kept.due(D + timedelta(days=7), 7) == f"the last training was as of {D}"
+    lake.if_needed = True
+    run(lake, "churn_train", D + timedelta(days=1))
+    lake.if_needed = False
+    assert len(kept.versions()) == 2
+
+
+def test_a_model_that_foretells_something_else_is_none(lake: Lake) -> None:
+    other = registry(lake, "churn.horizon_days=61")
+    assert other.champion(D) is None
+    assert other.due(D, 7) == "there is no model yet"
+
+
+def test_without_a_champion_nobody_is_scored_and_scores_stay(lake: Lake) -> None:
+    """A failure for who asked for scores; nothing that a nightly run should fail for."""
+    before, conf = rows(lake), settings(lake, "mlflow.model_name=another")
+    lake.if_needed = True
+    outcomes = list(runner.run_day(lake, conf, [jobs.find("churn_score")], D))
+    lake.if_needed = False
+    assert [o.state for o in outcomes] == ["done"]
+    with pytest.raises(NotYet, match="another has no champion as of 2025-10-20"):
+        run(lake, "churn_score", D, "mlflow.model_name=another")
+    assert rows(lake) == before
+
+
+def test_a_registry_that_cannot_be_reached(lake: Lake) -> None:
+    before = rows(lake)
+    with pytest.raises(UserError, match=r"the model registry http://127\.0\.0\.1:9 cannot be used"):
+        run(lake, "churn_score", D, "mlflow.tracking_uri=http://127.0.0.1:9")
+    assert rows(lake) == before
+
+
+def test_a_model_of_other_features_is_refused(lake: Lake) -> None:
+    kept = registry(lake)
+    champion = kept.champion(D)
+    assert champion is not None
+    others = {**types(), "gender": "double"}
+    del others["recency_days"]
+    with pytest.raises(UserError, match="recency_days is gone, not double; gender is double, not string"):
+        kept.load(champion, others)
+    assert set(types()) == set(NAMES)
+
+
+def test_a_record_that_is_too_short(lake: Lake) -> None:
+    with pytest.raises(NotYet, match="the record begins on 2024-01-01, too late"):
+        run(lake, "churn_train", date(2024, 6, 1))

@@ -1,0 +1,237 @@
+"""The kpi job on a real lake, against plain loops over the same rows: whole, after changes, in the past, rebuilt."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from tests.conftest import configured
+from tests.jobs.kpi_reference import Reference, Row
+from tests.jobs.orders import rows
+
+from memberlake import jobs
+from memberlake.kpi import metrics
+from memberlake.lake.store import Lake
+from memberlake.tables.gold.coupons import VOUCHERS
+from memberlake.tables.gold.kpi import KPI
+from memberlake.tables.silver import (
+    CAMPAIGN_CONTACTS,
+    CAMPAIGN_COSTS,
+    CAMPAIGN_RESPONSES,
+    CAMPAIGNS,
+    EVENTS,
+    MEMBERS,
+    ORDERS,
+)
+
+pytestmark = pytest.mark.lake
+
+CONF = configured("kpi.dimensions=[channel, city]")  # business time zone Asia/Shanghai
+FIRST, DAYS = date(2026, 1, 28), 40
+YESTERDAY, TODAY = date(2026, 3, 7), date(2026, 3, 10)  # a Saturday, and a Tuesday of the next week
+TABLES = {
+    "members": MEMBERS,
+    "orders": ORDERS,
+    "events": EVENTS,
+    "campaigns": CAMPAIGNS,
+    "contacts": CAMPAIGN_CONTACTS,
+    "responses": CAMPAIGN_RESPONSES,
+    "costs": CAMPAIGN_COSTS,
+    "vouchers": VOUCHERS,
+}
+
+
+def made(seed: int) -> dict[str, list[Row]]:
+    """A brand of a few weeks in which everything happens that the metrics tell apart."""
+    rng = random.Random(seed)
+
+    def instant(first: date = FIRST, last: date = TODAY + timedelta(days=3)) -> dict[str, Any]:
+        """A random instant: `at` in UTC, `on` its date in Shanghai."""
+        minutes = rng.randrange(((last - first).days + 1) * 24 * 60)
+        local = datetime(first.year, first.month, first.day) + timedelta(minutes=minutes)
+        return {"at": (local - timedelta(hours=8)).replace(tzinfo=timezone.utc), "on": local.date()}
+
+    def maybe(share: float, value: Any) -> Any:
+        return value if rng.random() < share else None
+
+    data: dict[str, list[Row]] = {name: [] for name in TABLES}
+    for n in range(24):
+        registered = instant()
+        activated = maybe(0.6, instant(registered["on"]))
+        member: Row = {
+            "member_id": f"m{n}",
+            "source": "shop",
+            "registered_at": registered["at"],
+            "on": registered["on"],
+        }
+        member |= {"city": maybe(0.8, rng.choice(["Shanghai", "Suzhou"])), "recorded_at": registered["at"]}
+        member |= {"activated_at": activated and activated["at"], "activated_on": activated and activated["on"]}
+        for kind in ("has_phone", "has_email", "has_qq", "has_wechat", "consent_sms", "consent_email", "consent_qq"):
+            member[kind] = maybe(0.8, rng.random() < 0.5)
+        member["consent_wechat"] = maybe(0.5, rng.random() < 0.3)
+        data["members"].append(member)
+    for n in range(5):
+        starts = FIRST + timedelta(days=rng.randrange(DAYS))
+        goal = rng.choice(["lead", "conversion", "fame", None])
+        campaign = {"campaign_id": f"c{n}", "starts_on": starts, "ends_on": starts + timedelta(days=9), "goal": goal}
+        data["campaigns"].append(campaign)
+        for _ in range(2):
+            on = starts + timedelta(days=rng.randrange(9))
+            cost = {"campaign_id": f"c{n}", "cost_date": on, "cost_type": rng.choice(["media", "other"])}
+            if all((c["campaign_id"], c["cost_date"], c["cost_type"]) != (*cost.values(),) for c in data["costs"]):
+                data["costs"].append({**cost, "amount": Decimal(rng.randrange(1, 500)) / 4})
+    for n in range(40):
+        sent = instant()
+        contact: Row = {
+            "contact_id": f"k{n}",
+            "campaign_id": f"c{rng.randrange(5)}",
+            "member_id": f"m{rng.randrange(24)}",
+        }
+        contact |= {
+            "channel": "sms",
+            "sent_at": sent["at"],
+            "on": sent["on"],
+            "is_control": maybe(0.7, rng.random() < 0.2),
+        }
+        data["contacts"].append({**contact, "cost": maybe(0.5, Decimal("0.05"))})
+        if rng.random() < 0.4:
+            told = instant(sent["on"])
+            response = {"response_id": f"r{n}", "contact_id": f"k{n}", "responded_at": told["at"], "on": told["on"]}
+            data["responses"].append({**response, "response_type": rng.choice(["open", "lead", "conversion"])})
+    for n in range(160):
+        ordered = instant()
+        refund = maybe(0.1, Decimal("5.00"))
+        net = Decimal(rng.randrange(0, 4000)) / 100 if not refund else rng.choice([Decimal("0.00"), Decimal("3.00")])
+        order: Row = {"order_id": f"o{n}", "member_id": maybe(0.85, f"m{rng.randrange(26)}")}  # m24, m25 are no members
+        order |= {"ordered_at": ordered["at"], "on": ordered["on"], "updated_at": ordered["at"], "net_amount": net}
+        order |= {"status": rng.choice(["paid", "completed", "cancelled", "created", "shipped"]), "gross_amount": net}
+        order |= {"refunded_amount": refund, "channel": maybe(0.9, rng.choice(["app", "shop"]))}
+        order |= {"marked_channel": maybe(0.1, "wechat"), "promo_code": maybe(0.1, "SPRING")}
+        order |= {
+            "campaign_id": maybe(0.05, f"c{rng.randrange(5)}"),
+            "coupon_id": None,
+            "voucher_id": maybe(0.15, f"v{n}"),
+        }
+        order |= {"coupon_amount": maybe(0.2, Decimal(rng.randrange(0, 3)))}
+        order |= {"points_redeemed": maybe(0.2, rng.randrange(200)), "points_granted": maybe(0.4, rng.randrange(50))}
+        data["orders"].append(order)
+        if order["voucher_id"]:
+            voucher: Row = {"voucher_id": f"v{n}", "coupon_id": "free", "coupon_run_id": "free-1", "status": "redeemed"}
+            voucher |= {"order_id": f"o{n}", "member_id": order["member_id"], "redeemed_at": ordered["at"]}
+            voucher |= {
+                "campaign_id": maybe(0.6, f"c{rng.randrange(5)}"),
+                "redeemed_amount": maybe(0.7, Decimal("2.50")),
+            }
+            data["vouchers"].append(
+                {**voucher, "on": ordered["on"], "issued_month": FIRST, "flags": [], "updated_at": ordered["at"]}
+            )
+    for n in range(120):
+        seen = instant()
+        event: Row = {
+            "event_id": f"e{n}",
+            "visitor_id": f"d{rng.randrange(9)}",
+            "member_id": maybe(0.5, f"m{rng.randrange(24)}"),
+        }
+        event |= {"session_id": maybe(0.6, f"s{rng.randrange(50)}"), "event_type": "visit", "occurred_at": seen["at"]}
+        data["events"].append({**event, "on": seen["on"], "received_at": seen["at"]})
+    return data
+
+
+def put(lake: Lake, data: dict[str, list[Row]]) -> None:
+    for name, table in TABLES.items():
+        if not data.get(name):
+            continue
+        frame = rows(lake.spark, table, data[name])
+        if table.version:
+            lake.upsert(table, frame)
+        else:
+            lake.put(table, frame)
+
+
+def run(lake: Lake, as_of: date) -> None:
+    jobs.find("kpi").run(lake, CONF, as_of)
+
+
+def found(lake: Lake) -> dict[tuple[Any, ...], Any]:
+    stored = lake.read(KPI).where(~F.col("metric").isin(*metrics.DERIVED)).collect()
+    return {
+        (r.period, r.period_start, r.metric, r.dimension, r.dimension_value): (r.numerator, r.denominator, r.value)
+        for r in stored
+        if r.metric not in {"cost_per_goal", "winbacks", "cost_per_winback"} and r.dimension != "cost_type"
+    }
+
+
+def same(found: dict[tuple[Any, ...], Any], expected: dict[tuple[Any, ...], Any]) -> None:
+    assert {k: found[k] for k in sorted(found.keys() - expected.keys())[:5]} == {}
+    assert {k: expected[k] for k in sorted(expected.keys() - found.keys())[:5]} == {}
+    differing = {k: (found[k], v) for k, v in expected.items() if found[k] != pytest.approx(v, nan_ok=False, abs=1e-9)}
+    assert dict(list(differing.items())[:5]) == {}
+
+
+@pytest.fixture(scope="module")
+def brand() -> dict[str, list[Row]]:
+    return made(seed=8)
+
+
+@pytest.fixture(scope="module")
+def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return Lake(spark, configured(lake=str(tmp_path_factory.mktemp("kpi") / "lake")).lake)
+
+
+def so_far(brand: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """The rows that are there at first: none of later days, and two orders of February are late."""
+    on = {"members": "on", "events": "on", "contacts": "on", "responses": "on", "costs": "cost_date"}
+    late = [o["order_id"] for o in brand["orders"] if o["on"] < date(2026, 2, 20)][:2]
+    there = {name: [r for r in listed if name not in on or r[on[name]] <= YESTERDAY] for name, listed in brand.items()}
+    for name in ("orders", "vouchers"):
+        there[name] = [r for r in brand[name] if r["on"] <= YESTERDAY and r["order_id"] not in late]
+    return there
+
+
+@pytest.fixture(scope="module")
+def history(lake: Lake, brand: dict[str, list[Row]]) -> dict[str, dict[tuple[Any, ...], Any]]:
+    """What the table holds after each step of a lake's life."""
+    told = {}
+    for step, data, as_of in (
+        ("first", so_far(brand), YESTERDAY),
+        ("next", brand, TODAY),
+        ("past", {}, YESTERDAY),
+        ("again", {}, TODAY),
+    ):
+        put(lake, data)
+        run(lake, as_of)
+        told[step] = found(lake)
+    lake.rebuild = True
+    run(lake, TODAY)
+    return {**told, "rebuilt": found(lake)}
+
+
+def test_everything_as_of_the_first_day(history: dict[str, Any], brand: dict[str, list[Row]]) -> None:
+    same(history["first"], Reference(so_far(brand), YESTERDAY).rows())
+
+
+def test_what_changed_and_came_late_is_counted(history: dict[str, Any], brand: dict[str, list[Row]]) -> None:
+    same(history["next"], Reference(brand, TODAY).rows())
+
+
+def test_a_day_of_the_past_is_exact_and_leaves_later_periods(
+    history: dict[str, Any], brand: dict[str, list[Row]]
+) -> None:
+    is_seen = {True: {}, False: {}}  # type: ignore[var-annotated]
+    for key, row in history["past"].items():
+        is_seen[key[1] <= YESTERDAY][key] = row
+    same(is_seen[True], Reference(brand, YESTERDAY).rows())
+    assert is_seen[False] == {k: v for k, v in history["next"].items() if k[1] > YESTERDAY}
+
+
+def test_the_next_day_mends_what_a_past_day_wrote(history: dict[str, Any]) -> None:
+    assert history["again"] == history["next"]
+
+
+def test_a_rebuild_is_the_same(history: dict[str, Any]) -> None:
+    assert history["rebuilt"] == history["next"]

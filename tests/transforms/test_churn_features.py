@@ -1,0 +1,232 @@
+"""Features at a snapshot: what literal members have, that nothing later is seen, and what a planted leak does."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from chispa import assert_df_equality
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from tests.conftest import configured
+from tests.transforms.test_churn_rules import NO_ORDER, D, at, contact, day, rows
+
+from memberlake.churn import facts, measure, rules, snapshots, training
+from memberlake.churn.facts import Facts
+from memberlake.churn.features import DECLARED, SOURCES
+from memberlake.conf import Conf
+from memberlake.errors import NotYet
+from memberlake.made import write
+from memberlake.made.world import World
+from memberlake.tables import silver
+from memberlake.tables.gold.churn import CHURN_FEATURES
+
+TABLES = (
+    silver.MEMBERS, silver.ORDERS, silver.ORDER_LINES, silver.PRODUCTS, silver.EVENTS, silver.CAMPAIGNS,
+    silver.CAMPAIGN_CONTACTS, silver.CAMPAIGN_RESPONSES, silver.COUPON_EVENTS,
+)  # fmt: skip
+
+
+def table(known: Facts, days: list[date]) -> DataFrame:
+    examples = known.known.select("member_id", F.explode(F.array(*map(F.lit, days))).alias("as_of"))
+    seen = examples.join(known.known, on="member_id").where("known_on <= as_of").select("as_of", "member_id")
+    groups = {name: group.persist() for name, group in measure.measured(known, days).items()}
+    return measure.table(seen, known, groups, 5).persist()
+
+
+def order(member: str, back: int, amount: str, **given: Any) -> dict[str, Any]:
+    return {
+        "order_id": f"{member}{back}", "member_id": member, "ordered_at": at(back), "status": "paid",
+        "net_amount": Decimal(amount), **given,
+    }  # fmt: skip
+
+
+def event(kind: str, back: int, member: str | None, visitor: str = "device", session: str | None = None) -> Any:
+    return {
+        "event_id": f"{kind}{back}{member}", "visitor_id": visitor, "member_id": member, "event_type": kind,
+        "occurred_at": at(back), "session_id": session or f"s{back}",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def literal(spark: SparkSession) -> Facts:
+    given: dict[str, list[Any]] = {
+        "members": [
+            {"member_id": "m", "registered_at": at(400), "activated_at": at(10), "gender": "F",
+             "acquisition_channel": "web", "birth_date": date(1996, 11, 20)},
+            {"member_id": "quiet", "registered_at": at(0), "activated_at": at(-3), "gender": "M"},
+        ],
+        "orders": [
+            order("m", 370, "1.00"),  # no feature's window holds it, but the next gap begins with it
+            order("m", 120, "50.00"),
+            order("m", 90, "20.00", coupon_id="k"),
+            order("m", 89, "30.00", promo_code="p", discount_amount=Decimal("3.00"), points_redeemed=7),
+            order("m", 0, "10.00"),
+            order("m", 1, "99.00", status="cancelled"),
+            order("m", -1, "77.00"),  # tomorrow's
+        ],
+        "order_lines": [
+            {"order_id": "m120", "product_id": "red"}, {"order_id": "m89", "product_id": "rye"},
+            {"order_id": "m89", "product_id": "white"}, {"order_id": "m0", "product_id": "unheard of"},
+            {"order_id": "m1", "product_id": "rye"},
+        ],
+        "products": [
+            {"product_id": "red", "category": "wine"}, {"product_id": "white", "category": "wine"},
+            {"product_id": "rye", "category": "bread"},
+        ],
+        "events": [
+            event("page_view", 40, None), event("search", 40, None),  # one visit, before anyone was known
+            event("login", 20, "m"), event("page_view", 20, "m"), event("campaign_enquiry", 20, "m"),
+            event("login", 4, "other"),  # the device stays the first one's
+            event("add_to_cart", 3, None),
+            event("page_view", 2, None, visitor="a stranger's"),
+            event("login", -1, "quiet", visitor="known tomorrow"), event("page_view", 1, None, "known tomorrow"),
+        ],
+        "campaigns": [],
+        "contacts": [contact("c1", "m", 100), contact("c2", "m", 50), contact("c3", "m", 5, control=True)],
+        "responses": [{"contact_id": "c2", "responded_at": at(49)}, {"contact_id": "c2", "responded_at": at(-1)}],
+        "coupon_events": [
+            {"event_id": f"{t}{b}", "member_id": "m", "event_type": t, "occurred_at": at(b)}
+            for t, b in (("claimed", 95), ("redeemed", 90), ("redeemed", 365), ("issued", 99))
+        ],
+    }  # fmt: skip
+    frames = [rows(spark, t, given[name]) for t, name in zip(TABLES, given, strict=True)]
+    return facts.until(*frames, as_of=D, zone="UTC", statuses=("paid",))
+
+
+def test_features_of_literal_members(literal: Facts) -> None:
+    found = {row["member_id"]: row.asDict() for row in table(literal, [D]).collect()}
+    m = found["m"]
+    expected = {
+        "recency_days": 0, "orders_30": 1, "orders_90": 2, "orders_90_before": 2, "orders_365": 4, "spent_90": 40,
+        "spent_90_before": 70, "spent_365": 110, "discount_365": 3, "coupon_orders_365": 2, "points_365": 7,
+        "gap_longest": 250, "gap_mean": (250 + 30 + 1 + 89) / 4, "first_order_days": 370, "overdue": 0,
+        "basket_365": 27.5, "orders_trend": 0.5, "coupon_share": 0.5, "items_90": 3, "categories_365": 2,
+        "visits_30": 2, "visits_90": 3, "visit_days": 3, "logins_90": 1, "login_days": 20, "page_views_90": 2,
+        "searches_90": 1, "actions_90": 3, "carts_90": 1, "enquiries_365": 1, "anonymous_visits_365": 1,
+        "contacts_90": 1, "contacts_365": 2, "responses_365": 1, "response_rate": 0.5, "response_days": 49,
+        "claimed_365": 1, "redeemed_365": 1, "tenure_days": 400, "activated_days": 10, "gender": "F",
+        "acquisition_channel": "web", "r_score": 1, "f_score": 1, "m_score": 1,
+    }  # fmt: skip
+    assert {name: m[name] for name in expected} == expected
+    assert m["gap_deviation"] == pytest.approx(96.3029, abs=0.0001)
+    assert m["age_years"] == pytest.approx(30, abs=0.01)
+    quiet = found["quiet"]  # nothing but a registration: counts are 0, what never was is NULL
+    expected = {
+        "recency_days": None, "orders_365": 0, "spent_365": 0, "gap_mean": None, "overdue": None, "orders_trend": None,
+        "visits_90": 0, "visit_days": None, "tenure_days": 0, "activated_days": None, "gender": "M",
+        "acquisition_channel": None, "r_score": None,
+    }  # fmt: skip
+    assert {name: quiet[name] for name in expected} == expected
+
+
+def test_the_frame_is_that_of_the_contract(literal: Facts) -> None:
+    found = {f.name: f.dataType.simpleString() for f in table(literal, [D]).schema.fields}
+    assert {c.name: c.type.simpleString() for c in CHURN_FEATURES.columns}.items() <= found.items()
+
+
+@pytest.fixture(scope="module")
+def made(spark: SparkSession, rules: Conf) -> list[DataFrame]:
+    small = dataclasses.replace(World(spark, rules.made, 1000, rules.business_timezone), partitions=1)
+    return [write.clean(small, t).persist() for t in TABLES]
+
+
+def test_a_snapshot_is_the_same_however_far_the_lake_reaches(made: list[DataFrame], rules: Conf) -> None:
+    """What the past says of a day must not change with later rows: a feature that saw one would differ."""
+    then, now = date(2025, 3, 1), date(2025, 9, 1)
+    given = {"zone": rules.business_timezone, "statuses": rules.orders.counted_statuses}
+    alone = table(facts.until(*made, as_of=then, **given), [then])  # type: ignore[arg-type]
+    among = table(facts.until(*made, as_of=now, **given), [date(2025, 1, 5), then, now])  # type: ignore[arg-type]
+    assert alone.count() > 40
+    assert_df_equality(among.where(F.col("as_of") == F.lit(then)), alone, ignore_row_order=True, ignore_nullable=True)
+    assert measure.only_leaks(among).isEmpty()
+    totals = alone.agg(*[F.sum(f.name).alias(f.name) for f in DECLARED if not f.is_text]).first()
+    assert totals is not None
+    assert {name for name, total in totals.asDict().items() if not total} <= {"anonymous_visits_365"}  # all are alive
+
+
+def test_a_planted_leak_is_refused(literal: Facts) -> None:
+    """A device that was known to be theirs only the day after, counted all the same."""
+    groups = measure.measured(literal, [D])
+    groups["events"] = groups["events"].withColumn("seen_events", F.date_add("seen_events", 4))
+    leaky = measure.table(literal.known.select(F.lit(D).alias("as_of"), "member_id"), literal, groups, 5)
+    with pytest.raises(ValueError, match=f"features of events at {D} saw {day(-1)}: a leak"):
+        training.require_honest(leaky)
+
+
+def test_every_feature_is_explained() -> None:
+    assert len({f.name for f in DECLARED}) == len(DECLARED) >= 40
+    assert all(f.about and f.source in SOURCES for f in DECLARED)
+
+
+def test_snapshots_are_clear_of_each_other() -> None:
+    conf = configured("churn.gap_days=7", "churn.horizon_days=60", "churn.max_snapshots=3").churn
+    split = snapshots.split(conf, date(2025, 1, 1), date(2025, 12, 31))
+    assert split.test == date(2025, 10, 25)  # its outcome is known on the last day
+    assert split.calibrate == date(2025, 7, 27)
+    assert split.train == (date(2025, 2, 27), date(2025, 3, 29), date(2025, 4, 28))
+    for earlier, later in ((split.train[-1], split.calibrate), (split.calibrate, split.test)):
+        assert earlier + timedelta(days=67) < later
+    with pytest.raises(NotYet, match="train as of 2026-01-01 or later"):
+        snapshots.split(conf, date(2025, 5, 1) - timedelta(days=32), date(2025, 12, 31))
+    with pytest.raises(NotYet, match="nothing that rule no_order_60 looks at"):
+        snapshots.split(conf, None, date(2025, 12, 31))
+
+
+def test_who_is_an_example_and_with_which_label(spark: SparkSession) -> None:
+    """no_order of 10 days; gap 3, horizon 5: the rule must hold on a day of S + 4 to S + 8."""
+    s = day(20)
+    spells = spark.createDataFrame(
+        [
+            ("churned on S", day(20), None),
+            ("back on S", day(40), day(20)),
+            ("in the gap only", day(18), day(16)),
+            ("in the gap and a day more", day(17), day(15)),
+            ("on the first day", day(16), day(15)),
+            ("on the last day", day(12), None),
+            ("a day late", day(11), None),
+        ],
+        "member_id string, starts_on date, ends_on date",
+    )
+    members = [row[0] for row in spells.collect()]
+    known = spark.createDataFrame(
+        [*[(m, day(90)) for m in members], ("stays", day(20)), ("of the day after", day(19))],
+        "member_id string, known_on date",
+    )
+    conf = configured("churn.gap_days=3", "churn.horizon_days=5").churn
+    examples = snapshots.eligible(known, spells, [s]).transform(snapshots.with_labels, spells, [s], conf)
+    assert {row["member_id"]: row["label"] for row in examples.collect()} == {
+        "back on S": 0.0,
+        "in the gap only": 0.0,
+        "in the gap and a day more": 1.0,
+        "on the first day": 1.0,
+        "on the last day": 1.0,
+        "a day late": 0.0,
+        "stays": 0.0,
+    }
+
+
+def test_labels_are_what_the_rule_says_later(made: list[DataFrame], rules: Conf) -> None:
+    """A label of 1 on S is a rule that holds on some later day, each looked at on its own."""
+    then = date(2025, 3, 1)
+    given = {"zone": rules.business_timezone, "statuses": rules.orders.counted_statuses}
+    conf = configured("churn.gap_days=2", "churn.horizon_days=3").churn
+    known = facts.until(*made, as_of=date(2025, 9, 1), **given)  # type: ignore[arg-type]
+    spells = rules_spells(known, date(2025, 9, 1))
+    examples = snapshots.eligible(known.known, spells, [then]).transform(snapshots.with_labels, spells, [then], conf)
+    labels = {row["member_id"] for row in examples.where("label = 1").collect()}
+    churned: set[str] = set()
+    for later in range(3, 6):
+        as_of = then + timedelta(days=later)
+        spells_then = rules_spells(facts.until(*made, as_of=as_of, **given), as_of)  # type: ignore[arg-type]
+        churned |= {row["member_id"] for row in spells_then.where("ends_on IS NULL").collect()}
+    eligible = {row["member_id"] for row in examples.collect()}
+    assert labels == churned & eligible
+    assert labels
+
+
+def rules_spells(known: Facts, as_of: date) -> DataFrame:
+    return rules.spells(NO_ORDER, known, as_of)

@@ -1,0 +1,97 @@
+"""What the report takes from the tables: as of the day, and nothing that leads to a person."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from tests import health
+
+from memberlake.report import data
+
+D = health.AS_OF
+Rows = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def rows(spark: SparkSession) -> Rows:
+    small = data.small(health.frames(spark), D, "Asia/Shanghai")
+    return {name: [row.asDict() for row in frame.collect()] for name, frame in small.items()}
+
+
+def test_nothing_leads_to_a_person(rows: Rows) -> None:
+    told = json.dumps(rows, default=str)
+    for of_a_person in ("PRIVATE", "13900000000", '"m1"', '"v1"', '"w1"', "about a person", 'member_id":'):
+        assert of_a_person not in told
+    assert not {"member_id", "subject_id", "voucher_id", "visitor_id"} & {
+        column for name, held in rows.items() if name != "alerts" for row in held for column in row
+    }
+
+
+def test_alerts_are_in_their_state_of_the_day(rows: Rows) -> None:
+    assert [(a["rule"], a["state"]) for a in rows["alerts"]] == [
+        ("churn_rate_rises", "open"),
+        ("closed later", "open"),
+        ("fewer_new_members", "closed"),
+    ]
+
+
+def test_a_period_that_was_running_is_known_from_then_only(spark: SparkSession) -> None:
+    def month(metric: str, start: date, computed: date, is_complete: bool) -> dict[str, Any]:
+        of_all = {"period": "month", "dimension": "all", "dimension_value": "all", "value": 1.0}
+        return of_all | {"metric": metric, "period_start": start, "as_of": computed, "is_complete": is_complete}
+
+    september, october, november = (date(2026, n, 1) for n in (9, 10, 11))
+    given = [
+        month("over, computed later", october, health.LATER, True),
+        month("running, computed then", november, D, False),
+        month("running, computed later", november, health.LATER, True),
+        month("of a later month", date(2026, 12, 1), health.LATER, False),
+        month("of long ago", date(2024, 10, 1), D, True),
+        month("register_to_purchase_30d_rate", september, health.LATER, True),  # had its 30 days by October 30
+        month("register_to_purchase_30d_rate", october, health.LATER, True),  # has them on November 30
+    ]
+    found = data.kpi(health.frames(spark, {"kpi": given}).kpi, D)
+    assert sorted((r["metric"], r["period_start"]) for r in found.collect()) == [
+        ("over, computed later", october),
+        ("register_to_purchase_30d_rate", september),
+        ("running, computed then", november),
+    ]
+
+
+def test_the_last_business_dates(rows: Rows) -> None:
+    assert {r["table"]: r["last_on"] for r in rows["last_days"]} == {
+        "silver.members": D,
+        "silver.orders": D - timedelta(days=1),  # the one five days later is not seen
+        "silver.events": None,
+        "silver.campaign_contacts": None,
+        "silver.coupon_events": None,
+    }
+
+
+def test_counts_and_sums(rows: Rows) -> None:
+    assert {r["class"]: (r["members"], r["money"]) for r in rows["abc"]} == {
+        "A": (40, 20000.0), "B": (60, 3600.0), "C": (140, 1120.0)
+    }  # fmt: skip
+    assert sum(r["members"] for r in rows["rfm"]) == sum(r["subjects"] for r in rows["rfe"]) == 240
+    assert {(r["kind"], r["permanence"]): r["members"] for r in rows["churned"]} == {
+        (None, None): 180, ("explicit", "permanent"): 15, ("explicit", "temporary"): 15, ("implicit", "temporary"): 30
+    }  # fmt: skip
+    assert {r["reason"]: (r["vouchers"], r["candidates"]) for r in rows["review"]} == {
+        "several candidates": (15, 30), "no candidate": (5, 0)
+    }  # fmt: skip
+    (liability,) = rows["liability"]
+    assert (liability["open_vouchers"], liability["open_value"]) == (200, 2062.5)
+    months = {r["month"]: r for r in rows["coupon_months"]}
+    assert (months[date(2026, 10, 1)]["issued"], months[date(2026, 10, 1)]["redeemed"]) == (4100, 1100)
+    assert [(r["job"], r["state"]) for r in rows["jobs"]] == [
+        ("ingest", "done"), ("kpi", "done"), ("report", "running"), ("rfm", "failed")
+    ]  # fmt: skip
+
+
+def test_the_newest_measurement_of_a_model_is_shown(rows: Rows) -> None:
+    assert {r["as_of"] for r in rows["monitoring"]} == {D}
+    assert len(rows["monitoring"]) == 7

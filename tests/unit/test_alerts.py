@@ -1,0 +1,136 @@
+"""What rules say of numbers, and the life of an alert. Nothing here needs Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from tests.conftest import configured
+
+from memberlake.conf.kpi import AlertRule
+from memberlake.errors import UserError
+from memberlake.kpi import alerts
+from memberlake.kpi.alerts import Alert, Reading
+
+D = date(2026, 11, 20)  # a Friday
+CONF = configured("alerts.change_periods=3").alerts
+
+
+def rule(**given: Any) -> AlertRule:
+    return AlertRule.model_validate({"name": "r", "metric": "revenue", "period": "day", "below": 10, **given})
+
+
+@pytest.mark.parametrize(
+    ("given", "days"),
+    [
+        ({}, ["2026-11-20"]),
+        ({"measure": "change"}, ["2026-11-20", "2026-11-13", "2026-11-06", "2026-10-30"]),  # Fridays
+        ({"measure": "trend"}, ["2026-11-20", "2026-11-19", "2026-11-18"]),
+        ({"period": "week"}, ["2026-11-09"]),  # the week of the 16th is not over
+        ({"period": "month", "measure": "change"}, ["2026-10-01", "2026-09-01", "2026-08-01", "2026-07-01"]),
+    ],
+)
+def test_the_periods_that_a_rule_looks_at(given: dict[str, Any], days: list[str]) -> None:
+    assert alerts.needed(rule(**given), CONF, 3, D) == [date.fromisoformat(day) for day in days]
+
+
+def test_the_last_day_of_a_week_sees_that_week() -> None:
+    assert alerts.needed(rule(period="week"), CONF, 3, date(2026, 11, 22)) == [date(2026, 11, 16)]
+
+
+@pytest.mark.parametrize(
+    ("measure", "values", "expected"),
+    [
+        ("level", [7.0], 7.0),
+        ("level", [None], None),
+        ("change", [30.0, 60.0, None, 20.0], -0.25),  # the median of 60 and 20 is 40
+        ("change", [30.0, 60.0, None, None], None),  # one number is no habit
+        ("change", [30.0, 0.0, 0.0, 5.0], None),  # nothing to be a share of
+        ("change", [None, 60.0, 40.0, 20.0], None),
+        ("trend", [5.0, 3.0, 1.0], 2.0),
+        ("trend", [5.0, None, 1.0], 2.0),  # a gap keeps its place
+        ("trend", [5.0, None, None], None),
+    ],
+)
+def test_what_is_measured(measure: str, values: list[float | None], expected: float | None) -> None:
+    days = [D - timedelta(days=n) for n in range(len(values))]
+    numbers = {("all", day): value for day, value in zip(days, values, strict=True)}
+    (found,) = alerts.readings(rule(measure=measure), days, numbers)
+    assert found.value == expected
+
+
+def test_a_rule_for_each_value_of_a_dimension() -> None:
+    numbers = {("app", D): 9.0, ("shop", D): 10.0, ("gone", D - timedelta(days=7)): 1.0}
+    found = alerts.readings(rule(dimension="channel"), [D], numbers)
+    assert [(r.subject_id, r.is_broken) for r in found] == [
+        ("revenue/channel/app", True),
+        ("revenue/channel/shop", False),  # the limit itself is not below it
+    ]
+    only = alerts.readings(rule(dimension="channel", dimension_value="shop"), [D], numbers)
+    assert [r.subject_id for r in only] == ["revenue/channel/shop"]
+    assert found[0].message == "Revenue (day of 2026-11-20, channel app) is 9.0, below 10.0"
+
+
+def reading(value: float | None, **given: Any) -> Reading:
+    is_broken = value is not None and value < 10
+    told = {"message": f"is {value}", **given}
+    return Reading("r", "metric", "revenue", value, 10.0, is_broken, **told)
+
+
+def lived(days: Sequence[tuple[int, Reading | None]]) -> list[Alert]:
+    """The alerts after readings on days (numbered from D), each day judged twice: a rerun changes nothing."""
+    held: dict[str, Alert] = {}
+    for n, found in days:
+        for _ in range(2):
+            changed = alerts.advance([*held.values()], [found] if found else [], D + timedelta(days=n))
+            held |= {a.alert_id: a for a in changed}
+        assert changed == []
+    return sorted(held.values(), key=lambda a: a.raised_on)
+
+
+def test_an_alert_is_opened_once_updated_and_closed() -> None:
+    (opened,) = lived([(0, reading(8))])
+    assert (opened.state, opened.raised_on, opened.as_of, opened.value) == ("open", D, D, 8)
+    (updated,) = lived([(0, reading(8)), (1, reading(7)), (2, reading(None))])  # no number changes nothing
+    assert updated == replace(opened, as_of=D + timedelta(days=1), value=7, message="is 7")
+    (closed,) = lived([(0, reading(8)), (2, reading(12))])
+    assert (closed.alert_id, closed.state, closed.closed_on, closed.value) == (
+        opened.alert_id, "closed", D + timedelta(days=2), 12,
+    )  # fmt: skip
+    assert lived([(0, reading(12)), (1, reading(None))]) == []
+
+
+def test_an_alert_of_a_rule_that_is_gone_is_closed() -> None:
+    (alert,) = lived([(0, reading(8)), (1, None)])
+    assert alert.state == "closed"
+
+
+def test_after_the_cooldown_it_is_opened_anew() -> None:
+    broken, fine = reading(8, cooldown_days=3), reading(12, cooldown_days=3)
+    assert [a.raised_on for a in lived([(0, broken), (1, fine), (3, broken)])] == [D]  # two days after it was closed
+    assert [a.raised_on for a in lived([(0, broken), (1, fine), (4, broken)])] == [D, D + timedelta(days=4)]
+
+
+def test_a_day_of_the_past_changes_nothing() -> None:
+    held = lived([(0, reading(8)), (5, reading(7))])
+    assert alerts.advance(held, [reading(12)], D + timedelta(days=3)) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("[{name: a, metric: revenu, period: day, below: 1}]", "there is no metric revenu; docs/metrics.md"),
+        ("[{name: a, metric: revenue, period: day}]", "give one of above and below"),
+        (
+            "[{name: a, metric: orders, period: day, above: 1}, {name: a, metric: orders, period: day, below: 1}]",
+            "twice",
+        ),
+        ("[{name: a, metric: orders, period: year, above: 1}]", "'day', 'week' or 'month'"),
+    ],
+)
+def test_a_rule_that_is_wrong_is_told(rules: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        configured(f"alerts.rules={rules}")

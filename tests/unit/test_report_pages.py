@@ -1,0 +1,151 @@
+"""What the pages say, from literal rows. Nothing here needs Spark or a browser."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memberlake.errors import UserError
+from memberlake.report import texts, write
+from memberlake.report.blocks import Block
+from memberlake.report.facts import Facts
+from memberlake.report.pages import every
+from memberlake.report.texts import Said, number
+
+D = date(2026, 11, 20)
+
+
+def month(metric: str, start: str, value: float | None, of: tuple[float, float | None], **more: Any) -> dict[str, Any]:
+    return {
+        "period": "month",
+        "period_start": date.fromisoformat(start),
+        "metric": metric,
+        "dimension": "all",
+        "dimension_value": "all",
+        "numerator": of[0],
+        "denominator": of[1],
+        "value": value,
+        "is_complete": True,
+        "same_days_before": None,
+        **more,
+    }
+
+
+def block(page: str, key: str, **rows: list[dict[str, Any]]) -> Block:
+    pages = {p.key: p for p in every(Facts(rows, D, "lake", "CNY"))}
+    return next(b for b in pages[page].blocks if b.key == key)
+
+
+def test_a_figure_is_the_last_whole_month_with_its_parts_and_the_change() -> None:
+    found = block(
+        "churn",
+        "headline",
+        kpi=[
+            month("churn_rate", "2026-09-01", 0.02, (2, 100)),
+            month("churn_rate", "2026-10-01", 0.05, (6, 120)),
+            month("churn_rate", "2026-11-01", 0.01, (1, 100), is_complete=False, same_days_before=0.03),
+        ],
+    )
+    (figure,) = found.figures
+    assert (figure.value.en, figure.numerator.en, figure.denominator.en, figure.period.en) == (
+        "5.0%",
+        "6",
+        "120",
+        "2026-10",
+    )
+    assert figure.change == Said("+3.0 points", "+3.0 个百分点")
+    assert figure.is_good is False  # churn that rises
+    assert [said.en for said in figure.so_far] == ["1.0%", "3.0%"]
+    assert figure.defined.label == Said("Churn rate", "流失率")
+
+
+def test_a_zero_denominator_is_no_number() -> None:
+    rows = [month("cost_per_winback", "2026-09-01", 8.0, (8, 1)), month("cost_per_winback", "2026-10-01", None, (8, 0))]
+    (figure,) = block("money", "unit_cost", kpi=rows).figures
+    assert (figure.value.en, figure.numerator.en, figure.denominator.en) == ("–", "¥8", "0")
+    assert figure.change is None
+
+
+def test_before_the_first_month_is_over_it_is_shown_as_running() -> None:
+    rows = [
+        month("orders", "2026-11-01", 7, (7, None), is_complete=False),
+        month("visits", "2026-11-01", 3, (3, None), is_complete=False),
+    ]
+    (figure,) = block("activity", "headline", kpi=rows).figures
+    assert figure.period == Said("2026-11, to date", "2026-11（至今）")
+
+
+def test_shares_of_segments_add_up_and_the_richest_is_first() -> None:
+    rows = [
+        {"r_score": 5, "f_score": 5, "segment": "champions", "members": 1, "money": 90.0},
+        {"r_score": 1, "f_score": 1, "segment": "own_name", "members": 2, "money": 10.0},
+        {"r_score": 1, "f_score": 2, "segment": "own_name", "members": 1, "money": None},
+    ]
+    found = block("value", "rfm_table", rfm=rows)
+    assert [[cell.said.en for cell in row] for row in found.rows] == [
+        ["champions", "1", "25.0%", "¥90", "90.0%", "¥90"],
+        ["own name", "3", "75.0%", "¥10", "10.0%", "¥3.33"],
+    ]
+    assert found.rows[1][2].hover == "3 / 4"
+    chart = block("value", "rfm_map", rfm=rows).chart
+    assert chart is not None
+    assert chart["data"][0]["z"] == [[5.0, 0.0, None, None, None], *[[None] * 5] * 3, [None] * 4 + [90.0]]
+
+
+def test_every_block_of_an_empty_lake_says_what_is_missing() -> None:
+    blocks = [b for page in every(Facts({}, D, "my lake", "CNY")) for b in page.blocks]
+    assert all(b.missing for b in blocks)
+    commands = {b.key: b.command for b in blocks}
+    assert commands["rfm_map"] == "memberlake run rfm --lake 'my lake' --as-of 2026-11-20"
+    assert commands["rejects"] == ""
+
+
+def test_every_text_is_there_in_both_languages() -> None:
+    def said(node: Any) -> list[Said]:
+        if isinstance(node, Said):
+            return [node]
+        values = node.values() if isinstance(node, dict) else node if isinstance(node, tuple) else ()
+        return [text for value in values for text in said(value)]
+
+    found = said((texts.PAGES, texts.UI, texts.HEADERS, texts.WORDS, texts.BLOCKS, texts.MISSING))
+    assert len(found) > 200
+    assert all(text.en and text.zh for text in found)
+    assert all(
+        any(ord(c) > 0x2E80 for c in text.zh) or text.en == text.zh for text in found if text != texts.UI["switch"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "en", "zh"),
+    [
+        (None, "count", "–", "–"),
+        (0, "count", "0", "0"),
+        (1234567, "count", "1,234,567", "1,234,567"),
+        (12_345_678, "count", "12.3 M", "1,235 万"),
+        (-12_345_678.0, "money", "-¥12.3 M", "-¥1,235 万"),
+        (999.5, "money", "¥999.50", "¥999.50"),
+        (-1908.6, "money", "-¥1,909", "-¥1,909"),
+        (0.1234, "share", "12.3%", "12.3%"),
+        (1.5, "ratio", "1.500", "1.500"),
+        (-0.01, "slope", "-0.0100", "-0.0100"),
+    ],
+)
+def test_numbers_are_written_as_people_read_them(value: float | None, form: str, en: str, zh: str) -> None:
+    assert number(value, form, "CNY") == Said(en, zh)
+
+
+def test_the_report_goes_where_it_may(tmp_path: Path) -> None:
+    assert write.target(None, str(tmp_path)) == tmp_path / "report"
+    assert write.target(str(tmp_path / "new"), "s3a://bucket/lake") == tmp_path / "new"
+    with pytest.raises(UserError, match="a folder on a disk of this machine"):
+        write.target(None, "s3a://bucket/lake")
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds something else than a report"):
+        write.target(str(tmp_path), None)
+    with pytest.raises(UserError, match="holds something else than a report"):
+        write.target(str(tmp_path / "thesis.txt"), None)
+    made = write.folder(tmp_path / "new", Facts({}, D, "lake", "CNY"), "en", "0.1.0")
+    assert write.target(str(made.parent), None) == made.parent  # its own, which it may replace
