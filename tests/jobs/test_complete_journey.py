@@ -216,10 +216,11 @@ def test_abc(full: Lake, conf: Conf) -> None:
 
 def test_metrics_of_the_year(full: Lake, conf: Conf) -> None:
     """Coupons by order and amount, who bought in each month and ever, and the parts of revenue's change."""
-    jobs.find("kpi").run(full, conf, date(2017, 12, 31))
+    for job in ("activity", "kpi"):
+        jobs.find(job).run(full, conf, date(2017, 12, 31))
     stored = full.read(KPI).where((F.col("dimension") == "all") & (F.col("period_start") >= F.lit(date(2017, 1, 1))))
-    names = ("coupon_order_ratio", "coupon_amount_ratio", "ordering_members", "revenue", "purchasing_members")
-    asked = stored.where(F.col("metric").isin(*names) | F.col("metric").startswith("revenue_change"))
+    names = ("coupon_order_ratio", "coupon_amount_ratio", "ordering_members", "active_subjects", "purchasing_members")
+    asked = stored.where(F.col("metric").isin(*names) | F.col("metric").startswith("revenue"))
     found = {(r.period, r.metric, r.period_start): r for r in asked.collect()}
     months = [date(2017, m, 1) for m in range(1, 13)]
 
@@ -231,7 +232,8 @@ def test_metrics_of_the_year(full: Lake, conf: Conf) -> None:
         ratios += [("coupon_amount_ratio", "numerator"), ("coupon_amount_ratio", "denominator")]
         assert [year(period, *ratio) for ratio in ratios] == [9_827, 155_848, 672_524.75, 4_596_039.58]
     buyers = [1983, 1948, 2025, 2007, 2075, 2026, 2077, 2034, 2028, 2051, 2061, 2062]
-    assert [found["month", "ordering_members", m].value for m in months] == buyers
+    for metric in ("ordering_members", "active_subjects"):  # every basket is a visit
+        assert [found["month", metric, m].value for m in months] == buyers
     assert found["day", "purchasing_members", AS_OF].value == 2_446
     assert found["day", "ordering_members", AS_OF].value == 375
     assert found["day", "revenue", date(2017, 12, 25)].value == 0
