@@ -29,8 +29,9 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     with lake.kept(measured) as buyers, lake.kept(rfm.cuts(buyers, conf.rfm)) as cuts:
         scored = rfm.score(buyers, cuts, conf.rfm).withColumn("as_of", F.lit(as_of))
         lake.replace(RFM_SCORES, scored, as_of=as_of)
-        bins = scoring.bins(scored, rfm.measures(conf.rfm.thresholds), "rfm")
-        lake.replace(SCORE_BINS, bins.withColumn("as_of", F.lit(as_of)), as_of=as_of, model="rfm")
+    written = lake.read(RFM_SCORES).where(F.col("as_of") == F.lit(as_of))
+    bins = scoring.bins(written, rfm.measures(conf.rfm.thresholds), "rfm").withColumn("as_of", F.lit(as_of))
+    lake.replace(SCORE_BINS, bins, as_of=as_of, model="rfm")
 
 
 if __name__ == "__main__":

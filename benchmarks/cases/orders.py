@@ -190,8 +190,8 @@ def _rfm_tried(_: Mapping[int, Told]) -> Sequence[str]:
         "Dearest at 20 million orders (2026-11-22): reading and grouping the orders of the year, which every "
         "Spark side does, 29 of 81 seconds of tasks; writing the scores, 19; the histograms of the cuts, 10. "
         "About 25 of 68 seconds are no tasks at all: planning, compiling, and Delta's commits of two tables.",
-        "Tried since, and not yet measured at this size: bins from the kept buyers instead of from the table "
-        "just written; generated code that Java can compile; no second look at a table just made. Daily facts "
+        "Tried since, and not yet measured at this size: bins counted by all scores together "
+        "first; generated code that Java can compile; no second look at a table just made. Daily facts "
         "do not pay: docs/decisions/012. Not tried: files laid out by time.",
     ]
 
