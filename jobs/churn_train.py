@@ -66,7 +66,8 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         trained = training.train(table, split, conf.churn, rival)
     verdict = training.judge(trained.tests, conf.churn.promote_margin)
     versions = {f"delta:{t.full_name}": lake.version(t) for t in READS}
-    told = {"config_hash": conf.digest, "rule": conf.churn.label_rule, **versions, **split._asdict()}
+    days = {**split._asdict(), "train": " ".join(map(str, split.train))}
+    told = {"config_hash": conf.digest, "rule": conf.churn.label_rule, **versions, **days}
     version = models.record(trained, verdict, as_of, told, conf.churn.model)
     log.info("%s version %s: %s", version.name, version.version, verdict.reason)
     row = {

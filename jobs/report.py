@@ -9,7 +9,7 @@ from memberlake.lake.store import Lake
 from memberlake.report import data, write
 from memberlake.report.facts import Facts
 from memberlake.tables.gold.activity import ACTIVE_COUNTS, RETENTION, RFE_SCORES
-from memberlake.tables.gold.churn import CHURN_SCORES, CHURN_STATUS, MODEL_MONITORING
+from memberlake.tables.gold.churn import CHURN_MODELS, CHURN_SCORES, CHURN_STATUS, MODEL_MONITORING
 from memberlake.tables.gold.coupons import COUPON_FUNNEL, COUPON_LIABILITY, COUPON_MAPPING_REVIEW, COUPON_RUNS, VOUCHERS
 from memberlake.tables.gold.kpi import ALERTS, KPI
 from memberlake.tables.gold.value import ABC_CLASSES, RFM_SCORES
@@ -18,7 +18,7 @@ from memberlake.tables.silver import CAMPAIGN_CONTACTS, CAMPAIGNS, COUPON_EVENTS
 
 READS = (
     *(KPI, ALERTS, RFM_SCORES, RFE_SCORES, ABC_CLASSES, ACTIVE_COUNTS, RETENTION),
-    *(CHURN_STATUS, CHURN_SCORES, MODEL_MONITORING),
+    *(CHURN_STATUS, CHURN_SCORES, CHURN_MODELS, MODEL_MONITORING),
     *(VOUCHERS, COUPON_RUNS, COUPON_FUNNEL, COUPON_LIABILITY, COUPON_MAPPING_REVIEW),
     *(MEMBERS, ORDERS, EVENTS, CAMPAIGNS, CAMPAIGN_CONTACTS, COUPON_EVENTS, RUNS, REJECTS),
 )
@@ -41,6 +41,7 @@ def facts(lake: Lake, conf: Conf, as_of: date) -> Facts:
         retention=lake.read(RETENTION),
         churn_status=lake.read(CHURN_STATUS),
         churn_scores=lake.read(CHURN_SCORES),
+        churn_models=lake.read(CHURN_MODELS),
         model_monitoring=lake.read(MODEL_MONITORING),
         vouchers=lake.read(VOUCHERS),
         coupon_runs=lake.read(COUPON_RUNS),

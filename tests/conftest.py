@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[1]
 os.environ.setdefault("MEMBERLAKE_HOME", str(PROJECT))
 
 FAST_START = {  # C1 and the serial collector: a quarter of the CPU time on small data
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
     "spark.sql.shuffle.partitions": "1",
     "spark.driver.memory": "2g",
 }

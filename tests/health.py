@@ -127,6 +127,22 @@ def made() -> dict[str, list[dict[str, Any]]]:
             for n in range(240)
             for p in [chance.betavariate(1.2, 3)]
         ],
+        "churn_models": [
+            {
+                **{
+                    "as_of": on,
+                    "model_name": "churn",
+                    "model_version": str(n),
+                    "model": "random_forest",
+                    "run_id": f"run{n}",
+                },
+                **{"tested_on": on - timedelta(days=67), "examples": 900, "base_rate": 0.2, "pr_auc": 0.5 + n / 20},
+                **{"roc_auc": 0.8, "brier": 0.12, "ece": 0.03, "recency_pr_auc": 0.45, "is_promoted": n != 2},
+                "champion_pr_auc": None if n == 1 else 0.5,
+                "reason": "it beats recency alone",
+            }
+            for n, on in enumerate((AS_OF - timedelta(days=14), AS_OF - timedelta(days=7), AS_OF, LATER), 1)
+        ],
         "model_monitoring": [
             {
                 "model_name": "churn",

@@ -67,7 +67,8 @@ def _day(table: Table, zone: str) -> Column | None:
 
 def _run(run: Run, lake: Lake, as_of: date) -> Mapping[str, float]:
     every = [job for job in jobs.every() if job.is_dated]
-    outcomes = list(runner.run_day(lake, run.rules(), every, as_of))
+    rules = run.rules().model_copy(update={"lake": lake.conf})
+    outcomes = list(runner.run_day(lake, rules, every, as_of))
     if failed := [o for o in outcomes if o.state != "done"]:
         raise RuntimeError("; ".join(f"{o.job} {o.state}: {o.error}" for o in failed))
     return {o.job: o.seconds for o in outcomes}

@@ -27,9 +27,11 @@ def test_the_life_of_an_alert(lake: Lake, chat: Chat) -> None:
         on = D + timedelta(days=n)
         row = {"period": "day", "period_start": on, "metric": "revenue", "dimension": "all", "dimension_value": "all"}
         number = {"numerator": revenue, "value": revenue, "is_complete": True, "as_of": on}
-        lake.put(KPI, rows(lake.spark, KPI, [{**row, **number}]))
+        lake.append(KPI, rows(lake.spark, KPI, [{**row, **number}]))
         score = {"model_name": "churn", "model_version": "1", "as_of": on, "metric": "psi:score", "value": 0.4}
-        lake.put(MODEL_MONITORING, rows(lake.spark, MODEL_MONITORING, [{**score, "threshold": 0.2, "is_alert": drift}]))
+        lake.append(
+            MODEL_MONITORING, rows(lake.spark, MODEL_MONITORING, [{**score, "threshold": 0.2, "is_alert": drift}])
+        )
         for _ in range(2):  # the second run of a day changes and sends nothing
             jobs.find("alerts").run(lake, conf, on)
 

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from tests.conftest import configured
 
-from memberlake import jobs, runner
+from memberlake import jobs
 from memberlake.churn.features import NAMES
 from memberlake.churn.registry import Registry, types
 from memberlake.conf import Conf
@@ -29,7 +29,7 @@ SETS = (
     "churn.max_snapshots=6",
     "churn.grids.random_forest={maxDepth: [5], numTrees: [8], minInstancesPerNode: [10]}",
 )
-WEAK = (*SETS, "churn.grids.random_forest={maxDepth: [1], numTrees: [1], minInstancesPerNode: [10]}")
+WEAK = ("churn.max_snapshots=3", "churn.grids.random_forest={maxDepth: [1], numTrees: [1], minInstancesPerNode: [10]}")
 
 
 def run(lake: Lake, job: str, as_of: date, *sets: str) -> None:
@@ -188,22 +188,18 @@ def test_a_model_that_foretells_something_else_is_none(lake: Lake) -> None:
     assert other.due(D, 7) == "there is no model yet"
 
 
-def test_without_a_champion_nobody_is_scored_and_scores_stay(lake: Lake) -> None:
-    """A failure for who asked for scores; nothing that a nightly run should fail for."""
-    before, conf = rows(lake), settings(lake, "mlflow.model_name=another")
-    lake.if_needed = True
-    outcomes = list(runner.run_day(lake, conf, [jobs.find("churn_score")], D))
-    lake.if_needed = False
-    assert [o.state for o in outcomes] == ["done"]
-    with pytest.raises(NotYet, match="another has no champion as of 2025-10-20"):
-        run(lake, "churn_score", D, "mlflow.model_name=another")
-    assert rows(lake) == before
-
-
-def test_a_registry_that_cannot_be_reached(lake: Lake) -> None:
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("mlflow.model_name=another", "another has no champion as of 2025-10-20"),
+        ("mlflow.tracking_uri=http://127.0.0.1:9", r"the model registry http://127\.0\.0\.1:9 cannot be used"),
+    ],
+)
+def test_without_a_champion_nobody_is_scored_and_scores_stay(lake: Lake, setting: str, said: str) -> None:
     before = rows(lake)
-    with pytest.raises(UserError, match=r"the model registry http://127\.0\.0\.1:9 cannot be used"):
-        run(lake, "churn_score", D, "mlflow.tracking_uri=http://127.0.0.1:9")
+    unused = lake.read(CHURN_SCORES)
+    with pytest.raises(UserError, match=said):
+        jobs.find("churn_score").module.score_members(lake, settings(lake, setting), D, unused)
     assert rows(lake) == before
 
 

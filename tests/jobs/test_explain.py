@@ -49,7 +49,7 @@ def some_rows(spark: SparkSession, table: Table, count: int = 40) -> DataFrame:
         kind = column.type.simpleString()
         n = F.col("id")
         if column.allowed:
-            made = F.lit(column.allowed[0])
+            made = F.get(F.array(*map(F.lit, column.allowed)), (n % len(column.allowed)).cast("int"))
         elif column.name == "status":
             made = F.lit("paid")
         elif kind == "string":

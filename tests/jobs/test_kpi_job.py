@@ -201,7 +201,6 @@ def history(lake: Lake, brand: dict[str, list[Row]]) -> dict[str, dict[tuple[Any
         ("first", so_far(brand), YESTERDAY),
         ("next", brand, TODAY),
         ("past", {}, YESTERDAY),
-        ("again", {}, TODAY),
     ):
         put(lake, data)
         run(lake, as_of)
@@ -227,10 +226,6 @@ def test_a_day_of_the_past_is_exact_and_leaves_later_periods(
         is_seen[key[1] <= YESTERDAY][key] = row
     same(is_seen[True], Reference(brand, YESTERDAY).rows())
     assert is_seen[False] == {k: v for k, v in history["next"].items() if k[1] > YESTERDAY}
-
-
-def test_the_next_day_mends_what_a_past_day_wrote(history: dict[str, Any]) -> None:
-    assert history["again"] == history["next"]
 
 
 def test_a_rebuild_is_the_same(history: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from memberlake import jobs
 from memberlake.errors import UserError
 from memberlake.report import texts, write
 from memberlake.report.blocks import Block
@@ -101,6 +102,10 @@ def test_every_block_of_an_empty_lake_says_what_is_missing() -> None:
     commands = {b.key: b.command for b in blocks}
     assert commands["rfm_map"] == "memberlake run rfm --lake 'my lake' --as-of 2026-11-20"
     assert commands["rejects"] == ""
+
+
+def test_a_command_that_brings_data_is_one_that_there_is() -> None:
+    assert {job for _, job in texts.MISSING.values() if job} <= {job.name for job in jobs.every()} | {"coupons"}
 
 
 def test_every_text_is_there_in_both_languages() -> None:

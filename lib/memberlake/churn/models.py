@@ -166,7 +166,8 @@ def _searched(
             continue
         for n, candidate in enumerate(candidates):
             raw = _classifier(earlier, conf, candidate).transform(later)
-            score = raw.withColumn("score", _squashed(_second("rawPrediction")))
+            own = "class_shares" in raw.columns
+            score = raw.withColumn("score", _second("class_shares") if own else _squashed(_second("rawPrediction")))
             found[n].append(evaluate.measures(evaluate.table(score, "score"))["pr_auc"])
     return [(candidates[n], sum(f) / len(f)) for n, f in found.items() if f]
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from memberlake.conf.activity import ActivityConf, RfeConf
 from memberlake.conf.churn import ChurnConf, ChurnRule, MlflowConf
+from memberlake.conf.coupons import CouponAlertsConf, CouponsConf
 from memberlake.conf.kpi import AbcConf, AlertsConf, KpiConf
 from memberlake.conf.made import MadeConf
 from memberlake.conf.places import IngestConf, LakeConf
@@ -35,6 +36,8 @@ __all__ = [
     "ChurnConf",
     "ChurnRule",
     "Conf",
+    "CouponAlertsConf",
+    "CouponsConf",
     "IngestConf",
     "KpiConf",
     "LakeConf",
@@ -68,6 +71,7 @@ class Conf(Section):
     ingest: IngestConf
     orders: OrdersConf
     rfm: RfmConf
+    coupons: CouponsConf
     activity: ActivityConf
     rfe: RfeConf
     churn: ChurnConf

@@ -44,7 +44,7 @@ def _of_member(dimension: str) -> Column:
 
 
 def _column(dimension: str) -> str:
-    return f"by_{dimension}"
+    return f"by_{dimension}".replace(".", "_")  # a dot would ask for a field
 
 
 def exploded(frame: DataFrame, cells: Mapping[str, Column], *, with_all: bool = True) -> DataFrame:

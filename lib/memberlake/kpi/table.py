@@ -168,19 +168,14 @@ def _activity(stored: DataFrame, active: DataFrame, as_of: date) -> DataFrame:
     members = by_period.where("dimension = 'kind' AND dimension_value = 'member'").select(
         "period", "period_start", "active"
     )
-    rolling = seen.where("window = 'rolling_30' AND dimension = 'all'").select(
-        F.col("period_end").alias("period_start"), F.col("active").alias("active_30")
-    )
-    days = by_period.where("period = 'day' AND dimension = 'all'")
+    days = by_period.where("period = 'day' AND dimension = 'all' AND active_30 IS NOT NULL")
     of = ("period", "period_start", *CELL)
     return union(
         by_period.select(*of, *_measured("active_subjects", F.col("active"))),
         registered.join(members, on=["period", "period_start"], how="inner").select(
             *of, *_measured("activity_rate", F.col("active"), F.col("registered"))
         ),
-        days.join(rolling, on="period_start", how="inner").select(
-            *of, *_measured("stickiness", F.col("active"), F.col("active_30"))
-        ),
+        days.select(*of, *_measured("stickiness", F.col("active"), F.col("active_30"))),
     )
 
 

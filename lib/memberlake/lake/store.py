@@ -25,7 +25,7 @@ from memberlake.conf import LakeConf, local_path
 from memberlake.errors import UserError
 from memberlake.lake import session
 from memberlake.lake.contract import CONTRACT_VERSION, Table, conform
-from memberlake.tables.ops import WATERMARKS
+from memberlake.tables.ops import CUTOFFS, WATERMARKS
 
 log = logging.getLogger(__name__)
 
@@ -193,6 +193,19 @@ class Lake:
         return self.spark.range(1).select(*[F.lit(values[c.name]).cast(c.type).alias(c.name) for c in table.columns])
 
     @contextlib.contextmanager
+    def brought_to(self, job: str, as_of: date) -> Iterator[date | None]:
+        """The as_of that the job's tables stand at, when its last run ended well; None means that they are to be
+        written anew. After the block they stand at as_of.
+
+        For tables that have no as_of of their own, and are brought from one day to the next.
+        """
+        held = self.read(CUTOFFS).where(F.col("job") == F.lit(job)).first()
+        self.replace(CUTOFFS, self.read(CUTOFFS).limit(0), job=job)  # should the block fail, nobody knows
+        yield held["as_of"] if held and not self.rebuild else None
+        row = self.spark.range(1).select(F.lit(job).alias("job"), F.lit(as_of).alias("as_of"))
+        self.replace(CUTOFFS, row, job=job)
+
+    @contextlib.contextmanager
     def kept(self, frame: DataFrame) -> Iterator[DataFrame]:
         """The frame, computed once for the uses within the block; on disk where memory ends."""
         frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
@@ -200,6 +213,14 @@ class Lake:
             yield frame
         finally:
             frame.unpersist()
+
+    def settled(self, frame: DataFrame) -> DataFrame:
+        """The frame, computed now and held by the executors.
+
+        What is built on it is planned without its past. Planning a long chain of joins again at each step takes longer
+        than the rows of a day do.
+        """
+        return frame.localCheckpoint()
 
     def name(self, table: Table) -> str:
         """The table's name in SQL."""
@@ -285,6 +306,7 @@ class Lake:
             f" COMMENT {_text(table.grain)}"
             f" TBLPROPERTIES ({', '.join(f'{_text(k)} = {_text(v)}' for k, v in properties.items())})"
         )
+        self._checked.add(table.full_name)  # as it was just made
 
     def _repeats_a_key(self, rows: DataFrame, table: Table) -> bool:
         return not rows.groupBy(*table.key).count().where("count > 1").isEmpty()

@@ -215,7 +215,7 @@ def all_metrics(facts: Facts) -> Block:
         rows.append(
             [
                 Cell(of.label),
-                Cell(period_name(last)),
+                Cell(period_name(last), mark="whole"),
                 number(facts, last["value"], of.form),
                 number(facts, before["value"] if before else None, of.form),
                 Cell(_part(facts, last, "numerator", of), True),

@@ -102,7 +102,11 @@ def ranking(names: Sequence[Said], series: Sequence[Series], form: str, *, one_e
     ]
     layout = {
         "barmode": "overlay" if one_each else "group",
-        "xaxis": {"tickformat": ".0%" if shares else form, "rangemode": "tozero"},
+        "xaxis": {
+            "tickformat": ".0%" if shares else form,
+            "rangemode": "tozero",
+            "showticklabels": any(v for s in series for v in s.y),  # an axis of zeros alone would repeat them
+        },
         "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
         "height": 90 + 38 * len(names) * (1 if one_each else max(1, 0.7 * len(series))),
     }

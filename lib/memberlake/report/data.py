@@ -34,6 +34,7 @@ class Frames(NamedTuple):
     retention: DataFrame
     churn_status: DataFrame
     churn_scores: DataFrame
+    churn_models: DataFrame
     model_monitoring: DataFrame
     vouchers: DataFrame
     coupon_runs: DataFrame
@@ -67,6 +68,9 @@ def small(of: Frames, as_of: date, zone: str) -> dict[str, DataFrame]:
         "churn_rules": _per_element(_slice(of.churn_status, as_of), "rules", "rule", "members"),
         "risks": risk_bands(risks),
         "factors": factors(risks),
+        "models": of.churn_models.where(F.col("as_of") <= F.lit(as_of))
+        .orderBy(F.desc("as_of"), F.desc(F.length("model_version")), F.desc("model_version"), "model_name")
+        .limit(LISTED),
         "monitoring": monitoring(of.model_monitoring, as_of),
         "vouchers": of.vouchers.groupBy("status", "method").agg(
             _rows("vouchers"), F.avg("confidence").alias("confidence")

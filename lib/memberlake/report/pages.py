@@ -399,7 +399,7 @@ def _churn(facts: Facts) -> Iterable[Block]:
         facts,
         "churn_rules",
         "gold.churn_status",
-        "churned",
+        "nobody" if rows else "churned",
         columns=columns,
         rows=[
             [
@@ -444,6 +444,7 @@ def _risk(facts: Facts) -> Iterable[Block]:
 
 
 def _coupons(facts: Facts) -> Iterable[Block]:
+    yield blocks.figures_of(facts, "with_coupons", COUPON)
     months = sorted(facts.of("coupon_months"), key=lambda r: r["month"])[-12:]
     steps = ("issued", "claimed", "redeemed", "returned", "expired")
     totals = [sum(r[step] or 0 for r in months) for step in steps]
@@ -676,7 +677,6 @@ def _money(facts: Facts) -> Iterable[Block]:
     yield blocks.pivot(facts, "by_goal", "goal", ("cost_per_goal",), {})
     yield blocks.pivot(facts, "by_campaign", "campaign", CAMPAIGN, _campaigns(facts))
     yield blocks.figures_of(facts, "unit_cost", UNIT)
-    yield blocks.figures_of(facts, "with_coupons", COUPON)
 
 
 def _attribution(facts: Facts) -> Block:
@@ -687,6 +687,30 @@ def _attribution(facts: Facts) -> Block:
 
 
 def _models(facts: Facts) -> Iterable[Block]:
+    source, trained = "gold.churn_models", facts.of("models")
+    versions = [f"{r['model_name']} {r['model_version']}" for r in reversed(trained)]
+    measures = (("pr_auc", 1), ("recency_pr_auc", 2), ("base_rate", 6))
+    series = [
+        Series(HEADERS[measure], versions, [r[measure] for r in reversed(trained)], color=color)
+        for measure, color in measures
+    ]
+    chart = charts.bars(series, ".3f") if trained else None
+    yield blocks.block(facts, "model_quality", source, "models", chart=chart)
+    numbers = ("base_rate", "pr_auc", "recency_pr_auc", "roc_auc", "brier", "ece")
+    columns = [HEADERS[c] for c in ("version", "as_of", "model", "examples", *numbers, "promoted", "why")]
+    cells = [
+        [
+            Cell(same(r["model_version"])),
+            Cell(same(r["as_of"]), mark="whole"),
+            Cell(word(r["model"])),
+            blocks.number(facts, r["examples"]),
+            *[blocks.number(facts, r[measure], "ratio") for measure in numbers],
+            Cell(word(r["is_promoted"])),
+            Cell(same(r["reason"])),
+        ]
+        for r in trained
+    ]
+    yield blocks.block(facts, "trained", source, "models", columns=columns, rows=cells)
     rows = facts.of("monitoring")
     quality = [r for r in rows if not r["metric"].startswith("psi:")]
     columns = [HEADERS[c] for c in ("model", "version", "as_of", "metric", "value", "threshold")]
@@ -737,11 +761,12 @@ def _alerts(facts: Facts) -> Iterable[Block]:
 
 def _alert_table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
     columns = [HEADERS[c] for c in ("state", "severity", "raised", "rule", "message", "value", "threshold", "notify")]
+    is_known = any(r["job"] == "alerts" and r["state"] == "done" for r in facts.of("jobs"))
     return blocks.block(
         facts,
         key,
         "gold.alerts",
-        "alerts",
+        "no_alert" if is_known else "alerts",
         columns=columns,
         rows=[
             [

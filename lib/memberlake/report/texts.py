@@ -199,6 +199,15 @@ HEADERS = {
     "model": Said("Model", "模型"),
     "version": Said("Version", "版本"),
     "as_of": Said("As of", "截至"),
+    "examples": Said("Members in the test", "测试会员"),
+    "base_rate": Said("Base rate", "基准率"),
+    "pr_auc": same("PR-AUC"),
+    "recency_pr_auc": Said("Recency alone", "仅最近一次购买"),
+    "roc_auc": same("ROC-AUC"),
+    "brier": Said("Brier score", "Brier 分数"),
+    "ece": Said("Calibration error", "校准误差"),
+    "promoted": Said("Promoted", "已启用"),
+    "why": Said("Why", "原因"),
     "feature": Said("Feature", "特征"),
     "effect": Said("Mean effect", "平均影响"),
     "table": Said("Table", "表"),
@@ -304,6 +313,12 @@ WORDS = {
     "several campaigns fit": Said("several campaigns fit", "多个活动符合"),
     "no campaign fits": Said("no campaign fits", "没有活动符合"),
     # churn and models
+    "True": Said("yes", "是"),
+    "False": Said("no", "否"),
+    "random_forest": Said("random forest", "随机森林"),
+    "logistic_regression": Said("logistic regression", "逻辑回归"),
+    "linear_svm": Said("linear SVM", "线性支持向量机"),
+    "gradient_boosted_trees": Said("gradient boosted trees", "梯度提升树"),
     "unsubscribed": Said("unsubscribed", "退订"),
     "blacklisted": Said("blacklisted", "拉黑"),
     "no_login": Said("no login", "长期未登录"),
@@ -522,11 +537,28 @@ BLOCKS = {
     ),
     "with_coupons": (
         Said("With and without coupons", "用券与不用券"),
-        Said("Among orders of the month.", "当月订单。"),
+        Said("Among orders of the last whole month.", "最近一个完整月份的订单。"),
+    ),
+    "model_quality": (
+        Said("Quality in the test", "测试质量"),
+        Said(
+            "PR-AUC on a later snapshot than those trained on: the model, recency alone, and the base rate.",
+            "在训练之后的快照上的 PR-AUC：模型、仅用最近一次购买、基准率。",
+        ),
+    ),
+    "trained": (
+        Said("Trained models", "已训练模型"),
+        Said(
+            "A model is promoted when it beats the champion and recency alone.",
+            "优于现任模型且优于仅用最近一次购买时才启用。",
+        ),
     ),
     "monitoring": (
-        Said("Quality", "质量"),
-        Said("At the newest test snapshots; a limit that is broken is marked.", "最近的测试快照；突破阈值者已标记。"),
+        Said("Quality since", "上线后质量"),
+        Said(
+            "What came of the scores, once their horizon was over; a limit that is broken is marked.",
+            "预测期结束后的实际结果；突破阈值者已标记。",
+        ),
     ),
     "drift": (
         Said("Drift", "漂移"),
@@ -572,7 +604,10 @@ MISSING = {
         ),
         "rfe",
     ),
-    "abc": (Said("No classes of this day: this needs orders of members.", "当日没有分类：需要会员订单。"), "kpi"),
+    "abc": (
+        Said("No classes of this day: this needs orders of members.", "当日没有分类：需要会员订单。"),
+        "abc_classes",
+    ),
     "churned": (
         Said(
             "No status of this day: this needs members, and rules that they can meet.",
@@ -584,7 +619,11 @@ MISSING = {
         Said("No scores of this day: a model must be trained first.", "当日没有评分：需要先训练模型。"),
         "churn_train",
     ),
-    "monitoring": (Said("No model was measured yet.", "尚未评估任何模型。"), "churn_train"),
+    "models": (Said("No model was trained by this day.", "截至当日尚未训练模型。"), "churn_train"),
+    "monitoring": (
+        Said("Nobody was scored, or the horizon of the scores is not over yet.", "尚未评分，或评分的预测期尚未结束。"),
+        "churn_score",
+    ),
     "coupons": (
         Said(
             "No vouchers: this needs silver.coupons and silver.coupon_events.",
@@ -593,4 +632,6 @@ MISSING = {
         "coupons",
     ),
     "rejects": (Said("No row was rejected.", "没有被拒收的数据。"), ""),
+    "no_alert": (Said("Nothing: no rule is broken.", "无：没有规则被突破。"), ""),
+    "nobody": (Said("Nobody: no rule holds for any member.", "无：没有会员符合任何规则。"), ""),
 }

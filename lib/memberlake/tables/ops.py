@@ -52,4 +52,15 @@ WATERMARKS = Table(
     ),
 )
 
-TABLES = (RUNS, REJECTS, WATERMARKS)
+CUTOFFS = Table(
+    "ops",
+    "cutoffs",
+    grain="one job whose tables without as_of stand at a day; no row while it works, or after it failed",
+    key=("job",),
+    columns=(
+        Column("job", STRING, "name of the job", required=True),
+        Column("as_of", DATE, "cut-off that its tables were brought to", required=True),
+    ),
+)
+
+TABLES = (RUNS, REJECTS, WATERMARKS, CUTOFFS)

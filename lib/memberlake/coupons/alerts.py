@@ -1,0 +1,88 @@
+"""Signs of abuse: who redeems what others claimed, who claims far more than the rest."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from memberlake import calendar
+from memberlake.conf import CouponAlertsConf
+
+
+def of(vouchers: DataFrame, rules: CouponAlertsConf, as_of: date, zone: str) -> DataFrame:
+    """One row a sign, from redemptions in force and first claims in the look-back; unknown members accuse nobody."""
+    redeemed = vouchers.where(_is_within("redeemed_at", rules, as_of, zone)).select(
+        "voucher_id",
+        "order_id",
+        _member_of("claimed", "claimed_at").alias("claimer"),
+        _member_of("redeemed", "redeemed_at").alias("redeemer"),
+    )
+    claims = vouchers.where(_is_within("claimed_at", rules, as_of, zone)).select(
+        "voucher_id", _member_of("claimed", "claimed_at").alias("claimer")
+    )
+    signs = (
+        _redeemed_by_others(redeemed, rules),
+        _many_claims(claims, rules),
+        _many_claimers_on_an_order(redeemed, rules),
+        _resale(redeemed, rules),
+    )
+    found, *others = signs
+    for sign in others:
+        found = found.unionByName(sign)
+    return found.withColumn("as_of", F.lit(as_of))
+
+
+def _redeemed_by_others(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFrame:
+    per_claimer = redeemed.where("claimer <> redeemer").groupBy("claimer").agg(F.count(F.lit(1)).alias("n"))
+    said = F.format_string("%d vouchers that the member claimed were redeemed by others", "n")
+    return _sign(per_claimer, "redeemed_by_others", "member", "claimer", "n", F.lit(rules.redeemed_by_others), said)
+
+
+def _many_claims(claims: DataFrame, rules: CouponAlertsConf) -> DataFrame:
+    per_member = claims.where("claimer IS NOT NULL").groupBy("claimer").agg(F.count(F.lit(1)).alias("n"))
+    usual = per_member.agg((F.sum("n") / F.count("n")).alias("mean"))
+    limit = F.greatest(F.lit(rules.claims_factor) * F.col("mean"), F.lit(float(rules.claims_at_least)))
+    said = F.format_string("%d claims; members with claims have %.1f on average", "n", "mean")
+    with_usual = per_member.join(F.broadcast(usual), how="cross")
+    return _sign(with_usual, "many_claims", "member", "claimer", "n", limit, said)
+
+
+def _many_claimers_on_an_order(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFrame:
+    per_order = redeemed.where("order_id IS NOT NULL").groupBy("order_id").agg(F.count_distinct("claimer").alias("n"))
+    said = F.format_string("vouchers of %d members were redeemed on one order", "n")
+    limit = F.lit(rules.claimers_on_order)
+    return _sign(per_order, "many_claimers_on_an_order", "order", "order_id", "n", limit, said)
+
+
+def _resale(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFrame:
+    per_redeemer = (
+        redeemed.where("redeemer IS NOT NULL")
+        .groupBy("redeemer")
+        .agg(F.count(F.lit(1)).alias("all"), F.count_if(F.col("claimer") != F.col("redeemer")).alias("n"))
+        .where(F.col("n") >= rules.resale_share * F.col("all"))
+    )
+    said = F.format_string("%d of the %d vouchers that the member redeemed were claimed by others", "n", "all")
+    return _sign(per_redeemer, "resale", "member", "redeemer", "n", F.lit(rules.resale_vouchers), said)
+
+
+def _sign(rows: DataFrame, reason: str, kind: str, subject: str, value: str, limit: Column, said: Column) -> DataFrame:
+    return rows.where(F.col(value) >= limit).select(
+        F.lit(reason).alias("reason"),
+        F.lit(kind).alias("subject_kind"),
+        F.col(subject).alias("subject_id"),
+        F.col(value).cast("double").alias("value"),
+        limit.cast("double").alias("threshold"),
+        said.alias("evidence"),
+    )
+
+
+def _member_of(kind: str, at: str) -> Column:
+    """Who did the event of a kind at an instant."""
+    events = F.filter("history", lambda e: (e["event_type"] == kind) & (e["occurred_at"] == F.col(at)))
+    return F.get(events, F.lit(0))["member_id"]
+
+
+def _is_within(instant: str, rules: CouponAlertsConf, as_of: date, zone: str) -> Column:
+    return calendar.in_look_back(calendar.business_date(F.col(instant), zone), as_of, rules.look_back_days)

@@ -1,0 +1,172 @@
+"""Which vouchers a night touches: each function gives the coupon_id and holder of some, repeats allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+
+from memberlake import calendar
+from memberlake.coupons import campaigns
+from memberlake.coupons.state import NUMBER, from_history, with_holder
+
+VOUCHER = ("coupon_id", "holder")
+_MOST = 1000  # ranges listed in a condition
+
+
+def between(rows: DataFrame, instant: str, since: date, as_of: date, zone: str) -> DataFrame:
+    """Rows of the business dates in (since, as_of]."""
+    begin, end = calendar.instants(since, as_of + timedelta(days=1), zone)  # a day to spare, for the files' statistics
+    near = rows.where((F.col(instant) >= F.lit(begin)) & (F.col(instant) < F.lit(end)))
+    day = calendar.business_date(F.col(instant), zone)
+    return near.where((day > F.lit(since)) & (day <= F.lit(as_of)))
+
+
+def by_events(events: DataFrame) -> DataFrame:
+    """Vouchers with events that changed, in old and new form, or that as_of has come to."""
+    return with_holder(events).select(*VOUCHER)
+
+
+def by_calendar(vouchers: DataFrame, since: date, as_of: date, zone: str) -> DataFrame:
+    """Vouchers that fall due."""
+    return (
+        between(vouchers, "valid_to", since, as_of, zone)
+        .where(F.col("status").isin("issued", "claimed"))
+        .select(*VOUCHER)
+    )
+
+
+def by_coupons(vouchers: DataFrame, *changed: DataFrame) -> DataFrame:
+    """Vouchers of coupons whose definition or links changed."""
+    coupons = reduce(DataFrame.unionAll, [rows.select("coupon_id") for rows in changed])
+    return vouchers.join(F.broadcast(coupons.distinct()), on="coupon_id", how="left_semi").select(*VOUCHER)
+
+
+def by_overrides(vouchers: DataFrame, changed: DataFrame) -> DataFrame:
+    """Vouchers that a changed decision by hand is or was about."""
+    about = campaigns.decided_by_hand(vouchers, changed).select("voucher_id")
+    return vouchers.join(about, on="voucher_id", how="left_semi").select(*VOUCHER)
+
+
+def lists(contacts: DataFrame, changed: DataFrame, since: date, zone: str) -> DataFrame:
+    """Campaigns and members whose being on the campaign's list may have changed; all members (NULL) of a new list.
+
+    Args:
+        changed: contacts that changed, or that as_of has come to.
+    """
+    old = contacts.where(calendar.business_date(F.col("sent_at"), zone) <= F.lit(since))
+    had_list = (
+        old.join(F.broadcast(changed.select("campaign_id").distinct()), on="campaign_id", how="left_semi")
+        .join(changed.select("contact_id").distinct(), on="contact_id", how="left_anti")
+        .select("campaign_id")
+        .distinct()
+        .withColumn("had_list", F.lit(True))
+    )
+    member = F.when(F.col("had_list"), F.col("member_id"))
+    return (
+        changed.join(F.broadcast(had_list), on="campaign_id", how="left")
+        .select("campaign_id", member.alias("of_member"))
+        .distinct()
+    )
+
+
+def by_windows(vouchers: DataFrame, review: DataFrame, windows: DataFrame) -> DataFrame:
+    """Vouchers that begin in a window of a touched campaign, or for which it stands in the review.
+
+    Args:
+        windows: campaign_id, opens_on, closes_on and of_member: NULL for all members.
+    """
+    months = F.sequence(F.trunc("opens_on", "month"), F.trunc("closes_on", "month"), F.expr("INTERVAL 1 MONTH"))
+    by_month = windows.withColumn("issued_month", F.explode(months)).drop("campaign_id").distinct()
+    of_all = by_month.where("of_member IS NULL").drop("of_member")
+    of_members = by_month.where("of_member IS NOT NULL").withColumnRenamed("of_member", "member_id")
+    begins = F.col("first_on").between(F.col("opens_on"), F.col("closes_on"))
+    in_review = review.join(
+        F.broadcast(windows.select(F.col("campaign_id").alias("candidate_campaign_id")).distinct()),
+        on="candidate_campaign_id",
+        how="left_semi",
+    )
+    found = (
+        vouchers.join(F.broadcast(of_all), on="issued_month", how="inner").where(begins),
+        vouchers.join(of_members, on=["issued_month", "member_id"], how="inner").where(begins),
+        in_review,
+    )
+    return reduce(DataFrame.unionAll, [rows.select(*VOUCHER) for rows in found])
+
+
+def by_orders(vouchers: DataFrame, orders: DataFrame) -> DataFrame:
+    """Vouchers flagged for an unknown order that is among the orders now."""
+    flagged = vouchers.where(F.array_contains("flags", "unknown_order"))
+    asked = flagged.select(*VOUCHER, F.explode("history.order_id").alias("order_id"))
+    return asked.join(orders.select("order_id").distinct(), on="order_id", how="left_semi").select(*VOUCHER)
+
+
+def windows(of_all: DataFrame, of_members: DataFrame) -> DataFrame:
+    """Windows in which vouchers of all members, or of the named ones, are touched."""
+    return of_all.withColumn("of_member", F.lit(None).cast("string")).unionByName(of_members)
+
+
+def ranges(keys: DataFrame) -> DataFrame:
+    """The least and greatest holder of each coupon, by kind of holder."""
+    return keys.groupBy("coupon_id", F.substring("holder", 1, 1)).agg(
+        F.min("holder").alias("least"), F.max("holder").alias("greatest")
+    )
+
+
+def may_hold(ranges: Sequence[Row]) -> Column:
+    """True for holders within one of the ranges: literals, so that Delta skips the files of other numbers."""
+    if len(ranges) > _MOST:
+        return F.col("holder").between(min(r["least"] for r in ranges), max(r["greatest"] for r in ranges))
+    within = [F.col("holder").between(r["least"], r["greatest"]) for r in ranges]
+    return reduce(Column.__or__, within, F.lit(False))
+
+
+def places(keys: DataFrame, located: DataFrame) -> DataFrame:
+    """The coupons of the keys, with the months in which their vouchers stand: NULL for those that are new."""
+    return keys.join(located, on=[*VOUCHER], how="left").select("coupon_id", "issued_month").distinct()
+
+
+def current(changes: DataFrame, due: DataFrame) -> DataFrame:
+    """The new forms of changed events, several where one changed more than once, and events that as_of has come to."""
+    new = changes.where(F.col("_change_type").isin("insert", "update_postimage"))
+    return new.drop("_change_type").unionByName(due)
+
+
+def events_of(mine: DataFrame, events: DataFrame, changed: DataFrame, current: DataFrame) -> DataFrame:
+    """The events of touched vouchers: those kept in their rows, brought up to date.
+
+    Where a row could not keep them all, they are read again.
+
+    Args:
+        mine: rows of the touched vouchers.
+        events: silver.coupon_events.
+        changed: events that changed, in every form, and those that as_of has come to.
+        current: of these the form that counts, one row an event_id.
+    """
+    is_capped = F.array_contains("flags", "history_capped")
+    kept = from_history(mine.where(~is_capped))
+    capped = mine.where(is_capped).select(*VOUCHER).distinct()
+    again = with_holder(events).join(F.broadcast(capped), on=[*VOUCHER], how="left_semi")
+    fresh = with_holder(current).join(F.broadcast(capped), on=[*VOUCHER], how="left_anti")
+    return (
+        kept.join(changed.select("event_id").distinct(), on="event_id", how="left_anti")
+        .unionByName(fresh.select(*kept.columns))
+        .unionByName(again.select(*kept.columns))
+    )
+
+
+def with_namesakes(keys: DataFrame, located: DataFrame) -> DataFrame:
+    """The keys, and vouchers of other coupons that have one of their numbers.
+
+    Args:
+        located: coupon_id and holder of the vouchers there.
+    """
+    numbers = keys.where(F.col("holder").startswith(NUMBER)).select("holder").distinct()
+    return keys.unionByName(located.select(*VOUCHER).join(numbers, on="holder", how="left_semi")).distinct()
+
+
+def union(frames: Iterable[DataFrame]) -> DataFrame:
+    return reduce(DataFrame.unionByName, frames).distinct()

@@ -1,0 +1,195 @@
+"""What the coupons job must write, worked out in plain Python, from docs/coupons.md and not from its code."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.jobs.coupon_rows import Event
+from tests.jobs.orders import utc
+
+RANK = ("issued", "claimed", "redeemed", "returned", "voided")
+ZONE = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass
+class World:
+    """What the lake holds: the newest version of each event, and the rest."""
+
+    events: dict[str, Event] = field(default_factory=dict)
+    valid_to: dict[str, str] = field(default_factory=dict)  # of a coupon
+    links: set[tuple[str, str]] = field(default_factory=set)  # coupon and campaign
+    windows: dict[str, tuple[date, date]] = field(default_factory=dict)
+    contacts: set[tuple[str, str, str]] = field(default_factory=set)  # campaign, instant, member
+
+    def take(self, events: Iterable[Event]) -> None:
+        for e in events:
+            old = self.events.get(e.event_id)
+            if old is None or utc(e.received or e.at) > utc(old.received or old.at):
+                self.events[e.event_id] = e
+
+
+def day(instant: str | datetime) -> date:
+    return (utc(instant) if isinstance(instant, str) else instant).astimezone(ZONE).date()
+
+
+def vouchers(world: World, as_of: date) -> dict[str, dict[str, Any]]:
+    """State and campaign of numbered vouchers by voucher_id, of a world in which a number belongs to one coupon."""
+    of_voucher: dict[str, list[Event]] = defaultdict(list)
+    for e in world.events.values():
+        if day(e.at) <= as_of:
+            of_voucher[str(e.voucher_id)].append(e)
+    found = {}
+    for voucher_id, events in of_voucher.items():
+        events.sort(key=lambda e: (utc(e.at), RANK.index(e.event_type), e.event_id))
+        found[voucher_id] = {**state(events, world, as_of), **campaign(events, world, as_of), "events": events}
+    return found
+
+
+def first_of(events: list[Event], *kinds: str) -> Event | None:
+    return next((e for e in events if e.event_type in kinds), None)
+
+
+def state(events: list[Event], world: World, as_of: date) -> dict[str, Any]:
+    in_force: Event | None = None
+    status, flags, was = "issued", set(), None
+    claim, valid_to = first_of(events, "claimed"), world.valid_to.get(events[0].coupon_id)
+    for e in events:
+        if e.event_type == "redeemed":
+            if in_force:
+                flags.add("redeemed_twice")
+            if claim is None:
+                flags.add("redeemed_without_claim")
+            elif events.index(e) < events.index(claim):
+                flags.add("redeemed_before_claim")
+            if claim and e.member_id and claim.member_id and e.member_id != claim.member_id:
+                flags.add("redeemed_by_other_member")
+            if valid_to and utc(e.at) >= utc(valid_to):
+                flags.add("redeemed_after_expiry")
+            if e.amount and Decimal(e.amount) > 10:
+                flags.add("redeemed_above_value")
+            in_force, was = e, None
+        elif e.event_type == "returned":
+            if in_force is None:
+                flags.add("returned_without_redemption")
+            in_force = None
+        elif e.event_type == "voided":
+            was = e
+    if first_of(events, "issued") is None:
+        flags.add("issue_unrecorded")
+    if any(e.order_id for e in events):
+        flags.add("unknown_order")
+    voids = [e for e in events if e.event_type == "voided"]
+    if voids and in_force and events.index(voids[-1]) < events.index(in_force):
+        flags.add("redeemed_after_void")
+    if was and in_force:
+        flags.add("voided_after_redemption")
+    if was:
+        status = "voided"
+    elif in_force:
+        status = "redeemed"
+    elif valid_to and day(valid_to) <= as_of:
+        status = "expired"
+    elif claim:
+        status = "claimed"
+    return {
+        "status": status,
+        "flags": flags,
+        "redeemed_at": utc(in_force.at) if in_force else None,
+        "redeemed_amount": Decimal(in_force.amount) if in_force and in_force.amount else None,
+        "valid_to": valid_to,
+    }
+
+
+def campaign(events: list[Event], world: World, as_of: date) -> dict[str, Any]:
+    first = first_of(events, "issued") or first_of(events, "claimed") or first_of(events, "redeemed") or events[0]
+    claim = first_of(events, "claimed")
+    member = claim.member_id if claim and claim.member_id else None
+    issue = first_of(events, "issued")
+    member = member or (issue.member_id if issue else None) or next((e.member_id for e in events if e.member_id), None)
+    declared = {p for c, p in world.links if c == first.coupon_id}
+    lists: dict[str, set[str]] = defaultdict(set)
+    for p, at, m in world.contacts:
+        if day(at) <= as_of:
+            lists[p].add(m)
+    on = day(first.at)
+    in_window = {p for p in declared or world.windows if p in world.windows}
+    in_window = {p for p in in_window if world.windows[p][0] <= on <= world.windows[p][1]}
+    left = {p for p in in_window if p not in lists or member in lists[p]}
+    recorded = next((e.campaign_id for e in events if e.campaign_id), None)
+    evidence = ("" if declared else "undeclared+") + ("window" if len(in_window) == 1 else "window+audience")
+    inferred = next(iter(left)) if len(left) == 1 else None
+    return {
+        "first_on": on,
+        "recorded": recorded,
+        "campaign_id": recorded or inferred,
+        "method": "recorded" if recorded else "inferred" if inferred else None,
+        "evidence": evidence if inferred and not recorded else None,
+        "trial": (evidence, inferred) if inferred else None,
+    }
+
+
+def confidence(found: dict[str, dict[str, Any]]) -> dict[str, float]:
+    tried: dict[str, list[bool]] = defaultdict(list)
+    for v in found.values():
+        if v["recorded"] and v["trial"]:
+            tried[v["trial"][0]].append(v["trial"][1] == v["recorded"])
+    return {evidence: sum(right) / len(right) for evidence, right in tried.items()}
+
+
+def run_of(found: dict[str, dict[str, Any]], gap: int) -> dict[str, str]:
+    """The run of each voucher; definitions have one version here."""
+    runs = {}
+    days: dict[str, set[date]] = defaultdict(set)
+    for v in found.values():
+        if v["campaign_id"] is None:
+            days[v["events"][0].coupon_id].add(v["first_on"])
+    for voucher_id, v in found.items():
+        coupon_id = v["events"][0].coupon_id
+        if v["campaign_id"]:
+            runs[voucher_id] = f"{coupon_id}/{v['campaign_id']}"
+            continue
+        began = v["first_on"]
+        while earlier := [d for d in days[coupon_id] if began - timedelta(days=gap) <= d < began]:
+            began = min(earlier)
+        runs[voucher_id] = f"{coupon_id}@{began}"
+    return runs
+
+
+def funnel(found: dict[str, dict[str, Any]], runs: dict[str, str]) -> dict[tuple[str, date], list[Any]]:
+    """Issued, claimed, redeemed, returned, voided, expired, value redeemed, by run and business date."""
+    counts: dict[tuple[str, date], list[Any]] = defaultdict(lambda: [0, 0, 0, 0, 0, 0, Decimal(0)])
+    for voucher_id, v in found.items():
+        run, events = runs[voucher_id], v["events"]
+        for n, kind in enumerate(RANK):
+            days = sorted({day(e.at) for e in events if e.event_type == kind})
+            if kind == "voided":
+                days = days[-1:]
+            elif kind in ("issued", "claimed"):
+                days = days[:1]
+            for d in days:
+                counts[run, d][n] += 1
+        for e in events:
+            if e.event_type == "redeemed":
+                counts[run, day(e.at)][6] += Decimal(e.amount or 0)
+        if v["status"] == "expired":
+            ends = [utc(v["valid_to"])]
+            begin = first_of(events, "issued") or first_of(events, "claimed")
+            ends += [utc(begin.at)] if begin else []
+            ends += [utc(e.at) for e in events if e.event_type == "returned"]
+            counts[run, day(max(ends))][5] += 1
+    return dict(counts)
+
+
+def liability(found: dict[str, dict[str, Any]], runs: dict[str, str]) -> dict[str, tuple[int, int]]:
+    """Open and expired vouchers by run."""
+    counts = {run: [0, 0] for run in runs.values()}
+    for voucher_id, v in found.items():
+        counts[runs[voucher_id]][0] += v["status"] in ("issued", "claimed")
+        counts[runs[voucher_id]][1] += v["status"] == "expired"
+    return {run: (open_, expired) for run, (open_, expired) in counts.items()}

@@ -1,0 +1,163 @@
+"""The coupons job on a real lake: any arrival ends in what a plain model says; corrections, dates and bad input."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from pyspark.sql import functions as F
+from tests.conftest import configured
+from tests.jobs import coupon_model as model
+from tests.jobs.coupon_rows import Event, campaign, contacts, coupon, events
+from tests.jobs.orders import utc
+
+from memberlake import jobs
+from memberlake.conf import Conf
+from memberlake.lake.contract import Table
+from memberlake.lake.store import Lake
+from memberlake.tables.gold.coupons import (
+    COUPON_FUNNEL,
+    COUPON_LIABILITY,
+    COUPON_MAPPING_REVIEW,
+    TABLES,
+    VOUCHERS,
+)
+
+pytestmark = pytest.mark.lake
+
+CONF = configured()  # business time zone Asia/Shanghai: UTC+8
+SEED = 20261124
+SAME = ("status", "redeemed_amount", "campaign_id", "method", "evidence", "first_on")
+COUPONS = {"K1": "2026-11-20 04:00", "K2": "2026-12-10", "K3": None}
+
+
+def run(lake: Lake, as_of: date, conf: Conf = CONF) -> None:
+    jobs.find("coupons").run(lake, conf, as_of)
+
+
+def rows(lake: Lake, table: Table, key: str) -> dict[str, dict[str, Any]]:
+    return {row[key]: row.asDict() for row in lake.read(table).collect()}
+
+
+def random_event(chance: random.Random, n: int) -> Event:
+    number = chance.randrange(14)
+    at = utc("2026-11-01") + timedelta(hours=chance.randrange(24 * 50))
+    return Event(
+        f"e{n}",
+        f"K{number % 3 + 1}",
+        f"V{number}",
+        chance.choice((*model.RANK, "issued", "redeemed", "redeemed")),
+        at.isoformat()[:19],
+        member_id=chance.choice(["m1", "m1", "m2", None]),
+        amount=chance.choice(["10.00", "12.50", "-1.00", None]),
+        order_id=chance.choice(["o1", None, None]),
+        campaign_id=chance.choice(["P1", "P2", None, None, None, None]),
+        received=(at + timedelta(days=chance.randrange(9))).isoformat()[:19],
+    )
+
+
+def corrected(chance: random.Random, event: Event) -> Event:
+    later = utc(str(event.received)) + timedelta(days=1)
+    other = random_event(chance, 0)
+    return other._replace(event_id=event.event_id, received=later.isoformat()[:19])
+
+
+def same_as_model(lake: Lake, world: model.World, as_of: date) -> None:
+    expected = model.vouchers(world, as_of)
+    runs, confidence = model.run_of(expected, 30), model.confidence(expected)
+    found = rows(lake, VOUCHERS, "voucher_id")
+    assert found.keys() == expected.keys()
+    for voucher_id, v in expected.items():
+        row = found[voucher_id]
+        said = {
+            **{
+                name: v[name] for name in ("status", "redeemed_amount", "campaign_id", "method", "evidence", "first_on")
+            },
+            "redeemed_at": v["redeemed_at"] and v["redeemed_at"].replace(tzinfo=None),
+            "coupon_run_id": runs[voucher_id],
+            "confidence": confidence.get(str(v["evidence"])),
+            "flags": v["flags"],
+            "history": [e.event_id for e in v["events"]],
+        }
+        got = {name: row[name] for name in said}
+        got["flags"] = {*row["flags"]} - {"negative_amount", "several_campaigns"}
+        got["history"] = [e["event_id"] for e in row["history"]]
+        said["history"].sort()
+        got["history"].sort()
+        assert got == said, voucher_id
+    steps = ("issued", "claimed", "redeemed", "returned", "voided", "expired", "redeemed_amount")
+    funnel = {(r.coupon_run_id, r.business_date): [r[s] for s in steps] for r in lake.read(COUPON_FUNNEL).collect()}
+    assert funnel == model.funnel(expected, runs)
+    owed = lake.read(COUPON_LIABILITY).where(F.col("as_of") == F.lit(as_of)).collect()
+    assert {r.coupon_run_id: (r.open_vouchers, r.expired_vouchers) for r in owed} == model.liability(expected, runs)
+    undecided = {v for v, state in expected.items() if state["campaign_id"] is None}
+    assert {r.voucher_id for r in lake.read(COUPON_MAPPING_REVIEW).collect()} == undecided
+
+
+def set_up(lake: Lake, world: model.World) -> None:
+    for coupon_id, valid_to in COUPONS.items():
+        coupon(lake, coupon_id, valid_to)
+    world.valid_to = {c: v for c, v in COUPONS.items() if v}
+
+
+def test_any_arrival_ends_in_what_the_model_says(lake: Lake) -> None:
+    """Batches in random order with repeats and corrections, a run after each; campaigns and lists come in between."""
+    chance, world = random.Random(SEED), model.World()
+    set_up(lake, world)
+    all_events = [random_event(chance, n) for n in range(60)]
+    all_events += [corrected(chance, e) for e in chance.sample(all_events, 8)]
+    chance.shuffle(all_events)
+    as_of = date(2026, 11, 10)
+    for step in range(3):
+        batch = all_events[step * 23 : (step + 1) * 23] + chance.sample(all_events[: (step + 1) * 23], 3)
+        events(lake, *dict.fromkeys(batch))
+        world.take(batch)
+        if step == 0:
+            campaign(lake, "P1", date(2026, 11, 1), date(2026, 11, 20), "K1")
+            campaign(lake, "P2", date(2026, 11, 10), date(2026, 12, 5), "K1")
+            campaign(lake, "P3", date(2026, 11, 25), date(2026, 12, 15))
+            world.links = {("K1", "P1"), ("K1", "P2")}
+            world.windows = {
+                "P1": (date(2026, 11, 1), date(2026, 11, 20)),
+                "P2": (date(2026, 11, 10), date(2026, 12, 5)),
+                "P3": (date(2026, 11, 25), date(2026, 12, 15)),
+            }
+        if step == 1:
+            contacts(lake, "P2", "2026-11-09", "m2")
+            contacts(lake, "P1", "2026-12-09", "m2")
+            world.contacts = {("P2", "2026-11-09", "m2"), ("P1", "2026-12-09", "m2")}
+        run(lake, as_of)
+        same_as_model(lake, world, as_of)
+        as_of += timedelta(days=chance.randrange(25))
+    run(lake, date(2026, 11, 15))  # back
+    same_as_model(lake, world, date(2026, 11, 15))
+
+    rebuilt = Lake(lake.spark, lake.conf, rebuild=True)
+    before = {t: lake.read(t).collect() for t in TABLES if t.name != "coupon_alerts"}
+    run(rebuilt, date(2026, 11, 15))
+    for table, held in before.items():
+        assert sorted(map(str, rebuilt.read(table).collect())) == sorted(map(str, held)), table.name
+
+
+def test_vouchers_without_a_number(lake: Lake) -> None:
+    coupon(lake, "K1", "2026-12-31", campaign_id="P1")
+    coupon(lake, "K2", "2026-12-31")
+    events(
+        lake,
+        Event("1", "K1", None, "issued", "2026-11-02"),
+        Event("2", "K1", None, "redeemed", "2026-11-03"),  # the coupon has one campaign: it is of that issue
+        Event("3", "K1", None, "redeemed", "2026-11-03"),  # the same, recorded twice
+        Event("4", "K1", None, "redeemed", "2026-11-05"),  # another, whose issue nobody recorded
+        Event("5", "K2", None, "issued", "2026-11-02", campaign_id="P2"),
+        Event("6", "K2", None, "redeemed", "2026-11-03"),  # which campaign is not known: not of that issue
+    )
+    run(lake, date(2026, 11, 30))
+    found = {v: (r["status"], r["method"], len(r["history"])) for v, r in rows(lake, VOUCHERS, "voucher_id").items()}
+    assert found == {
+        "K1/m/P1/2026-11-02T00:00:00": ("redeemed", "recorded", 3),
+        "K1/m/P1/2026-11-05T00:00:00": ("redeemed", "recorded", 1),
+        "K2/m/P2/2026-11-02T00:00:00": ("issued", "recorded", 1),
+        "K2/m//2026-11-03T00:00:00": ("redeemed", None, 1),
+    }
