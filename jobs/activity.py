@@ -98,7 +98,8 @@ def write_counts(lake: Lake, conf: Conf, since: date | None, as_of: date) -> Non
         starts = counts.starts(before)
         if rules.approximate:
             write_sketches(lake, conf, near, since)
-            of_range = lake.read(ACTIVITY_SKETCHES).where(F.col("active_on") >= F.lit(begin or date.min))
+            daily = lake.read(ACTIVITY_SKETCHES)
+            of_range = daily.where(F.col("active_on") >= F.lit(begin)) if begin else daily
             fresh = sketches.per_window(of_range, starts, rules.rolling_windows, since, as_of, rules.sketch_lg_k)
         else:
             linked = stack.enter_context(lake.kept(counts.linked(near, rules.dimensions)))

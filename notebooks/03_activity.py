@@ -107,7 +107,7 @@ def draw_active(ax):
     days = counts[counts.window == "day"]
     ax.plot(days.period_end, days.active, color=PALE, linewidth=0.8)
     ax.text(days.period_end.iloc[-1], days.active.iloc[-1], " day", color="#767676", va="center")
-    for (w, rows), color in zip(windows.items(), (TINT, BLUE, ORANGE, INK)):
+    for (w, rows), color in zip(windows.items(), ("#56B4E9", BLUE, ORANGE, INK)):
         ax.plot(rows.period_end, rows.active, color=color, linewidth=1.8)
         ax.text(rows.period_end.iloc[-1], rows.active.iloc[-1], f" {w} days", color=color, va="center")
     ax.set(ylim=(0, None))
@@ -130,7 +130,7 @@ def draw_lifecycle(ax, grain="month"):
     ax.set_xticks(at[::-step], labels[::-step], fontsize=9)
     ax.legend(frameon=False, ncols=4, loc="upper left", fontsize=9.5)
     ax.set(ylim=(None, max(1, bottom.max() * 1.15)))
-    ax.set_title("Months: who stayed, came back, is new; and below zero, who stayed away")
+    ax.set_title("Months: who stayed, is back, is new; below zero, who is gone")
 
 
 figure, (above, below) = plt.subplots(2, 1, figsize=(14, 8), layout="constrained")

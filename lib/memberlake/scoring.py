@@ -110,25 +110,33 @@ def with_segment(frame: DataFrame, rules: Sequence[Rule], tiles: int) -> DataFra
 
 def bins(scored: DataFrame, measures: Sequence[Measure], model: str) -> DataFrame:
     """Rows of gold.score_bins but for as_of: who got each score, so that a reader sees what heavy ties did."""
+    values = [F.col(m.column).cast("double") for m in measures]
+    # first by all scores together, at most tiles ** measures rows a scope: what follows is small for any subjects
+    tally = scored.groupBy("scope", *[m.score for m in measures]).agg(
+        F.count(F.lit(1)).alias("subjects"),
+        *[F.min(value).alias(f"_min_{n}") for n, value in enumerate(values)],
+        *[F.max(value).alias(f"_max_{n}") for n, value in enumerate(values)],
+    )
     entries = F.explode(
         F.array(
             *[
                 F.struct(
                     F.lit(m.column).alias("measure"),
                     F.col(m.score).alias("score"),
-                    F.col(m.column).cast("double").alias("value"),
+                    F.col(f"_min_{n}").alias("min"),
+                    F.col(f"_max_{n}").alias("max"),
                 )
-                for m in measures
+                for n, m in enumerate(measures)
             ]
         )
     )
     return (
-        scored.select("scope", entries.alias("entry"))
+        tally.select("scope", "subjects", entries.alias("entry"))
         .groupBy("scope", F.col("entry.measure"), F.col("entry.score"))
         .agg(
-            F.count(F.lit(1)).alias("subjects"),
-            F.min("entry.value").alias("min_value"),
-            F.max("entry.value").alias("max_value"),
+            F.sum("subjects").alias("subjects"),
+            F.min("entry.min").alias("min_value"),
+            F.max("entry.max").alias("max_value"),
         )
         .select(F.lit(model).alias("model"), "scope", "measure", "score", "subjects", "min_value", "max_value")
     )

@@ -19,12 +19,15 @@ import pytest
 from click.testing import CliRunner
 from pyspark.sql import SparkSession
 from tests.conftest import PROJECT, configured
+from tests.jobs.orders import rows, utc
 from tests.processes import arguments, made_landing
 
 from memberlake import cli
 from memberlake.errors import UserError
 from memberlake.lake import session
 from memberlake.lake.lock import only_writer
+from memberlake.lake.store import Lake
+from memberlake.tables.ops import RUNS
 
 HOLD = """
 import fcntl, json, sys, time
@@ -134,3 +137,15 @@ def test_no_locks_on_the_file_system(
     with only_writer(configured(lake=str(tmp_path / "lake")).lake, "a command") as lake:
         assert lake.spark is spark
     assert "its file system has no locks" in caplog.text
+
+
+def test_a_killed_run_is_marked_by_the_next_writer(spark: SparkSession, tmp_path: Path) -> None:
+    conf = configured(lake=str(tmp_path / "lake")).lake
+    of_any_run = {"job": "rfm", "started_at": utc("2026-03-01 10:00"), "config_hash": "1", "code_version": "1"}
+    states = {"killed": "running", "ended": "done"}
+    Lake(spark, conf).append(
+        RUNS, rows(spark, RUNS, [{**of_any_run, "run_id": r, "state": s} for r, s in states.items()])
+    )
+    with only_writer(conf, "memberlake nightly") as lake:
+        found = {row.run_id: (row.state, row.error) for row in lake.read(RUNS).collect()}
+    assert found == {"killed": ("failed", "killed: it ended without a word; run it again"), "ended": ("done", None)}

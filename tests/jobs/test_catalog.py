@@ -66,9 +66,7 @@ def test_the_job_runs_on_names_of_a_catalog(spark: SparkSession, place: LakeConf
     assert detail is not None
     assert detail["rows"] == 2
 
-
-def test_where_the_files_are(spark: SparkSession, place: LakeConf) -> None:
-    lake = filled(spark, place)
+    # where the files are
     described = spark.sql(f"DESCRIBE DETAIL {lake.name(RFM_SCORES)}").first()
     assert described is not None
     location = described["location"].removeprefix("file:")
@@ -79,10 +77,11 @@ def test_where_the_files_are(spark: SparkSession, place: LakeConf) -> None:
 
 
 def test_a_changed_table_is_refused(spark: SparkSession, place: LakeConf) -> None:
-    lake = filled(spark, place)
-    spark.sql(f"ALTER TABLE {lake.name(RFM_SCORES)} ADD COLUMN extra INT")
+    lake = Lake(spark, place)
+    lake.append(ORDERS, orders(spark, []))
+    spark.sql(f"ALTER TABLE {lake.name(ORDERS)} ADD COLUMN extra INT")
     with pytest.raises(UserError, match="column extra is not in the contract"):
-        Lake(spark, place).read(RFM_SCORES)
+        Lake(spark, place).read(ORDERS)
 
 
 @pytest.mark.parametrize("place", ["external"], indirect=True)  # the files of managed tables are the catalog's

@@ -139,3 +139,25 @@ def test_any_arrival_ends_in_what_the_model_says(lake: Lake) -> None:
     run(rebuilt, date(2026, 11, 15))
     for table, held in before.items():
         assert sorted(map(str, rebuilt.read(table).collect())) == sorted(map(str, held)), table.name
+
+
+def test_vouchers_without_a_number(lake: Lake) -> None:
+    coupon(lake, "K1", "2026-12-31", campaign_id="P1")
+    coupon(lake, "K2", "2026-12-31")
+    events(
+        lake,
+        Event("1", "K1", None, "issued", "2026-11-02"),
+        Event("2", "K1", None, "redeemed", "2026-11-03"),  # the coupon has one campaign: it is of that issue
+        Event("3", "K1", None, "redeemed", "2026-11-03"),  # the same, recorded twice
+        Event("4", "K1", None, "redeemed", "2026-11-05"),  # another, whose issue nobody recorded
+        Event("5", "K2", None, "issued", "2026-11-02", campaign_id="P2"),
+        Event("6", "K2", None, "redeemed", "2026-11-03"),  # which campaign is not known: not of that issue
+    )
+    run(lake, date(2026, 11, 30))
+    found = {v: (r["status"], r["method"], len(r["history"])) for v, r in rows(lake, VOUCHERS, "voucher_id").items()}
+    assert found == {
+        "K1/m/P1/2026-11-02T00:00:00": ("redeemed", "recorded", 3),
+        "K1/m/P1/2026-11-05T00:00:00": ("redeemed", "recorded", 1),
+        "K2/m/P2/2026-11-02T00:00:00": ("issued", "recorded", 1),
+        "K2/m//2026-11-03T00:00:00": ("redeemed", None, 1),
+    }

@@ -14,10 +14,13 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from io import FileIO
 
+from pyspark.sql import functions as F
+
 from memberlake.conf import LakeConf, local_path
 from memberlake.errors import UserError
 from memberlake.lake import session
 from memberlake.lake.store import Lake
+from memberlake.tables.ops import RUNS
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +64,20 @@ def only_writer(conf: LakeConf, command: str) -> Iterator[Lake]:
         fcntl.lockf(lock, fcntl.LOCK_UN, 1, _JAVA)
         with session.locking(spark, file, _JAVA) as java:
             _record(lock, {**who, "java": java})
-            yield Lake(spark, conf)
+            lake = Lake(spark, conf)
+            _end_killed_runs(lake)
+            yield lake
+
+
+def _end_killed_runs(lake: Lake) -> None:
+    """No one else is writing, so a run that the records show as running was killed."""
+    failed = {"state": F.lit("failed"), "error": F.lit("killed: it ended without a word; run it again")}
+    try:
+        left = lake.read(RUNS).where(F.col("state") == F.lit("running"))
+        if not left.isEmpty():
+            lake.put(RUNS, left.withColumns(failed))
+    except Exception as error:  # only the record; what is wrong with the lake, the command will tell by itself
+        log.warning("killed runs could not be marked as failed: %s", str(error).strip().partition("\n")[0])
 
 
 def _taken(lock: FileIO, conf: LakeConf) -> bool:

@@ -306,6 +306,7 @@ class Lake:
             f" COMMENT {_text(table.grain)}"
             f" TBLPROPERTIES ({', '.join(f'{_text(k)} = {_text(v)}' for k, v in properties.items())})"
         )
+        self._checked.add(table.full_name)  # as it was just made
 
     def _repeats_a_key(self, rows: DataFrame, table: Table) -> bool:
         return not rows.groupBy(*table.key).count().where("count > 1").isEmpty()
