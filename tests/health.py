@@ -95,6 +95,9 @@ def made() -> dict[str, list[dict[str, Any]]]:
                 "subjects": 100 + 10 * n,
                 "retained": int((100 + 10 * n) * (1.0 if k == 0 else 0.55 / math.sqrt(k))),
                 "rate": 1.0 if k == 0 else int((100 + 10 * n) * 0.55 / math.sqrt(k)) / (100 + 10 * n),
+                "rolling_retained": 100 + 10 * n,
+                "rolling_rate": 1.0,
+                "is_complete": True,
             }
             for n, cohort in enumerate(MONTHS[12:])
             for k in range(13 - n)
