@@ -117,7 +117,11 @@ def with_probability(model: PipelineModel, frame: DataFrame) -> DataFrame:
     """Adds probability, calibrated; `uncalibrated`, the classifier's own, NULL where it has none; and raw columns."""
     scored = model.transform(frame)
     own = _second("class_shares") if "class_shares" in scored.columns else F.lit(None).cast("double")
-    calibrated = _second("platt") if "platt" in scored.columns else F.col("prediction")
+    if "platt" in scored.columns:
+        calibrated = _second("platt")
+    else:  # isotonic has plateaus: a hundredth of the classifier's own score keeps its order there
+        ranked = F.coalesce(own, _squashed(_second("rawPrediction")))
+        calibrated = 0.99 * F.col("prediction") + 0.01 * ranked
     bounded = F.greatest(F.least(calibrated, F.lit(1.0)), F.lit(0.0))
     return scored.withColumns({"probability": bounded, "uncalibrated": own})
 
