@@ -192,12 +192,15 @@ def made() -> dict[str, list[dict[str, Any]]]:
                 "last_on": MONTHS[14 + n],
                 "vouchers": 72,
                 "is_reused": coupon == "BIG1",
+                **dict.fromkeys(("issued", "claimed", "redeemed", "returned", "voided", "expired", "open"), 12),
+                "redeemed_amount": Decimal("120.00"),
             }
             for n, coupon in enumerate(runs)
         ],
         "coupon_funnel": [
             {
                 "coupon_run_id": f"run{n % 5}",
+                "coupon_id": runs[n % 5],
                 "business_date": month.replace(day=5 + n),
                 "campaign_id": f"c{n % 3}" if n % 5 else None,
                 "issued": 900 - 40 * n,
@@ -207,6 +210,7 @@ def made() -> dict[str, list[dict[str, Any]]]:
                 "voided": 1,
                 "expired": 100,
                 "redeemed_amount": Decimal(2400 - 100 * n),
+                "returned_amount": Decimal(0),
                 "expired_value": Decimal(1000),
             }
             for month in MONTHS[:-1]
@@ -226,6 +230,9 @@ def made() -> dict[str, list[dict[str, Any]]]:
         "coupon_mapping_review": [
             {
                 "voucher_id": f"w{9 * n}",
+                "coupon_id": runs[n % 5],
+                "holder": f"n:w{9 * n}",
+                "issued_month": MONTHS[-2],
                 "candidate_campaign_id": f"c{k}" if k is not None else None,
                 "in_window": True,
                 "in_audience": n % 2 == 0,
