@@ -18,6 +18,9 @@ from memberlake.lake.store import Lake
 
 PROJECT = Path(__file__).parents[1]
 os.environ.setdefault("MEMBERLAKE_HOME", str(PROJECT))
+if not hasattr(sys.modules["__main__"], "__file__"):
+    # a process of xdist: pyspark.ml.connect, which mlflow imports, would take it for its doctests and exit
+    sys.modules["__main__"].__file__ = __file__
 
 FAST_START = {  # C1 and the serial collector: a quarter of the CPU time on small data
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",

@@ -45,15 +45,17 @@ def arguments(command: str, landing: Path, lake: Path, *more: str) -> list[str]:
     return [command, "--source", "contracts", *days, "--landing", str(landing), "--lake", str(lake), *more]
 
 
-def run_here(arguments: Sequence[str]) -> Result:
-    """The command in this process, with the session that is there."""
-    return CliRunner().invoke(cli.main, list(arguments))
+def run_here(arguments: Sequence[str], home: Path = PROJECT) -> Result:
+    """The command in this process, with the session that is there; `home` is a project such as `fast_project`."""
+    return CliRunner().invoke(cli.main, list(arguments), env={"MEMBERLAKE_HOME": str(home)})
 
 
 def fast_project(home: Path) -> Path:
-    """The project's configuration and jobs, with the JVM settings of the suite."""
+    """The project's configuration with the JVM settings of the suite, and two of its jobs: a short nightly."""
     shutil.copytree(PROJECT / "conf", home / "conf")
-    shutil.copytree(PROJECT / "jobs", home / "jobs")
+    (home / "jobs").mkdir()
+    for job in ("ingest", "rfm"):
+        shutil.copy(PROJECT / "jobs" / f"{job}.py", home / "jobs")
     with (home / "conf" / "spark" / "local.conf").open("a") as settings:
         settings.write("".join(f"\n{key} {value}" for key, value in FAST_START.items()))
     return home

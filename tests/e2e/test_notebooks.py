@@ -29,10 +29,11 @@ AS_OF = date(2026, 6, 30)
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.py"))
 
 
-@pytest.fixture
-def scored_lake(lake: Lake) -> Lake:
+@pytest.fixture(scope="module")
+def scored_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A year of orders of 60 members, each with a visit, and what the jobs make of them as of AS_OF."""
-    orders = made_orders(lake.spark)
+    lake = Lake(spark, configured(lake=str(tmp_path_factory.mktemp("notebooks") / "lake")).lake)
+    orders = made_orders(spark)
     lake.append(ORDERS, orders)
     visits = {
         "event_id": "order_id", "visitor_id": "member_id", "member_id": "member_id", "session_id": "order_id",

@@ -25,7 +25,7 @@ def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     """A nightly, in this process."""
     folder = tmp_path_factory.mktemp("undisturbed")
     home, landing = fast_project(folder / "project"), made_landing(folder / "landing")
-    done = run_here(arguments("nightly", landing, folder / "lake", *SMALL_BATCHES))
+    done = run_here(arguments("nightly", landing, folder / "lake", *SMALL_BATCHES), home)
     assert done.exit_code == 0, done.output
     tables = rows(spark, folder / "lake")
     counts = {name: len(found) for name, found in tables.items()}

@@ -110,7 +110,8 @@ def test_state_on_disk(
     chosen = random.Random(SEED + n).randrange(first, end)
     shutil.copytree(states[chosen].copy, tmp_path / "lake")
     command = "nightly" if (tmp_path / "lake" / "gold").exists() else "ingest"
-    rerun = run_here(arguments(command, undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES))
+    again = arguments(command, undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES)
+    rerun = run_here(again, undisturbed.home)
     assert rerun.exit_code == 0, rerun.output
     what = f"{command}, state {chosen} of {len(states)}, {states[chosen].files} files; rerun: exit code 0"
     told(what, same(spark, tmp_path / "lake", undisturbed, command))
