@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from chispa import assert_df_equality
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from tests.conftest import configured
 from tests.jobs import coupon_model as model
-from tests.jobs.coupon_rows import Event, campaign, contacts, coupon, events
-from tests.jobs.orders import utc
+from tests.jobs.coupon_rows import Event, campaign, contacts, coupon, events, links, override
+from tests.jobs.orders import Order, orders, utc
 
 from memberlake import jobs
 from memberlake.conf import Conf
@@ -20,10 +23,13 @@ from memberlake.lake.store import Lake
 from memberlake.tables.gold.coupons import (
     COUPON_FUNNEL,
     COUPON_LIABILITY,
+    COUPON_MAPPING_QUALITY,
     COUPON_MAPPING_REVIEW,
+    COUPON_RUNS,
     TABLES,
     VOUCHERS,
 )
+from memberlake.tables.silver import ORDERS
 
 pytestmark = pytest.mark.lake
 
@@ -141,6 +147,62 @@ def test_any_arrival_ends_in_what_the_model_says(lake: Lake) -> None:
         assert sorted(map(str, rebuilt.read(table).collect())) == sorted(map(str, held)), table.name
 
 
+@pytest.fixture(scope="module")
+def odd(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Bad input of every kind, taken in two nights."""
+    conf = configured("coupons.history_cap=10", lake=str(tmp_path_factory.mktemp("odd") / "lake"))
+    lake = Lake(spark, conf.lake)
+    coupon(lake, "K1", "2026-11-30")
+    coupon(lake, "K2", "2026-12-31")
+    coupon(lake, "changed", "2026-11-20")
+    events(
+        lake,
+        Event("1", "never defined", "unknown coupon", "issued", "2026-11-02"),
+        Event("2", "K1", "unknown member", "issued", "2026-11-02", member_id="nobody knows"),
+        Event("3", "K1", "negative", "redeemed", "2026-11-02", amount="-5.00"),
+        Event("4", "K1", "tomorrow's", "issued", "2026-11-04 16:00"),  # Shanghai: the 5th
+        Event("5", "changed", "before the change", "issued", "2026-11-02"),
+        Event("6", "K2", "same number", "issued", "2026-11-02"),
+        Event("7", "K1", "late order", "redeemed", "2026-11-03", order_id="o1"),
+        Event("8", "K1", None, "issued", "2026-11-02", member_id=None),
+        *[Event(f"9-{n:03}", "K2", "many", "redeemed", f"2026-11-02 00:{n:02}", amount="1.00") for n in range(40)],
+    )
+    run(lake, date(2026, 11, 4), conf)
+    coupon(lake, "changed", "2026-12-31", since="2026-11-03")
+    lake.append(ORDERS, orders(spark, [Order("o1", "m", "2026-11-03", "50.00")]))
+    events(
+        lake,
+        Event("10", "K1", "same number", "issued", "2026-11-03"),
+        Event("11", "K2", "many", "returned", "2026-11-04", order_id=None),
+    )
+    run(lake, date(2026, 11, 4), conf)
+    return lake
+
+
+def test_bad_input_is_kept_and_flagged(odd: Lake) -> None:
+    found = rows(odd, VOUCHERS, "voucher_id")
+    flags = {v: row["flags"] for v, row in found.items()}
+    assert flags == {
+        "unknown coupon": ["unknown_coupon"],
+        "unknown member": [],
+        "negative": ["issue_unrecorded", "redeemed_without_claim", "negative_amount"],
+        "before the change": [],
+        "same number": ["number_of_several_coupons"],
+        "K2/same number": ["number_of_several_coupons"],
+        "late order": ["issue_unrecorded", "redeemed_without_claim"],  # no longer unknown_order
+        "K1/8//2026-11-02T00:00:00": [],
+        "many": ["issue_unrecorded", "redeemed_without_claim", "redeemed_twice", "history_capped"],
+    }
+    assert found["same number"]["coupon_id"] == "K1"
+    assert found["before the change"]["valid_to"] == utc("2026-11-20").replace(tzinfo=None)
+    many = found["many"]
+    assert (many["status"], len(many["history"]), many["redeemed_at"]) == ("issued", 10, None)
+    assert many["history"][-1]["event_id"] == "11"
+    negative = odd.read(COUPON_RUNS).where("coupon_id = 'K1'").agg(F.sum("redeemed_amount")).first()
+    assert negative is not None
+    assert negative[0] == Decimal("-5.00")
+
+
 def test_vouchers_without_a_number(lake: Lake) -> None:
     coupon(lake, "K1", "2026-12-31", campaign_id="P1")
     coupon(lake, "K2", "2026-12-31")
@@ -160,4 +222,49 @@ def test_vouchers_without_a_number(lake: Lake) -> None:
         "K1/m/P1/2026-11-05T00:00:00": ("redeemed", "recorded", 1),
         "K2/m/P2/2026-11-02T00:00:00": ("issued", "recorded", 1),
         "K2/m//2026-11-03T00:00:00": ("redeemed", None, 1),
+    }
+
+
+def test_runs_overrides_and_confidence(lake: Lake) -> None:
+    coupon(lake, "K1", None)
+    campaign(lake, "P1", date(2026, 9, 1), date(2026, 9, 10), "K1")
+    links(lake, ("K1", "P9"))  # a campaign that nobody knows
+    events(
+        lake,
+        *[Event(f"r{n}", "K1", f"R{n}", "issued", "2026-09-02", campaign_id="P1") for n in range(3)],
+        Event("r3", "K1", "R3", "issued", "2026-09-03", campaign_id="P9"),
+        Event("a", "K1", "A", "issued", "2026-09-04"),
+        Event("b", "K1", "B", "issued", "2026-10-01"),
+        Event("c", "K1", "C", "issued", "2026-10-31"),  # 30 days: the same episode
+        Event("d", "K1", "D", "issued", "2026-12-01"),  # 31 days
+        Event("e", "K1", "E", "issued", "2026-12-02"),
+    )
+    run(lake, date(2026, 12, 31))
+    override(lake, "K1", "P5", voucher_id="E")
+    override(lake, "K1", "P6", from_on=date(2026, 12, 2), to_on=date(2026, 12, 31))
+    override(lake, "K1", "P7", to_on=date(2026, 10, 1), from_on=date(2026, 10, 1))
+    run(lake, date(2026, 12, 31))
+    found = {
+        v: (r["coupon_run_id"], r["method"], r["confidence"]) for v, r in rows(lake, VOUCHERS, "voucher_id").items()
+    }
+    assert found == {
+        **{f"R{n}": ("K1/P1", "recorded", None) for n in range(3)},
+        "R3": ("K1/P9", "recorded", None),
+        "A": ("K1/P1", "inferred", 0.75),
+        "B": ("K1/P7", "override", None),
+        "C": ("K1@2026-10-31", None, None),
+        "D": ("K1@2026-12-01", None, None),
+        "E": ("K1/P5", "override", None),
+    }
+    expected = lake.spark.createDataFrame([("window", 4, 4, 3, 1, 0.75, 1.0)], COUPON_MAPPING_QUALITY.struct)
+    assert_df_equality(lake.read(COUPON_MAPPING_QUALITY), expected, ignore_nullable=True, ignore_metadata=True)
+    runs = rows(lake, COUPON_RUNS, "coupon_run_id")
+    numbers = {r: (row["run_no"], row["vouchers"], row["is_reused"]) for r, row in runs.items()}
+    assert numbers == {
+        "K1/P1": (1, 4, True),
+        "K1/P9": (2, 1, True),
+        "K1/P7": (3, 1, True),
+        "K1@2026-10-31": (4, 1, True),
+        "K1@2026-12-01": (5, 1, True),
+        "K1/P5": (6, 1, True),
     }
