@@ -181,5 +181,6 @@ def of_model(
     name: str, version: str, metric: str, value: float | None, threshold: float | None, is_alert: bool | None
 ) -> Reading:
     """What the monitoring of a model says of one of its metrics."""
-    message = f"{metric} of model {name}, version {version}, is {value}, beyond {threshold}"
+    is_now = "not known" if value is None else f"{value:.4g}"
+    message = f"{metric} of model {name}, version {version}, is {is_now}, beyond {threshold}"
     return Reading("model_monitoring", "model", f"{name}/{version}/{metric}", value, threshold, bool(is_alert), message)
