@@ -63,7 +63,7 @@ def test_a_task_for_each_job_after_those_that_write_what_it_reads() -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_task_gives_its_command_the_options_that_it_has(target: str) -> None:
-    business_timezone = conf.load().business_timezone
+    business_timezone = conf.load(lake="/nowhere").business_timezone
     for name, parameters in wheel_tasks(target).items():
         context = understood(parameters)
         if name == "ingest":
@@ -121,7 +121,7 @@ def test_only_prod_runs_by_the_clock() -> None:
         "dev": "PAUSED",
         "prod": "UNPAUSED",
     }
-    assert schedules["prod"]["timezone_id"] == conf.load().business_timezone
+    assert schedules["prod"]["timezone_id"] == conf.load(lake="/nowhere").business_timezone
 
 
 def test_a_task_returns_when_its_command_went_well_and_exits_when_not(monkeypatch: pytest.MonkeyPatch) -> None:
