@@ -72,6 +72,7 @@ def write_touched_days(lake: Lake, conf: Conf, changed: DataFrame, until: date, 
     dates = sorted(touched)
     fresh = per_day(lake, conf, events.transform(days.only_on, dates, zone), as_of)
     with lake.kept(days.rewritten(fresh, held, dates)) as rows:
+        # collected: business dates
         firsts = sorted({row[0] for row in rows.select("active_on").distinct().collect()} - touched)
         others = held.where(F.col("active_on").isin(firsts))
         others = others.join(rows, on=["subject_id", "active_on"], how="left_anti")

@@ -24,6 +24,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     for rule in conf.alerts.rules:
         days = alerts.needed(rule, conf.alerts, conf.kpi.trend_periods, as_of)
         same = (F.col("metric") == rule.metric) & (F.col("period") == rule.period)
+        # collected: a metric's few periods, for the values of one dimension
         rows = stored.where(same & (F.col("dimension") == rule.dimension) & F.col("period_start").isin(days)).collect()
         found += alerts.readings(rule, days, {(r["dimension_value"], r["period_start"]): r["value"] for r in rows})
     latest = (
@@ -32,6 +33,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         .groupBy("model_name", "model_version", "metric")
         .agg(F.max_by(F.struct("value", "threshold", "is_alert"), "as_of").alias("last"))
     )
+    # collected: a row a metric of a model; a row an alert
     found += [alerts.of_model(r["model_name"], r["model_version"], r["metric"], *r["last"]) for r in latest.collect()]
     held = [Alert(**{f.name: r[f.name] for f in fields(Alert)}) for r in lake.read(ALERTS).collect()]
     changed = alerts.advance(held, found, as_of)

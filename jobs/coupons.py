@@ -100,6 +100,7 @@ def only_touched(lake: Lake, conf: Conf, since: date, as_of: date, changes: Chan
     current = newest(touched.current(changes[COUPON_EVENTS], due), COUPON_EVENTS)
     told = touched.events_of(mine, events, changed, current).transform(state.only_until, "occurred_at", as_of, zone)
     fresh = decided(lake, conf, as_of, lake.settled(told))
+    # collected: a row a coupon and month
     place = place.plus(fresh.select("coupon_id", "issued_month").distinct().collect())
     if place.months:  # else nothing of them has happened by as_of
         write(lake, conf, fresh, held.join(keys, on=[*touched.VOUCHER], how="left_anti"), place)

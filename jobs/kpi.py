@@ -72,6 +72,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     with contextlib.ExitStack() as stack:
         changes = {} if is_past else stack.enter_context(lake.since_last("kpi", *changing, rules=rules))
         partly = {t.full_name: rows for t, rows in changes.items() if rows is not None}
+        # collected: a row a table
         days = since.changed(partly, tables, conf.business_timezone).collect() if partly else []
         inputs = Inputs(
             tables,

@@ -42,6 +42,7 @@ def table(scored: DataFrame, score: str = "probability") -> list[Level]:
         F.sum(exact).alias("total"),
         F.sum((exact - F.col("label")) * (exact - F.col("label"))).alias("squares"),
     )
+    # collected: scores are rounded, so that there are few levels
     return sorted((Level(*row) for row in levels.collect()), reverse=True)
 
 

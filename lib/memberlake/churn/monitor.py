@@ -49,6 +49,7 @@ def bounds(examples: DataFrame, used: Sequence[Feature]) -> dict[str, list[Any]]
     texts = {}
     for name in (f.name for f in used if f.is_text):
         frequent = examples.where(F.col(name).isNotNull()).groupBy(name).count().orderBy(F.desc("count"), name)
+        # collected: the most frequent categories, a limited number
         texts[name] = [row[0] for row in frequent.limit(_MOST_CATEGORIES).collect()]
     return {**deciles, **texts}
 
