@@ -44,6 +44,10 @@ class Version(NamedTuple):
         return date.fromisoformat(self.tags["as_of"])
 
     @property
+    def calibrated_on(self) -> date:
+        return date.fromisoformat(self.tags["calibrated_on"])
+
+    @property
     def threshold(self) -> float:
         return float(self.tags["threshold"])
 
@@ -192,6 +196,7 @@ class Registry:
             "model": model,
             "foretells": self.foretells,
             "threshold": str(trained.threshold),
+            "calibrated_on": str(parameters["calibrate"]),
             "promoted": str(verdict.is_promoted).lower(),
             "reason": verdict.reason,
         }
