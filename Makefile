@@ -40,7 +40,7 @@ fault-test: $(VENV)/.dev  ## kills, a full disk, damage, two at once: what happe
 cluster-test: $(VENV)/.dev  ## a real cluster on this machine: a master, two workers, one killed at work
 	pytest -m cluster tests/cluster
 
-bench: $(VENV)/.dev  ## the measured cases, against their rivals: writes benchmarks/results.md (half an hour and more)
+bench: $(VENV)/.dev  ## the measured cases, against their rivals: writes benchmarks/results.md (an hour)
 	$(BIN)/python -m pip install -q -e '.[bench]'
 	python benchmarks/bench.py
 

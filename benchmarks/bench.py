@@ -46,12 +46,18 @@ Found = dict[tuple[str, int], dict[str, Any]]
 @click.option(
     "--folder", default="lake-bench", type=click.Path(path_type=Path), show_default=True, help="For the data."
 )
-@click.option("--case", "chosen", multiple=True, type=click.Choice(list(CASES)), help="Only these; the rest stays.")
+@click.option(
+    "--case",
+    "chosen",
+    multiple=True,
+    type=click.Choice(list(CASES)),
+    help="These; other figures stay. [default: all but long ones]",
+)
 @click.option("--reuse", is_flag=True, help="Take the made data of an earlier run where it was measured.")
 def main(asked: tuple[str, ...], folder: Path, chosen: tuple[str, ...], reuse: bool) -> None:
     """Measure, and write results.json and results.md."""
     found = kept()
-    cases = [case for name, case in CASES.items() if not chosen or name in chosen]
+    cases = [case for name, case in CASES.items() if (name in chosen if chosen else not case.is_long)]
     ran: set[tuple[str, int]] = set()  # cases share sides that make data
     for scale, case in sorted(((n, each) for each in cases for n in scales(each, asked)), key=lambda pair: pair[0]):
         place = (folder / str(scale)).absolute()

@@ -216,7 +216,7 @@ CASES = {
         sides=[activity_job, activity_duckdb],
         same=[activity_duckdb],
         notes=_days_more,
-        scales=(5e6, 5e7),
+        scales=(2e6, 1e7),
     ),
     "activity_windows": Case(
         "Activity: all windows of all dates from the active days (scale: events)",
@@ -224,6 +224,6 @@ CASES = {
         data=[generate_events, activity_job],
         sides=[windows_memberlake, windows_explode, windows_distinct],
         same=[windows_explode, windows_distinct],
-        scales=(5e6, 5e7),
+        scales=(2e6,),  # the rivals make 65 rows of each
     ),
 }

@@ -97,5 +97,6 @@ CASES = {
         same=[nightly_full],
         notes=_spent,
         scales=(2e5, 2e6),
+        is_long=True,  # three whole nights a scale
     ),
 }

@@ -99,6 +99,7 @@ class Case(NamedTuple):
         differs: sides whose answer may differ, and why.
         notes: lines for the report, from what our side told at each scale.
         scales: numbers of made orders, rising.
+        is_long: runs only when it is named.
     """
 
     title: str
@@ -109,6 +110,7 @@ class Case(NamedTuple):
     differs: Mapping[Side, str] = {}
     notes: Callable[[Mapping[int, Told]], Sequence[str]] = lambda ours: ()
     scales: Sequence[float] = (2e6, 2e7)
+    is_long: bool = False
 
 
 def sink(frame: DataFrame) -> None:
