@@ -10,6 +10,7 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from memberlake.conf.kpi import AlertRule
 from memberlake.kpi.metrics import METRICS, Metric
 from memberlake.report.texts import Said, number
 
@@ -58,6 +59,7 @@ class Facts:
         rows: the rows of `data.small`, by name.
         place: the lake, as commands name it.
         versions: table to its Delta version and the instant of its last change (UTC).
+        rules: the rules of alerts as they are now, by name.
     """
 
     rows: Rows
@@ -65,6 +67,7 @@ class Facts:
     place: str
     currency: str
     versions: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
+    rules: Mapping[str, AlertRule] = field(default_factory=dict)
 
     def of(self, name: str) -> Sequence[Row]:
         return self.rows.get(name, ())

@@ -774,7 +774,7 @@ def _alert_table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
                 Cell(word(a["severity"])),
                 Cell(same(a["raised_on"]), mark="whole"),
                 Cell(same(a["rule"])),
-                Cell(same(a["message"])),
+                Cell(_alert(facts, a)),
                 Cell(same("–" if a["value"] is None else f"{a['value']:,.4g}"), True),
                 Cell(same("–" if a["threshold"] is None else f"{a['threshold']:,.4g}"), True),
                 Cell(word(a["notify"])),
@@ -782,6 +782,24 @@ def _alert_table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
             for a in rows
         ],
     )
+
+
+def _alert(facts: Facts, alert: Row) -> Said:
+    """What is wrong, in both languages: by the rule as it is now; the stored sentence when it is gone or has changed its
+    metric."""
+    first, *rest = (alert["subject_id"] or "").split("/", 2)
+    if alert["subject_kind"] == "model" and len(rest) == 2:
+        limit = facts.written(alert["threshold"], "ratio")
+        return texts.ALERTS["model"].of(metric=word(rest[1]), name=first, version=rest[0], limit=limit)
+    rule = facts.rules.get(alert["rule"])
+    if rule is None or rule.metric != first:
+        return same(alert["message"])
+    form = {"level": DEFINED[first].form, "change": "share", "trend": "slope"}[rule.measure]
+    dimension, value = map(word, rest) if rest else (same(""), same(""))
+    of = Said(f", {dimension.en} {value.en}", f"，{dimension.zh} {value.zh}") if rest else same("")
+    what = texts.ALERTS[rule.measure].of(metric=DEFINED[first].label, period=word(rule.period), of=of)
+    side = "below" if rule.above is None else "above"
+    return texts.ALERTS[side].of(what=what, limit=facts.written(alert["threshold"], form))
 
 
 def _quality(facts: Facts) -> Iterable[Block]:

@@ -579,6 +579,18 @@ BLOCKS = {
     "jobs": (Said("Last run of each job", "各任务最近运行"), Said("From ops.runs.", "来自 ops.runs。")),
 }
 
+ALERTS = {  # what a rule watches; the side of its limit that is broken; what the monitoring of a model says
+    "level": Said("{metric} ({period}{of})", "{metric}（{period}{of}）"),
+    "change": Said("{metric}, change ({period}{of})", "{metric}的变化（{period}{of}）"),
+    "trend": Said("{metric}, trend ({period}{of})", "{metric}的趋势（{period}{of}）"),
+    "above": Said("{what} above {limit}", "{what}高于 {limit}"),
+    "below": Said("{what} below {limit}", "{what}低于 {limit}"),
+    "model": Said(
+        "{metric} of model {name}, version {version}, beyond {limit}",
+        "模型 {name} 版本 {version} 的 {metric} 超出 {limit}",
+    ),
+}
+
 MISSING = {
     "kpi": (Said("The table gold.kpi has nothing for this.", "gold.kpi 中没有相应数据。"), "kpi"),
     "alerts": (
