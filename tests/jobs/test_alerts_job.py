@@ -1,4 +1,4 @@
-"""The alerts job on a real lake and a real webhook: an alert is opened and sent once, and closed; the command shows it."""
+"""The alerts job on a real lake and a real webhook: an alert is opened, sent and closed once; the command shows it."""
 
 from __future__ import annotations
 

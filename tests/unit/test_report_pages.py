@@ -123,9 +123,14 @@ def test_every_block_of_an_empty_lake_says_what_is_missing() -> None:
         ),
         ("churn_rate", None, "as stored", "as stored"),  # the rule is gone
         (None, {"above": 1}, "as stored", "as stored"),
-        ("churn/3/pr_auc", "model", "PR-AUC of model churn, version 3, beyond 0.400", "模型 churn 版本 3 的 PR-AUC 超出 0.400"),
+        (
+            "churn/3/pr_auc",
+            "model",
+            "PR-AUC of model churn, version 3, beyond 0.400",
+            "模型 churn 版本 3 的 PR-AUC 超出 0.400",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_alert_speaks_the_language_of_the_page(subject: str | None, rule: Any, en: str, zh: str) -> None:
     given = {"name": "r", "metric": (subject or "revenue").partition("/")[0], "period": "month"}
     rules = {"r": AlertRule(**given, **rule)} if isinstance(rule, dict) else {}

@@ -785,8 +785,8 @@ def _alert_table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
 
 
 def _alert(facts: Facts, alert: Row) -> Said:
-    """What is wrong, in both languages: by the rule as it is now; the stored sentence when it is gone or has changed its
-    metric."""
+    """What is wrong, in both languages: by the rule as it is now; the stored sentence when it is gone or its metric
+    another."""
     first, *rest = (alert["subject_id"] or "").split("/", 2)
     if alert["subject_kind"] == "model" and len(rest) == 2:
         limit = facts.written(alert["threshold"], "ratio")
