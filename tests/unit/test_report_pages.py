@@ -141,7 +141,7 @@ def test_an_alert_speaks_the_language_of_the_page(subject: str | None, rule: Any
     (listed,) = next(
         p for p in every(Facts({"alerts": [alert]}, D, "lake", "CNY", rules=rules)) if p.key == "alerts"
     ).blocks
-    assert listed.rows[0][4].said == Said(en, zh)
+    assert listed.rows[0][2].said == Said(en, zh)
 
 
 def test_a_command_that_brings_data_is_one_that_there_is() -> None:

@@ -15,7 +15,7 @@ from memberlake.report.facts import DEFINED, Defined, Facts, Row
 from memberlake.report.texts import BLOCKS, HEADERS, MISSING, Said, same, word
 
 TOP = 8  # values of a dimension that a table lists
-_OWN = ("reach", "cost_type", "method", "campaign", "goal", "permanence")  # dimensions with a picture of their own
+_OWN = ("cost_type", "method", "campaign", "goal", "permanence")  # dimensions with a picture of their own
 
 
 class Cell(NamedTuple):
@@ -183,7 +183,9 @@ def month(start: date) -> str:
     return f"{start:%Y-%m}"
 
 
-def pivot(facts: Facts, key: str, dimension: str, names: Sequence[str], named: Mapping[Any, Said]) -> Block:
+def pivot(
+    facts: Facts, key: str, dimension: str, names: Sequence[str], named: Mapping[Any, Said], needs: str = "kpi"
+) -> Block:
     """A row for each value of a dimension, the metrics of the latest whole month beside each other."""
     at = {(r["dimension_value"], name): r for name in names for r in latest(facts, name, dimension)}
     values = sorted(
@@ -202,7 +204,7 @@ def pivot(facts: Facts, key: str, dimension: str, names: Sequence[str], named: M
         ]
         for value in values[: 2 * TOP]
     ]
-    return block(facts, key, "gold.kpi", "kpi", columns=columns, rows=rows, defined=[DEFINED[name] for name in names])
+    return block(facts, key, "gold.kpi", needs, columns=columns, rows=rows, defined=[DEFINED[name] for name in names])
 
 
 def all_metrics(facts: Facts) -> Block:
