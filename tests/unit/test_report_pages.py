@@ -105,6 +105,13 @@ def test_every_block_of_an_empty_lake_says_what_is_missing() -> None:
     assert commands["rejects"] == ""
 
 
+def test_where_kpi_ran_the_tables_that_it_lacks_are_named() -> None:
+    told = {"kpi": [month("visits", "2026-10-01", 7.0, (7.0, None))]}
+    missing = block("members", "new_members", **told).missing
+    assert missing is not None
+    assert missing.en == "Nothing to count: this needs rows of silver.members, silver.orders."
+
+
 @pytest.mark.parametrize(
     ("subject", "rule", "en", "zh"),
     [

@@ -24,6 +24,7 @@ class Defined(NamedTuple):
     Attributes:
         form: how its value is written: count, money, share, ratio or slope.
         direction: 1 when up is good, -1 when up is bad, 0 when neither.
+        sources: tables that gold.kpi counts it from.
     """
 
     label: Said
@@ -32,6 +33,7 @@ class Defined(NamedTuple):
     form: str
     direction: int
     source: str = "gold.kpi"
+    sources: tuple[str, ...] = ()
 
 
 _FORMS = {"money": "money", "share": "share", "ratio": "ratio", "slope": "slope"}  # any other unit is counted
@@ -45,6 +47,7 @@ def defined(metric: Metric) -> Defined:
         _FORMS.get(metric.unit, "count"),
         {"up": 1, "down": -1, "neither": 0}[metric.good],
         f"gold.kpi ← {', '.join(metric.sources)}",
+        metric.sources,
     )
 
 
