@@ -8,7 +8,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import cli
-from memberlake.churn import facts, measure, registry, rules, score, snapshots, training
+from memberlake.churn import facts, measure, registry, rules, score, season, snapshots, training
+from memberlake.churn.facts import Facts
 from memberlake.conf import Conf
 from memberlake.errors import NotYet
 from memberlake.lake.store import Lake
@@ -59,10 +60,10 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         features = measure.table(snapshots.eligible(known.known, spells, [as_of]), known, groups, conf.rfm.tiles)
         training.require_honest(kept.enter_context(lake.kept(features)))
         lake.replace(CHURN_FEATURES, features.select(*CHURN_FEATURES.column_names), as_of=as_of)
-        score_members(lake, conf, as_of, spells)
+        score_members(lake, conf, as_of, known, spells)
 
 
-def score_members(lake: Lake, conf: Conf, as_of: date, spells: DataFrame) -> None:
+def score_members(lake: Lake, conf: Conf, as_of: date, known: Facts, spells: DataFrame) -> None:
     models = registry.Registry(conf.mlflow, lake.conf, conf.churn.foretells)
     champion = models.champion(as_of)
     if champion is None:
@@ -72,7 +73,10 @@ def score_members(lake: Lake, conf: Conf, as_of: date, spells: DataFrame) -> Non
         )
     model = models.load(champion, registry.types())
     members = lake.read(CHURN_FEATURES).where(F.col("as_of") == F.lit(as_of))
-    lake.replace(CHURN_SCORES, score.scores(members, model, conf.churn.bands), as_of=as_of)
+    first = snapshots.first_day(conf.churn.foretold, known).collect()[0]["on"]  # one row
+    ago = season.year_ago(known.known, spells, conf.churn, first, champion.calibrated_on, as_of).collect()  # two rows
+    shift = season.shift(ago, champion.calibrated_on, as_of)
+    lake.replace(CHURN_SCORES, score.scores(members, model, conf.churn.bands, shift), as_of=as_of)
 
     every = lake.read(CHURN_SCORES)
     told = members.join(every.where(F.col("as_of") == F.lit(as_of)), on=["as_of", "member_id"], how="inner")

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from datetime import date
 
 from memberlake import cli
-from memberlake.churn import facts, measure, registry, rules, snapshots, training
+from memberlake.churn import facts, measure, registry, rules, season, snapshots, training
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.churn import CHURN_MODELS
@@ -50,8 +50,8 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         statuses=conf.orders.counted_statuses,
     )
     rule = conf.churn.foretold
-    first = snapshots.first_day(rule, known).first()  # one row
-    split = snapshots.split(conf.churn, first["on"] if first else None, as_of)
+    first = snapshots.first_day(rule, known).collect()[0]["on"]  # one row
+    split = snapshots.split(conf.churn, first, as_of)
     with ExitStack() as kept:
         spells = kept.enter_context(lake.kept(rules.spells(rule, known, as_of)))
         eligible = snapshots.eligible(known.known, spells, split.every)
@@ -63,7 +63,9 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         champion = models.champion(as_of)
         fits = champion and not models.differences(champion, registry.types())
         rival = models.load(champion, registry.types()).pipeline if champion and fits else None
-        trained = training.train(table, split, conf.churn, rival)
+        ago = season.year_ago(known.known, spells, conf.churn, first, split.calibrate, split.test).collect()  # two rows
+        shift = season.shift(ago, split.calibrate, split.test)
+        trained = training.train(table, split, conf.churn, rival, shift)
     verdict = training.judge(trained.tests, conf.churn.promote_margin)
     versions = {f"delta:{t.full_name}": lake.version(t) for t in READS}
     days = {**split._asdict(), "train": " ".join(map(str, split.train))}

@@ -24,10 +24,14 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     visits = in_look_back.transform(identity.with_subject, known, as_of)
     measured = rfe.measure(visits, as_of, conf.activity.active_event_types, conf.rfe.engagement_weights)
     with lake.kept(measured) as subjects, lake.kept(rfe.cuts(subjects, conf.rfe)) as cuts:
-        scored = rfe.score(subjects, cuts, conf.rfe).withColumn("as_of", F.lit(as_of))
-        lake.replace(RFE_SCORES, scored.drop("scope", "score_weighted"), as_of=as_of)
-        bins = scoring.bins(scored, rfe.MEASURES, "rfe").withColumn("as_of", F.lit(as_of))
-        lake.replace(SCORE_BINS, bins, as_of=as_of, model="rfe")
+        scored = rfe.score(subjects, cuts, conf.rfe)
+        with lake.kept(rfe.combinations(scored, conf.rfe)) as combinations:
+            named = scoring.named(scored, combinations, rfe.MEASURES).withColumns(
+                {"engagement": F.col("engagement").cast("double"), "as_of": F.lit(as_of)}
+            )
+            lake.replace(RFE_SCORES, named.drop("scope", "score_weighted"), as_of=as_of)
+            bins = scoring.bins(combinations, rfe.MEASURES, "rfe").withColumn("as_of", F.lit(as_of))
+            lake.replace(SCORE_BINS, bins, as_of=as_of, model="rfe")
 
 
 if __name__ == "__main__":

@@ -26,12 +26,14 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     else:
         orders = orders.transform(rfm.with_scope_all)
     measured = rfm.measure(orders, as_of, conf.rfm.monetary)
+    measures = rfm.measures(conf.rfm.thresholds)
     with lake.kept(measured) as buyers, lake.kept(rfm.cuts(buyers, conf.rfm)) as cuts:
-        scored = rfm.score(buyers, cuts, conf.rfm).withColumn("as_of", F.lit(as_of))
-        lake.replace(RFM_SCORES, scored, as_of=as_of)
-    written = lake.read(RFM_SCORES).where(F.col("as_of") == F.lit(as_of))
-    bins = scoring.bins(written, rfm.measures(conf.rfm.thresholds), "rfm").withColumn("as_of", F.lit(as_of))
-    lake.replace(SCORE_BINS, bins, as_of=as_of, model="rfm")
+        scored = rfm.score(buyers, cuts, conf.rfm)
+        with lake.kept(rfm.combinations(scored, conf.rfm)) as combinations:
+            named = scoring.named(scored, combinations, measures).withColumn("as_of", F.lit(as_of))
+            lake.replace(RFM_SCORES, named, as_of=as_of)
+            bins = scoring.bins(combinations, measures, "rfm").withColumn("as_of", F.lit(as_of))
+            lake.replace(SCORE_BINS, bins, as_of=as_of, model="rfm")
 
 
 if __name__ == "__main__":

@@ -124,8 +124,11 @@ buyers.select("recency_days", "frequency", "monetary").summary("count", "min", "
 
 # COMMAND ----------
 
-scored = rfm.score(buyers, rfm.cuts(buyers, rules.rfm), rules.rfm).cache()
-bins = scoring.bins(scored, rfm.measures(rules.rfm.thresholds), "rfm").drop("model", "scope").toPandas()
+measures = rfm.measures(rules.rfm.thresholds)
+scores = rfm.score(buyers, rfm.cuts(buyers, rules.rfm), rules.rfm)
+combinations = rfm.combinations(scores, rules.rfm).cache()  # 555 to 111, with what follows from the scores alone
+scored = scoring.named(scores, combinations, measures).cache()
+bins = scoring.bins(combinations, measures, "rfm").drop("model", "scope").toPandas()
 bins = bins.sort_values(["measure", "score"], ignore_index=True)
 bins
 
@@ -197,7 +200,8 @@ plt.show()
 # COMMAND ----------
 
 thirds = rules.rfm.model_copy(update={"tiles": 3, "thresholds": {}, "segment_map": "eight_values"})
-in_thirds = rfm.score(buyers, rfm.cuts(buyers, thirds), thirds)
+scores_of_three = rfm.score(buyers, rfm.cuts(buyers, thirds), thirds)
+in_thirds = scoring.named(scores_of_three, rfm.combinations(scores_of_three, thirds), measures)
 in_thirds.where(F.col("score_code").isin("212", "313", "321")).groupBy("score_code").agg(
     F.count(F.lit(1)).alias("members"),
     F.round(F.avg("recency_days"), 1).alias("mean recency_days"),

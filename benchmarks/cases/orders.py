@@ -33,8 +33,12 @@ NTILES = """ntile(5) OVER (ORDER BY recency_days DESC) AS r_score, ntile(5) OVER
 
 
 def generate_lake(run: Run) -> None:
-    """Made orders, straight into a lake."""
-    run.make_lake([ORDERS])
+    """Made orders, straight into a lake. Those of a made member are dealt to two: a buyer for ten orders."""
+    run.fresh("lake")
+    lake, made = run.lake(), write.clean(run.world(), ORDERS)
+    member = F.concat("member_id", F.lit("-"), F.pmod(F.xxhash64("order_id"), F.lit(2)))
+    run.timed(lambda: lake.append(ORDERS, made.withColumn("member_id", member)))
+    run.told["rows"] = lake.written[ORDERS.full_name]
 
 
 def generate_csv(run: Run) -> None:

@@ -75,11 +75,36 @@ def with_scores(frame: DataFrame, cuts: DataFrame, measures: Sequence[Measure], 
     return joined.withColumns(scores).select(*frame.columns, *scores)
 
 
-def with_code(frame: DataFrame, measures: Sequence[Measure], tiles: int, weights: Sequence[float] = ()) -> DataFrame:
+def combinations(scored: DataFrame, measures: Sequence[Measure]) -> DataFrame:
+    """One row a (scope, combination of scores): its subjects, and the least and greatest value of each measure.
+
+    At most tiles ** measures rows a scope. What follows from the scores alone is told of these rows, not of every
+    subject: see `named`. Read several times: persist it.
+    """
+    values = {m: F.col(m.column).cast("double") for m in measures}
+    return scored.groupBy("scope", *[m.score for m in measures]).agg(
+        F.count(F.lit(1)).alias("subjects"),
+        *[F.min(value).alias(f"_min_{m.column}") for m, value in values.items()],
+        *[F.max(value).alias(f"_max_{m.column}") for m, value in values.items()],
+    )
+
+
+def named(scored: DataFrame, combinations: DataFrame, measures: Sequence[Measure]) -> DataFrame:
+    """Adds to the subjects what was told of the combination of their scores."""
+    scores = ["scope", *[m.score for m in measures]]
+    told = combinations.drop("subjects", *[f"_{end}_{m.column}" for end in ("min", "max") for m in measures])
+    return scored.join(F.broadcast(told), on=scores, how="left").select(
+        *scored.columns, *[name for name in told.columns if name not in scores]
+    )
+
+
+def with_code(
+    combinations: DataFrame, measures: Sequence[Measure], tiles: int, weights: Sequence[float] = ()
+) -> DataFrame:
     """Adds score_code (313, or 10-9-3 when a score can have two digits), score_sum and score_weighted."""
     scores = [F.col(m.score) for m in measures]
     weighted = sum((F.lit(float(w)) * s for w, s in zip(weights, scores, strict=False)), F.lit(0.0))
-    return frame.withColumns(
+    return combinations.withColumns(
         {
             "score_code": F.concat_ws("" if tiles < 10 else "-", *[s.cast("string") for s in scores]),
             "score_sum": sum(scores[1:], scores[0]),
@@ -88,15 +113,13 @@ def with_code(frame: DataFrame, measures: Sequence[Measure], tiles: int, weights
     )
 
 
-def with_rank(frame: DataFrame) -> DataFrame:
+def with_rank(combinations: DataFrame) -> DataFrame:
     """Adds rank: 1 + the subjects of the scope with a higher score_sum. Ties share a rank."""
-    above = Window.partitionBy("scope").orderBy(F.desc("score_sum")).rowsBetween(Window.unboundedPreceding, -1)
-    sums = frame.groupBy("scope", "score_sum").agg(F.count(F.lit(1)).alias("_subjects"))  # at most 9n + 1 rows a scope
-    ranks = sums.select("scope", "score_sum", (F.coalesce(F.sum("_subjects").over(above), F.lit(0)) + 1).alias("rank"))
-    return frame.join(F.broadcast(ranks), on=["scope", "score_sum"], how="left")
+    above = Window.partitionBy("scope").orderBy(F.desc("score_sum")).rangeBetween(Window.unboundedPreceding, -1)
+    return combinations.withColumn("rank", F.coalesce(F.sum("subjects").over(above), F.lit(0)) + 1)
 
 
-def with_segment(frame: DataFrame, rules: Sequence[Rule], tiles: int) -> DataFrame:
+def with_segment(combinations: DataFrame, rules: Sequence[Rule], tiles: int) -> DataFrame:
     """Adds the segment of the first rule that matches. `high` is above the middle of 1..tiles, `low` the rest."""
     *conditional, last = rules
     chosen = F.lit(last.segment)
@@ -105,33 +128,26 @@ def with_segment(frame: DataFrame, rules: Sequence[Rule], tiles: int) -> DataFra
         for score, asked in rule.asks.items():
             met = met & _meets(F.col(score), asked, tiles)
         chosen = F.when(met, F.lit(rule.segment)).otherwise(chosen)
-    return frame.withColumn("segment", chosen)
+    return combinations.withColumn("segment", chosen)
 
 
-def bins(scored: DataFrame, measures: Sequence[Measure], model: str) -> DataFrame:
+def bins(combinations: DataFrame, measures: Sequence[Measure], model: str) -> DataFrame:
     """Rows of gold.score_bins but for as_of: who got each score, so that a reader sees what heavy ties did."""
-    values = [F.col(m.column).cast("double") for m in measures]
-    # first by all scores together, at most tiles ** measures rows a scope: what follows is small for any subjects
-    tally = scored.groupBy("scope", *[m.score for m in measures]).agg(
-        F.count(F.lit(1)).alias("subjects"),
-        *[F.min(value).alias(f"_min_{n}") for n, value in enumerate(values)],
-        *[F.max(value).alias(f"_max_{n}") for n, value in enumerate(values)],
-    )
     entries = F.explode(
         F.array(
             *[
                 F.struct(
                     F.lit(m.column).alias("measure"),
                     F.col(m.score).alias("score"),
-                    F.col(f"_min_{n}").alias("min"),
-                    F.col(f"_max_{n}").alias("max"),
+                    F.col(f"_min_{m.column}").alias("min"),
+                    F.col(f"_max_{m.column}").alias("max"),
                 )
-                for n, m in enumerate(measures)
+                for m in measures
             ]
         )
     )
     return (
-        tally.select("scope", "subjects", entries.alias("entry"))
+        combinations.select("scope", "subjects", entries.alias("entry"))
         .groupBy("scope", F.col("entry.measure"), F.col("entry.score"))
         .agg(
             F.sum("subjects").alias("subjects"),

@@ -16,6 +16,7 @@ from tests.conftest import configured
 from tests.jobs.orders import rows
 
 from memberlake import jobs
+from memberlake.activity import sketches
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.activity import ACTIVE_COUNTS, ACTIVITY_DAYS, RETENTION, SUBJECT_IDENTITY
@@ -117,15 +118,27 @@ def test_late_events_names_corrections_and_a_crash_are_repaired(lake: Lake, monk
     check(lake, events, date(2026, 1, 20))
 
 
-def test_a_robot_is_flagged_and_not_counted(lake: Lake) -> None:
+def test_robots_are_flagged_and_estimates_are_kept_by_day(lake: Lake) -> None:
+    """With sketches, of which each run writes those of the days that it touched."""
+    conf = configured("activity.robot_threshold=4", "activity.approximate=true", f"business_timezone={ZONE}")
     robot = [Event(f"r{n}", "robot", utc("2026-01-05 12:00")) for n in range(5)]
-    put(lake, [*robot, Event("e", "v", utc("2026-01-05 12:00"))])
-    with_threshold = configured("activity.robot_threshold=4", "business_timezone=America/New_York")
-    run(lake, date(2026, 1, 5), with_threshold)
+    put(lake, [*robot, Event("e1", "v", utc("2026-01-05 12:00"))])
+    run(lake, date(2026, 1, 5), conf)
     found = lake.read(ACTIVITY_DAYS).collect()
     assert {(r.subject_id, r.is_robot, r.events) for r in found} == {("robot", True, 5), ("v", False, 1)}
-    assert {r.active for r in lake.read(ACTIVE_COUNTS).where("dimension = 'all'").collect()} == {1}
     assert {r.subjects for r in lake.read(RETENTION).collect()} == {1}
+
+    put(lake, [Event("e2", "w", utc("2026-01-06 12:00"))])
+    run(lake, date(2026, 1, 6), conf)
+    rows = lake.read(ACTIVE_COUNTS).where("dimension = 'all'").collect()
+    assert {(r.window, r.period_end): r.active for r in rows if r.period_end >= date(2026, 1, 6)} == {
+        ("day", date(2026, 1, 6)): 1,
+        ("week", date(2026, 1, 11)): 2,
+        ("month", date(2026, 1, 31)): 2,
+        **{(f"rolling_{w}", date(2026, 1, 6)): 2 for w in (7, 28, 30)},
+    }
+    assert {r.active for r in rows if r.period_end == date(2026, 1, 5)} == {1}
+    assert {(r.new, r.relative_error) for r in rows} == {(None, sketches.relative_error(14))}
 
 
 def test_a_lake_without_events_gives_empty_tables(lake: Lake) -> None:

@@ -199,7 +199,7 @@ def test_without_a_champion_nobody_is_scored_and_scores_stay(lake: Lake, setting
     before = rows(lake)
     unused = lake.read(CHURN_SCORES)
     with pytest.raises(UserError, match=said):
-        jobs.find("churn_score").module.score_members(lake, settings(lake, setting), D, unused)
+        jobs.find("churn_score").module.score_members(lake, settings(lake, setting), D, unused, unused)
     assert rows(lake) == before
 
 

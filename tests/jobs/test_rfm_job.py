@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from tests.conftest import configured
 from tests.jobs.orders import Order, orders, rows
 
-from memberlake import jobs
+from memberlake import jobs, scoring
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
@@ -159,7 +159,9 @@ def buyers(lake: Lake) -> Iterator[DataFrame]:
 
 
 def test_scoring_never_brings_all_members_to_one_task(buyers: DataFrame) -> None:
-    assert plan_faults(rfm.score(buyers, rfm.cuts(buyers, CONF.rfm), CONF.rfm)) == []
+    scored = rfm.score(buyers, rfm.cuts(buyers, CONF.rfm), CONF.rfm)
+    combinations = rfm.combinations(scored, CONF.rfm)
+    assert plan_faults(scoring.named(scored, combinations, rfm.measures({}))) == []
 
 
 @pytest.mark.parametrize(

@@ -166,12 +166,12 @@ def test_snapshots_are_clear_of_each_other() -> None:
     conf = configured("churn.gap_days=7", "churn.horizon_days=60", "churn.max_snapshots=3").churn
     split = snapshots.split(conf, date(2025, 1, 1), date(2025, 12, 31))
     assert split.test == date(2025, 10, 25)  # its outcome is known on the last day
-    assert split.calibrate == date(2025, 7, 27)
-    assert split.train == (date(2025, 2, 27), date(2025, 3, 29), date(2025, 4, 28))
+    assert split.calibrate == date(2025, 8, 18)  # its outcome is known on the day before the test
+    assert split.train == (date(2025, 4, 12), date(2025, 5, 12), date(2025, 6, 11))
     for earlier, later in ((split.train[-1], split.calibrate), (split.calibrate, split.test)):
         assert earlier + timedelta(days=67) < later
     with pytest.raises(NotYet, match="train as of 2026-01-01 or later"):
-        snapshots.split(conf, date(2025, 5, 1) - timedelta(days=32), date(2025, 12, 31))
+        snapshots.split(conf, date(2025, 6, 11) - timedelta(days=29), date(2025, 12, 31))
     with pytest.raises(NotYet, match="nothing that rule no_order_60 looks at"):
         snapshots.split(conf, None, date(2025, 12, 31))
 

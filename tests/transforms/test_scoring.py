@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from tests.conftest import configured
 
 from memberlake import scoring
@@ -171,7 +172,8 @@ def test_code_sum_weighted_and_rank(spark: SparkSession) -> None:
         ],
         SCORES,
     )
-    found = members.transform(scoring.with_code, MEASURES, 5, [0.5, 0.25, 0.25]).transform(scoring.with_rank)
+    coded = members.transform(scoring.with_code, MEASURES, 5, [0.5, 0.25, 0.25])
+    found = coded.withColumn("subjects", F.lit(1)).transform(scoring.with_rank)
     expected = spark.createDataFrame(
         [
             ("all", "best", "313", 7, 2.5, 1),
@@ -280,7 +282,8 @@ def test_bins_tell_who_got_each_score(spark: SparkSession) -> None:
         ],
         "model string, scope string, measure string, score int, subjects bigint, min_value double, max_value double",
     )
-    assert_df_equality(scoring.bins(members, MEASURES, "rfm"), expected, ignore_row_order=True, ignore_nullable=True)
+    found = scoring.bins(scoring.combinations(members, MEASURES), MEASURES, "rfm")
+    assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
 
 
 def test_rfm_scores_what_the_definition_of_rfm_says(spark: SparkSession) -> None:
@@ -298,7 +301,8 @@ def test_rfm_scores_what_the_definition_of_rfm_says(spark: SparkSession) -> None
         "subject string, r_score int, f_score int, m_score int, score_code string, score_sum int, "
         "score_weighted double, rank bigint, segment string",
     )
-    found = rfm.score(buyers, rfm.cuts(buyers, conf), conf).select(*expected.columns)
+    scored = rfm.score(buyers, rfm.cuts(buyers, conf), conf)
+    found = scoring.named(scored, rfm.combinations(scored, conf), rfm.measures({})).select(*expected.columns)
     assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
 
 

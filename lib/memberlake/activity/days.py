@@ -73,8 +73,14 @@ def rewritten(fresh: DataFrame, held: DataFrame, dates: Sequence[date]) -> DataF
         held: the table as it is.
         dates: at least one.
     """
-    concerned = fresh.select("subject_id").unionByName(held.where(F.col("active_on").isin(*dates)).select("subject_id"))
-    others = held.where(~F.col("active_on").isin(*dates)).join(concerned, on="subject_id", how="left_semi")
+    is_again = F.col("active_on").isin(*dates)
+    # who may lose their first day needs all of them; else the first is enough, and a new day isn't dearer year by year
+    concerned = fresh.select("subject_id", F.lit(False).alias("may_lose")).unionByName(
+        held.where(is_again).select("subject_id", F.col("first_seen_on").alias("may_lose"))
+    )
+    concerned = concerned.groupBy("subject_id").agg(F.max("may_lose").alias("may_lose"))
+    others = held.where(~is_again).join(concerned, on="subject_id", how="inner")
+    others = others.where(F.col("first_seen_on") | F.col("may_lose")).drop("may_lose")
     together = fresh.withColumn("was_first", F.lit(None).cast("boolean")).unionByName(
         others.withColumnRenamed("first_seen_on", "was_first")
     )

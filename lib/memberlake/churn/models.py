@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from math import exp
 from typing import Any, Literal
 
 from pyspark.ml import Estimator, Model, PipelineModel, Transformer
@@ -113,8 +114,12 @@ def recency_alone(train: DataFrame) -> PipelineModel:
     return PipelineModel([*stages, fitted])
 
 
-def with_probability(model: PipelineModel, frame: DataFrame) -> DataFrame:
-    """Adds probability, calibrated; `uncalibrated`, the classifier's own, NULL where it has none; and raw columns."""
+def with_probability(model: PipelineModel, frame: DataFrame, shift: float = 0.0) -> DataFrame:
+    """Adds probability, calibrated; `uncalibrated`, the classifier's own, NULL where it has none; and raw columns.
+
+    Args:
+        shift: added to the log-odds of the probability: the season's, see season.py.
+    """
     scored = model.transform(frame)
     own = _second("class_shares") if "class_shares" in scored.columns else F.lit(None).cast("double")
     if "platt" in scored.columns:
@@ -123,7 +128,8 @@ def with_probability(model: PipelineModel, frame: DataFrame) -> DataFrame:
         ranked = F.coalesce(own, _squashed(_second("rawPrediction")))
         calibrated = 0.99 * F.col("prediction") + 0.01 * ranked
     bounded = F.greatest(F.least(calibrated, F.lit(1.0)), F.lit(0.0))
-    return scored.withColumns({"probability": bounded, "uncalibrated": own})
+    odds = F.lit(exp(shift)) * bounded
+    return scored.withColumns({"probability": odds / (odds + 1 - bounded), "uncalibrated": own})
 
 
 def classifier_of(model: PipelineModel) -> Any:

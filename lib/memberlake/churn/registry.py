@@ -44,6 +44,10 @@ class Version(NamedTuple):
         return date.fromisoformat(self.tags["as_of"])
 
     @property
+    def calibrated_on(self) -> date:
+        return date.fromisoformat(self.tags["calibrated_on"])
+
+    @property
     def threshold(self) -> float:
         return float(self.tags["threshold"])
 
@@ -83,7 +87,7 @@ class Registry:
             import sqlalchemy  # noqa: F401  what the default store needs
         except ImportError:
             raise NotYet("churn models are kept in MLflow: pip install 'memberlake[churn]'") from None
-        for noisy in ("mlflow", "alembic"):
+        for noisy in ("mlflow", "alembic", "urllib3"):  # what they say of a failure is told in one sentence
             logging.getLogger(noisy).setLevel(logging.ERROR)
         self._mlflow = mlflow
         self._folder = None if conf.tracking_uri else self._own_folder(lake)
@@ -192,6 +196,7 @@ class Registry:
             "model": model,
             "foretells": self.foretells,
             "threshold": str(trained.threshold),
+            "calibrated_on": str(parameters["calibrate"]),
             "promoted": str(verdict.is_promoted).lower(),
             "reason": verdict.reason,
         }
@@ -285,6 +290,7 @@ class Registry:
             yield
         except (self._mlflow.exceptions.MlflowException, RequestException, SQLAlchemyError, OSError) as error:
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            said = "it does not answer" if "Max retries exceeded" in said else said
             raise UserError(f"the model registry {self.registry_uri} cannot be used: {said}") from error
 
 

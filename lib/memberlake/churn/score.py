@@ -26,9 +26,13 @@ class Monitored(NamedTuple):
     metric: Metric
 
 
-def scores(members: DataFrame, model: Loaded, bands: Bands) -> DataFrame:
-    """Rows of gold.churn_scores from rows of gold.churn_features."""
-    scored = models.with_probability(model.pipeline, members).transform(explain.with_effects, model.effects)
+def scores(members: DataFrame, model: Loaded, bands: Bands, shift: float = 0.0) -> DataFrame:
+    """Rows of gold.churn_scores from rows of gold.churn_features.
+
+    Args:
+        shift: the season's, from the day on which the model was calibrated.
+    """
+    scored = models.with_probability(model.pipeline, members, shift).transform(explain.with_effects, model.effects)
     probability = F.col("probability")
     band = F.when(probability >= bands.high, "high").when(probability >= bands.medium, "medium").otherwise("low")
     return scored.select(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from math import ceil
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
@@ -39,8 +38,8 @@ def first_day(rule: ChurnRule, facts: Facts) -> DataFrame:
 def split(conf: ChurnConf, first: date | None, as_of: date) -> Split:
     """The snapshots of a training as of a day.
 
-    The test is the last snapshot whose outcome is known. Before it, and each clear of the next by gap and horizon, lie
-    the snapshot to calibrate on and those to train on.
+    The test is the last snapshot whose outcome is known. The one to calibrate on is the last whose outcome was known on
+    the day before the test's, since the share of churners drifts; the last one to train on lies as far before that.
 
     Args:
         first: the first day of the record.
@@ -52,10 +51,10 @@ def split(conf: ChurnConf, first: date | None, as_of: date) -> Split:
     if first is None:
         raise NotYet(f"{what}: the lake has nothing that rule {conf.label_rule} looks at: ingest it first")
     step = timedelta(days=conf.snapshot_every_days)
-    apart = ceil((conf.embargo_days + 1) / conf.snapshot_every_days)  # snapshots from one part to the next
+    apart = timedelta(days=conf.embargo_days + 1)  # from one part to the next
     test = as_of - timedelta(days=conf.embargo_days)
-    calibrate = test - apart * step
-    latest = calibrate - apart * step
+    calibrate = test - apart
+    latest = calibrate - apart
     earliest = first + timedelta(days=conf.observe_days)
     if latest < earliest:
         needed = as_of + (earliest - latest)

@@ -84,12 +84,15 @@ def require_both_classes(table: DataFrame, split: Split) -> None:
             )
 
 
-def train(table: DataFrame, split: Split, conf: ChurnConf, champion: PipelineModel | None) -> Trained:
+def train(
+    table: DataFrame, split: Split, conf: ChurnConf, champion: PipelineModel | None, shift: float = 0.0
+) -> Trained:
     """Fits, calibrates and tests a model.
 
     Args:
         table: examples with label and features at the snapshots of the split, persisted.
         champion: measured on the same test.
+        shift: the season's, from the calibration part to the test.
     """
     is_train = F.col("as_of").isin(*split.train)
     calibrate, test = (table.where(F.col("as_of") == F.lit(day)) for day in (split.calibrate, split.test))
@@ -98,8 +101,8 @@ def train(table: DataFrame, split: Split, conf: ChurnConf, champion: PipelineMod
         fitted = models.fit(train, calibrate, conf, split.train)
         log.info("fitted %s %s", conf.model, dict(fitted.parameters))
         threshold = evaluate.threshold(_levels(fitted.pipeline, calibrate), conf.threshold)
-        levels = _levels(fitted.pipeline, test)
-        tests = {"model": evaluate.measures(levels)}
+        levels = _levels(fitted.pipeline, test, shift)
+        tests = {"model": {**evaluate.measures(levels), "season_shift": shift}}
         tests["model"] |= evaluate.at_threshold(levels, threshold)
         if conf.model != "linear_svm":
             raw = evaluate.table(models.with_probability(fitted.pipeline, test), "uncalibrated")
@@ -140,8 +143,8 @@ def described(trained: Trained, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _levels(model: PipelineModel, examples: DataFrame) -> list[Level]:
-    return evaluate.table(models.with_probability(model, examples))
+def _levels(model: PipelineModel, examples: DataFrame, shift: float = 0.0) -> list[Level]:
+    return evaluate.table(models.with_probability(model, examples, shift))
 
 
 def _constant(levels: Sequence[Level], rate: float) -> list[Level]:

@@ -51,13 +51,17 @@ def cuts(subjects: DataFrame, conf: RfeConf) -> DataFrame:
 
 
 def score(subjects: DataFrame, cuts: DataFrame, conf: RfeConf) -> DataFrame:
-    """Adds to the measured subjects their scores, code, sum, rank and segment."""
+    """Adds to the measured subjects their scores."""
+    return scoring.with_scores(subjects, cuts, MEASURES, conf.tiles)
+
+
+def combinations(scored: DataFrame, conf: RfeConf) -> DataFrame:
+    """The combinations of scores that subjects have, with code, sum, rank and segment; persist them."""
     return (
-        subjects.transform(scoring.with_scores, cuts, MEASURES, conf.tiles)
+        scoring.combinations(scored, MEASURES)
         .transform(scoring.with_code, MEASURES, conf.tiles)
         .transform(scoring.with_rank)
         .transform(scoring.with_segment, scoring.rules(conf.segments), conf.tiles)
-        .withColumn("engagement", F.col("engagement").cast("double"))
     )
 
 

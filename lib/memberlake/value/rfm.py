@@ -84,12 +84,17 @@ def cuts(buyers: DataFrame, conf: RfmConf) -> DataFrame:
 
 
 def score(buyers: DataFrame, cuts: DataFrame, conf: RfmConf) -> DataFrame:
-    """Adds to the measured buyers their scores, code, sum, weighted sum, rank and segment."""
-    scored = measures(conf.thresholds)
+    """Adds to the measured buyers their scores."""
+    return scoring.with_scores(buyers, cuts, measures(conf.thresholds), conf.tiles)
+
+
+def combinations(scored: DataFrame, conf: RfmConf) -> DataFrame:
+    """The combinations of scores that buyers have, with code, sum, weighted sum, rank and segment; persist them."""
+    ranked = measures(conf.thresholds)
     weights = [conf.weights[m] for m in ("r", "f", "m")] if conf.weights else []
     return (
-        buyers.transform(scoring.with_scores, cuts, scored, conf.tiles)
-        .transform(scoring.with_code, scored, conf.tiles, weights)
+        scoring.combinations(scored, ranked)
+        .transform(scoring.with_code, ranked, conf.tiles, weights)
         .transform(scoring.with_rank)
         .transform(scoring.with_segment, scoring.rules(conf.segments), conf.tiles)
     )

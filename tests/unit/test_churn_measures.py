@@ -1,0 +1,73 @@
+"""Measures and thresholds from the levels of a score, against counting member by member."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from tests.conftest import configured
+
+from memberlake.churn import evaluate
+from memberlake.churn.evaluate import Level
+
+
+def levels(members: Sequence[tuple[float, int]]) -> list[Level]:
+    """Of (score, label)."""
+    scores = sorted({score for score, _ in members}, reverse=True)
+    labels = {score: [y for s, y in members if s == score] for score in scores}
+    return [Level(s, len(y), sum(y), s * len(y), sum((s - each) ** 2 for each in y)) for s, y in labels.items()]
+
+
+SOME = levels([(0.9, 1), (0.9, 1), (0.6, 1), (0.6, 0), (0.4, 1), (0.4, 0), (0.4, 0), (0.1, 0), (0.1, 0), (0.1, 0)])
+
+
+def test_measures_of_ties_and_all_else_by_counting_members() -> None:
+    dice = random.Random(5)
+    for scores in (4, 40, 10_000):  # many ties, some, few
+        drawn = [(dice.randrange(scores) / scores, dice.random()) for _ in range(200)]
+        members = [(score, int(chance < score)) for score, chance in drawn]
+        churners = [s for s, y in members if y]
+        others = [s for s, y in members if not y]
+        found = evaluate.measures(levels(members))
+        pairs = sum((a > b) + (a == b) / 2 for a in churners for b in others)
+        assert found["roc_auc"] == pytest.approx(pairs / (len(churners) * len(others)))
+        precision = [sum(c >= s for c in churners) / sum(m >= s for m, _ in members) for s in churners]
+        assert found["pr_auc"] == pytest.approx(sum(precision) / len(churners))
+        assert found["brier"] == pytest.approx(sum((s - y) ** 2 for s, y in members) / len(members))
+        assert found["base_rate"] == len(churners) / len(members)
+
+
+def test_calibration_error_is_the_distance_of_deciles() -> None:
+    """Of ten members: scores 0.9, where both churn; 0.6, half; 0.4, a third; 0.1, nobody."""
+    assert evaluate.measures(SOME)["ece"] == pytest.approx((2 * 0.1 + 2 * 0.1 + 3 * (0.4 - 1 / 3) + 3 * 0.1) / 10)
+    assert [n for n, _, _ in evaluate.deciles(SOME)] == [2, 2, 3, 3]
+
+
+def test_captured_counts_a_level_that_straddles_the_bound_in_proportion() -> None:
+    found = evaluate.measures(SOME)
+    assert (found["captured_20"], found["lift_20"]) == (0.5, 2.5)
+    assert found["captured_10"] == 0.25  # one of the two with 0.9
+
+
+@pytest.mark.parametrize(
+    ("settings", "threshold", "told"),
+    [
+        ("{by: best_f1, missed: 5, needless: 1, capacity: 1}", 0.6, 4),  # F1 of 0.67, 0.75, 0.73 and 0.57
+        ("{by: costs, missed: 4, needless: 1, capacity: 1}", 0.2, 7),  # a call costs 1, a churner who was missed 4
+        ("{by: costs, missed: 1, needless: 4, capacity: 1}", 0.8, 2),
+        ("{by: capacity, missed: 5, needless: 1, capacity: 2}", 0.9, 2),
+        ("{by: capacity, missed: 5, needless: 1, capacity: 3}", 0.6, 4),  # ties with the last who can be called
+        ("{by: capacity, missed: 5, needless: 1, capacity: 500}", 0.0, 10),  # more than there are: everyone
+    ],
+)
+def test_threshold(settings: str, threshold: float, told: int) -> None:
+    conf = configured(f"churn.threshold={settings}").churn.threshold
+    found = evaluate.threshold(SOME, conf)
+    assert found == pytest.approx(threshold)
+    assert evaluate.at_threshold(SOME, found)["told"] == told
+
+
+def test_what_calling_from_the_threshold_on_brings() -> None:
+    assert evaluate.at_threshold(SOME, 0.6) == {"told": 4.0, "precision": 0.75, "recall": 0.75}
+    assert evaluate.at_threshold(SOME, 0.95) == {"told": 0.0, "precision": 0.0, "recall": 0.0}

@@ -1,0 +1,91 @@
+"""`memberlake models` on a registry of two versions without a model: lists, compares, rolls back; what goes wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.conftest import configured
+
+from memberlake import cli
+from memberlake.churn.registry import CHAMPION, Registry
+
+NAME = "memberlake-churn"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A lake's folder whose registry has a champion, version 1, and a challenger that was refused."""
+    root = tmp_path_factory.mktemp("models")
+    client = registry(str(root))._client
+    client.create_registered_model(NAME)
+    experiment = client.create_experiment("churn", artifact_location=f"file://{root}/artifacts")
+    for as_of, pr_auc, reason in (("2026-01-04", 0.5, "beats recency alone"), ("2026-01-11", 0.25, "does not beat")):
+        run = client.create_run(experiment).info.run_id
+        client.log_metric(run, "pr_auc", pr_auc)
+        tags = {"as_of": as_of, "model": "random_forest", "reason": reason, "foretells": "no order", "promoted": "true"}
+        client.create_model_version(NAME, f"file://{root}/none", run, tags=tags)
+    client.set_registered_model_alias(NAME, CHAMPION, "1")
+    return str(root)
+
+
+def registry(root: str) -> Registry:
+    conf = configured(lake=root)
+    return Registry(conf.mlflow, conf.lake, "no order")
+
+
+def models(root: str, *arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, ["models", *arguments, "--lake", root])
+
+
+def lines(result: Result) -> list[list[str]]:
+    assert result.exit_code == 0, result.output
+    return [line.split() for line in result.stdout.splitlines()]
+
+
+def test_versions_are_listed_the_newest_first_with_the_reason(root: str) -> None:
+    told = lines(models(root))
+    refused, champion = told[-3:-1]
+    assert refused == ["2", "2026-01-11", "random_forest", "does", "not", "beat"]
+    assert champion == ["1", "champion", "2026-01-04", "random_forest", "beats", "recency", "alone"]
+
+
+def test_their_measures_stand_side_by_side(root: str) -> None:
+    told = lines(models(root, "compare"))
+    assert ["measure", "2", "1", "(champion)"] in told
+    assert next(line for line in told if line[:1] == ["pr_auc"])[1:] == ["0.25", "0.5"]
+
+
+def test_promoting_an_older_version_is_a_rollback(root: str) -> None:
+    told = models(root, "promote", "2")
+    assert (told.exit_code, told.stdout) == (0, f"{NAME} version 2 (trained as of 2026-01-11) is champion\n")
+    assert [v.is_champion for v in registry(root).versions()] == [True, False]
+    assert models(root, "promote", "1").exit_code == 0
+    assert [v.is_champion for v in registry(root).versions()] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["promote", "9"], f"there is no version 9 of {NAME}; there are 2, 1"),
+        (["promote"], "models promote needs a VERSION"),
+        (["list", "1"], "models list takes no VERSION"),
+        (
+            ["--set", "mlflow.tracking_uri=http://127.0.0.1:9"],
+            "the model registry http://127.0.0.1:9 cannot be used: it does not answer",
+        ),
+        (["--set", "mlflow.tracking_uri=sqlite:////proc/none/mlflow.db"], "cannot be used: "),
+    ],
+    ids=["unknown version", "no version", "one too many", "server out of reach", "no database"],
+)
+def test_what_goes_wrong_is_one_sentence_and_exit_code_2(root: str, arguments: list[str], said: str) -> None:
+    ended = models(root, *arguments)
+    assert ended.exit_code == 2
+    assert said in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
+
+
+def test_a_folder_that_is_no_lake(tmp_path: Path) -> None:
+    ended = models(str(tmp_path / "none"))
+    assert (ended.exit_code, "there is no lake at" in ended.stderr) == (2, True)
