@@ -33,9 +33,11 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         .groupBy("model_name", "model_version", "metric")
         .agg(F.max_by(F.struct("value", "threshold", "is_alert"), "as_of").alias("last"))
     )
-    # collected: a row a metric of a model; a row an alert
+    # collected: a row a metric of a model; an alert that is open, or was closed so lately that it matters still
     found += [alerts.of_model(r["model_name"], r["model_version"], r["metric"], *r["last"]) for r in latest.collect()]
-    held = [Alert(**{f.name: r[f.name] for f in fields(Alert)}) for r in lake.read(ALERTS).collect()]
+    cooldown = max((rule.cooldown_days for rule in conf.alerts.rules), default=0)
+    matters = (F.col("state") == "open") | (F.col("closed_on") >= F.date_sub(F.lit(as_of), cooldown))
+    held = [Alert(**{f.name: r[f.name] for f in fields(Alert)}) for r in lake.read(ALERTS).where(matters).collect()]
     changed = alerts.advance(held, found, as_of)
     if changed:
         lake.put(ALERTS, periods.literal(one, map(asdict, changed), ALERTS.struct))

@@ -64,6 +64,7 @@ def facts(lake: Lake, conf: Conf, as_of: date) -> Facts:
         place=str(lake.conf.root or lake.conf.catalog),
         currency=conf.currency,
         versions={table.full_name: last for table in READS if (last := lake.last_commit(table))},
+        rules={rule.name: rule for rule in conf.alerts.rules},
     )
 
 

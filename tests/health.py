@@ -164,6 +164,8 @@ def made() -> dict[str, list[dict[str, Any]]]:
                 ("psi:score", 0.08, 0.2, False),
                 ("psi:days_since_order", 0.27, 0.2, True),
                 ("psi:logins_30", 0.03, 0.2, False),
+                ("psi:season_sin", 5.0, None, False),
+                ("missing:logins_30", 0.12, 0.1, True),
             )
             for on in (AS_OF - timedelta(days=30), AS_OF)
         ],
@@ -281,7 +283,6 @@ def _kpi(chance: random.Random) -> Iterator[dict[str, Any]]:
     weeks = [date(2026, 11, 16) - timedelta(weeks=n) for n in range(20)]
     days = [AS_OF - timedelta(days=n) for n in range(60)]
     own = {
-        "reach": ("sms", "email", "wechat", "qq"),
         "cost_type": ("media", "contact", "coupon", "points"),
         "method": ("marked", "voucher", "code", "contact", "none"),
         "campaign": ("c0", "c1", "c2"),

@@ -1,16 +1,18 @@
-"""The alerts job on a real lake and a real webhook: an alert is opened and sent once, and closed."""
+"""The alerts job on a real lake and a real webhook: an alert is opened, sent and closed once; the command shows it."""
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 
 import pytest
+from click.testing import CliRunner, Result
 from pyspark.sql import functions as F
 from tests.chat import Chat, chat
 from tests.conftest import configured
 from tests.jobs.orders import rows
 
-from memberlake import jobs
+from memberlake import cli, jobs
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.churn import MODEL_MONITORING
 from memberlake.tables.gold.kpi import ALERTS, KPI
@@ -20,6 +22,10 @@ __all__ = ["chat"]  # the fixture
 
 D = date(2026, 11, 20)
 RULES = "alerts.rules=[{name: fell, metric: revenue, period: day, below: 10, severity: critical, notify: ops}]"
+
+
+def memberlake(lake: Lake, *arguments: str) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(cli.main, ["alerts", "--lake", str(lake.conf.root), *arguments])
 
 
 def test_the_life_of_an_alert(lake: Lake, chat: Chat) -> None:
@@ -53,3 +59,24 @@ def test_the_life_of_an_alert(lake: Lake, chat: Chat) -> None:
         (D, last, "fell", "metric", 12.0, "critical", "ops", "closed", last, True),
         (later, last, "model_monitoring", "model", 0.4, "warning", None, "open", None, True),
     ]
+
+    open_now = memberlake(lake)
+    assert open_now.exit_code == 0, open_now.output
+    assert [said in open_now.stdout for said in ("psi:score of model churn", "fell")] == [True, False]
+    everything = memberlake(lake, "--all", "--exit-code", "--format", "json")
+    assert everything.exit_code == 3
+    assert [(a["rule"], a["state"]) for a in json.loads(everything.stdout)] == [
+        ("fell", "closed"),
+        ("model_monitoring", "open"),
+    ]
+    day(3, 12.0)  # the drift is over
+    over = memberlake(lake, "--exit-code", "--format", "json")
+    assert (over.exit_code, json.loads(over.stdout)) == (0, [])
+
+
+def test_alerts_of_a_lake_without_any(lake: Lake) -> None:
+    lake.append(KPI, rows(lake.spark, KPI, []))
+    shown = memberlake(lake, "--exit-code")
+    assert shown.exit_code == 0, shown.output
+    refused = memberlake(lake, "--loud")
+    assert (refused.exit_code, "--loud" in refused.stderr) == (2, True)

@@ -212,6 +212,34 @@ def test_cost_by_kind_and_goal(spark: SparkSession) -> None:
     assert {r.dimension_value: float(r.goal_cost) for r in found if r.goal_cost is not None} == {"lead": 15.5}
 
 
+def test_an_order_counts_in_each_category_that_it_holds(spark: SparkSession) -> None:
+    orders = spark.createDataFrame(
+        [("both", "m", D, 100.0), ("again", "m", D, 40.0), ("guest", None, D, 7.0), ("no lines", "m", D, 5.0)],
+        "order_id string, member_id string, business_date date, net_amount double",
+    ).withColumns({"has_coupon": F.lit(False), "method": F.lit("none")})
+    lines = spark.createDataFrame(
+        [
+            *[("both", "apple", 10.0), ("both", "pear", 20.0), ("both", "soap", 60.0), ("both", "new", 9.0)],
+            *[("again", "apple", 40.0), ("guest", "soap", 7.0), ("again", "bare", 1.0), ("of no order", "soap", 99.0)],
+        ],
+        "order_id string, product_id string, amount double",
+    )
+    products = spark.createDataFrame(
+        [("apple", "food"), ("pear", "food"), ("soap", "care"), ("bare", None)], "product_id string, category string"
+    )
+    one = spark.range(1)
+    days = periods.with_days(periods.frame(one, [Span("day", D, D, D)]))
+    found = facts.order_sums(facts.with_categories(orders, lines, products), days).collect()
+    cells = {
+        (r.dimension, r.dimension_value): (r.orders, float(r.revenue), r.member_orders, r.buyers, r.repeat_buyers)
+        for r in found
+    }
+    assert cells == {  # lines of unknown products and of products without category are in no category, nor in `unknown`
+        ("category", "food"): (2, 70.0, 2, 1, 1),
+        ("category", "care"): (2, 67.0, 1, 1, 0),
+    }
+
+
 def stored(spark: SparkSession, given: list[dict[str, Any]]) -> DataFrame:
     every = {"dimension": "all", "dimension_value": "all", "is_complete": True}
     return rows(spark, KPI, [{**every, "numerator": r.get("value"), "as_of": r["period_start"], **r} for r in given])

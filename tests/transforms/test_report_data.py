@@ -94,5 +94,5 @@ def test_counts_and_sums(rows: Rows) -> None:
 
 def test_the_newest_measurement_of_a_model_is_shown(rows: Rows) -> None:
     assert {r["as_of"] for r in rows["monitoring"]} == {D}
-    assert len(rows["monitoring"]) == 7
+    assert len(rows["monitoring"]) == 9
     assert [r["model_version"] for r in rows["models"]] == ["3", "2", "1"]  # the fourth is of a later day

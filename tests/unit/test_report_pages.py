@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from memberlake import jobs
+from memberlake.conf.kpi import AlertRule
 from memberlake.errors import UserError
 from memberlake.report import texts, write
 from memberlake.report.blocks import Block
@@ -104,6 +105,52 @@ def test_every_block_of_an_empty_lake_says_what_is_missing() -> None:
     assert commands["rejects"] == ""
 
 
+def test_where_kpi_ran_the_tables_that_it_lacks_are_named() -> None:
+    told = {"kpi": [month("visits", "2026-10-01", 7.0, (7.0, None))]}
+    missing = block("members", "new_members", **told).missing
+    assert missing is not None
+    assert missing.en == "Nothing to count: this needs rows of silver.members, silver.orders."
+
+
+@pytest.mark.parametrize(
+    ("subject", "rule", "en", "zh"),
+    [
+        ("movement_ratio", {"below": 1}, "Movement ratio (month) below 1.000", "异动比（月）低于 1.000"),
+        (
+            "revenue/channel/wechat",
+            {"measure": "change", "above": 0.5},
+            "Revenue, change (month, channel WeChat) above 50.0%",
+            "订单金额的变化（月，渠道 微信）高于 50.0%",
+        ),
+        (
+            "churn_rate",
+            {"measure": "trend", "above": 0.002},
+            "Churn rate, trend (month) above +0.0020",
+            "流失率的趋势（月）高于 +0.0020",
+        ),
+        ("churn_rate", None, "as stored", "as stored"),  # the rule is gone
+        (None, {"above": 1}, "as stored", "as stored"),
+        (
+            "churn/3/pr_auc",
+            "model",
+            "PR-AUC of model churn, version 3, beyond 0.400",
+            "模型 churn 版本 3 的 PR-AUC 超出 0.400",
+        ),
+    ],
+)
+def test_an_alert_speaks_the_language_of_the_page(subject: str | None, rule: Any, en: str, zh: str) -> None:
+    given = {"name": "r", "metric": (subject or "revenue").partition("/")[0], "period": "month"}
+    rules = {"r": AlertRule(**given, **rule)} if isinstance(rule, dict) else {}
+    limit = rule.get("above", rule.get("below")) if isinstance(rule, dict) else 0.4
+    alert = {"state": "open", "severity": "info", "raised_on": D, "rule": "r", "subject_id": subject, "value": None}
+    alert |= {"message": "as stored", "threshold": limit, "notify": None}
+    alert["subject_kind"] = "model" if rule == "model" else "metric"
+    (listed,) = next(
+        p for p in every(Facts({"alerts": [alert]}, D, "lake", "CNY", rules=rules)) if p.key == "alerts"
+    ).blocks
+    assert listed.rows[0][2].said == Said(en, zh)
+
+
 def test_a_command_that_brings_data_is_one_that_there_is() -> None:
     assert {job for _, job in texts.MISSING.values() if job} <= {job.name for job in jobs.every()} | {"coupons"}
 
@@ -115,7 +162,7 @@ def test_every_text_is_there_in_both_languages() -> None:
         values = node.values() if isinstance(node, dict) else node if isinstance(node, tuple) else ()
         return [text for value in values for text in said(value)]
 
-    found = said((texts.PAGES, texts.UI, texts.HEADERS, texts.WORDS, texts.BLOCKS, texts.MISSING))
+    found = said((texts.PAGES, texts.UI, texts.HEADERS, texts.WORDS, texts.BLOCKS, texts.ALERTS, texts.MISSING))
     assert len(found) > 200
     assert all(text.en and text.zh for text in found)
     assert all(

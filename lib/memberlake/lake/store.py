@@ -134,13 +134,16 @@ class Lake:
         last = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").first()
         return (int(last["version"]), last["timestamp"].astimezone(timezone.utc)) if last else None
 
-    def changes(self, table: Table, after: int) -> DataFrame | None:
+    def changes(self, table: Table, after: int, until: int | None = None) -> DataFrame | None:
         """Rows that commits later than version `after` added, removed or changed, old and new form, in any order.
 
         Columns: those of the table and `_change_type`. None when the change feed does not reach back that far: then
         everything must be taken as changed.
+
+        Args:
+            until: the last version that counts; None is the newest.
         """
-        latest = self.version(table)
+        latest = self.version(table) if until is None else until
         if latest is None or latest <= after:
             return self.read(table).limit(0).withColumn("_change_type", F.lit(""))
         if (self._properties(table) or {}).get(_CHANGE_FEED) != "true":
@@ -170,7 +173,7 @@ class Lake:
         held = self.read(WATERMARKS).where((F.col("job") == F.lit(job)) & (F.col("rules") == F.lit(digest)))
         seen = {} if self.rebuild else {row["table"]: row["version"] for row in held.collect()}  # a row a table
         versions = {table: self.version(table) for table in tables}
-        yield {t: self.changes(t, seen[t.full_name]) if t.full_name in seen else None for t in tables}
+        yield {t: self.changes(t, seen[t.full_name], versions[t]) if t.full_name in seen else None for t in tables}
         now = [(job, t.full_name, v if v is not None else -1, digest) for t, v in versions.items()]
         if {name: version for _, name, version, _ in now} == seen and job not in self._forgotten:
             return

@@ -15,7 +15,7 @@ from memberlake.report.facts import DEFINED, Defined, Facts, Row
 from memberlake.report.texts import BLOCKS, HEADERS, MISSING, Said, same, word
 
 TOP = 8  # values of a dimension that a table lists
-_OWN = ("reach", "cost_type", "method", "campaign", "goal", "permanence")  # dimensions with a picture of their own
+_OWN = ("cost_type", "method", "campaign", "goal", "permanence")  # dimensions with a picture of their own
 
 
 class Cell(NamedTuple):
@@ -83,7 +83,14 @@ _HALVES = {
 
 def figures_of(facts: Facts, key: str, names: Sequence[str]) -> Block:
     figures = [made for name in names if (made := figure(facts, name))]
-    return block(facts, key, "gold.kpi", "kpi", figures=figures, defined=[f.defined for f in figures])
+    return block(
+        facts,
+        key,
+        "gold.kpi",
+        "kpi",
+        figures=figures,
+        defined=[f.defined for f in figures] or [DEFINED[n] for n in names],
+    )
 
 
 def figure(facts: Facts, name: str) -> Figure | None:
@@ -176,14 +183,16 @@ def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False
     ]
     form = _D3[DEFINED[shown[0]].form] if shown else ",.0f"
     chart = (charts.bars if as_bars else charts.lines)(series, form) if series else None
-    return block(facts, key, "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in shown])
+    return block(facts, key, "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in shown or names])
 
 
 def month(start: date) -> str:
     return f"{start:%Y-%m}"
 
 
-def pivot(facts: Facts, key: str, dimension: str, names: Sequence[str], named: Mapping[Any, Said]) -> Block:
+def pivot(
+    facts: Facts, key: str, dimension: str, names: Sequence[str], named: Mapping[Any, Said], needs: str = "kpi"
+) -> Block:
     """A row for each value of a dimension, the metrics of the latest whole month beside each other."""
     at = {(r["dimension_value"], name): r for name in names for r in latest(facts, name, dimension)}
     values = sorted(
@@ -202,7 +211,7 @@ def pivot(facts: Facts, key: str, dimension: str, names: Sequence[str], named: M
         ]
         for value in values[: 2 * TOP]
     ]
-    return block(facts, key, "gold.kpi", "kpi", columns=columns, rows=rows, defined=[DEFINED[name] for name in names])
+    return block(facts, key, "gold.kpi", needs, columns=columns, rows=rows, defined=[DEFINED[name] for name in names])
 
 
 def all_metrics(facts: Facts) -> Block:
@@ -261,7 +270,15 @@ def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
                     ]
                 )
     columns = [HEADERS[c] for c in ("metric", "dimension", "dimension_value", "value", "numerator", "denominator")]
-    return block(facts, "by_dimension", "gold.kpi", "kpi", columns=columns, rows=rows, defined=used)
+    return block(
+        facts,
+        "by_dimension",
+        "gold.kpi",
+        "kpi",
+        columns=columns,
+        rows=rows,
+        defined=used or [DEFINED[n] for n in names],
+    )
 
 
 def latest(facts: Facts, metric: str, dimension: str) -> list[Row]:
@@ -288,7 +305,9 @@ def block(
     title, note = BLOCKS[key]
     if figures or chart or rows:
         return Block(key, source, title, note, figures, chart, columns, rows, defined, command=command)
-    missing, job = MISSING[needs]
+    tables = sorted({table for d in defined for table in d.sources if table.startswith("silver.")})
+    missing, job = MISSING["sources" if needs == "kpi" and facts.of("kpi") and tables else needs]
+    missing = missing.of(tables=", ".join(tables))
     return Block(key, source, title, note, missing=missing, command=facts.command(job) if job else "")
 
 

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from memberlake.conf.kpi import AlertRule
 from memberlake.kpi.metrics import METRICS, Metric
 from memberlake.report.texts import Said, number
 
@@ -23,6 +24,7 @@ class Defined(NamedTuple):
     Attributes:
         form: how its value is written: count, money, share, ratio or slope.
         direction: 1 when up is good, -1 when up is bad, 0 when neither.
+        sources: tables that gold.kpi counts it from.
     """
 
     label: Said
@@ -31,6 +33,7 @@ class Defined(NamedTuple):
     form: str
     direction: int
     source: str = "gold.kpi"
+    sources: tuple[str, ...] = ()
 
 
 _FORMS = {"money": "money", "share": "share", "ratio": "ratio", "slope": "slope"}  # any other unit is counted
@@ -44,6 +47,7 @@ def defined(metric: Metric) -> Defined:
         _FORMS.get(metric.unit, "count"),
         {"up": 1, "down": -1, "neither": 0}[metric.good],
         f"gold.kpi ← {', '.join(metric.sources)}",
+        metric.sources,
     )
 
 
@@ -58,6 +62,7 @@ class Facts:
         rows: the rows of `data.small`, by name.
         place: the lake, as commands name it.
         versions: table to its Delta version and the instant of its last change (UTC).
+        rules: the rules of alerts as they are now, by name.
     """
 
     rows: Rows
@@ -65,6 +70,7 @@ class Facts:
     place: str
     currency: str
     versions: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
+    rules: Mapping[str, AlertRule] = field(default_factory=dict)
 
     def of(self, name: str) -> Sequence[Row]:
         return self.rows.get(name, ())

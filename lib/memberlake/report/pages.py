@@ -160,7 +160,7 @@ def _members(facts: Facts) -> Iterable[Block]:
 
 
 def _reachable(facts: Facts) -> Block:
-    latest = blocks.latest(facts, "reachable_members", "reach")
+    latest = blocks.latest(facts, "reachable_members", "channel")
     total = facts.whole("reachable_members")[-1:]
     rows = [(Said("any channel", "任一渠道"), r) for r in total] + [(word(r["dimension_value"]), r) for r in latest]
     registered = facts.whole("registered_members")[-1:]
@@ -586,6 +586,7 @@ def _mapping(facts: Facts) -> Iterable[Block]:
     ]
     yield blocks.block(facts, "mapping", "gold.vouchers", "coupons", columns=columns, rows=rows)
     command = facts.show("gold.coupon_mapping_review")
+    none = "none" if vouchers else "coupons"
     rows = [
         [Cell(word(r["reason"])), blocks.number(facts, r["vouchers"]), blocks.number(facts, r["candidates"])]
         for r in facts.of("review")
@@ -595,16 +596,13 @@ def _mapping(facts: Facts) -> Iterable[Block]:
         facts,
         "review",
         "gold.coupon_mapping_review",
-        "coupons",
+        none,
         columns=columns,
         rows=rows,
         command=command if rows else "",
     )
-    columns = [HEADERS["flag"], HEADERS["vouchers"]]
     rows = [[Cell(word(r["flag"])), blocks.number(facts, r["vouchers"])] for r in facts.of("flags")]
-    yield blocks.block(
-        facts, "flags", "gold.vouchers", "coupons", columns=[HEADERS["flag"], HEADERS["vouchers"]], rows=rows
-    )
+    yield blocks.block(facts, "flags", "gold.vouchers", none, columns=[HEADERS["flag"], HEADERS["vouchers"]], rows=rows)
 
 
 _RUNS = {
@@ -674,7 +672,7 @@ def _money(facts: Facts) -> Iterable[Block]:
         defined=[DEFINED[n] for n in names],
     )
     yield _attribution(facts)
-    yield blocks.pivot(facts, "by_goal", "goal", ("cost_per_goal",), {})
+    yield blocks.pivot(facts, "by_goal", "goal", ("cost_per_goal",), {}, "goals" if facts.of("kpi") else "kpi")
     yield blocks.pivot(facts, "by_campaign", "campaign", CAMPAIGN, _campaigns(facts))
     yield blocks.figures_of(facts, "unit_cost", UNIT)
 
@@ -712,7 +710,7 @@ def _models(facts: Facts) -> Iterable[Block]:
     ]
     yield blocks.block(facts, "trained", source, "models", columns=columns, rows=cells)
     rows = facts.of("monitoring")
-    quality = [r for r in rows if not r["metric"].startswith("psi:")]
+    quality = [r for r in rows if not r["metric"].startswith(("psi:", "missing:"))]
     columns = [HEADERS[c] for c in ("model", "version", "as_of", "metric", "value", "threshold")]
     yield blocks.block(
         facts,
@@ -741,18 +739,32 @@ def _models(facts: Facts) -> Iterable[Block]:
     ranked = sorted(newest.values(), key=lambda r: -r["value"])[:20]
     names = [word(r["metric"].removeprefix("psi:")) for r in ranked]
     limits = [f"{r['threshold']:.2f}" if r["threshold"] is not None else "–" for r in ranked]
+    kinds = [
+        "no limit" if r["threshold"] is None else "beyond limit" if r["is_alert"] else "within limit" for r in ranked
+    ]
     series = [
         Series(
-            word("beyond limit" if bad else "within limit"),
+            word(kind),
             [],
-            [r["value"] if bool(r["is_alert"]) == bad else None for r in ranked],
+            [r["value"] if of == kind else None for of, r in zip(kinds, ranked, strict=True)],
             [Said(f"limit {limit}", f"阈值 {limit}") for limit in limits],
-            color=2 if bad else 1,
+            color=color,
         )
-        for bad in (False, True)
+        for kind, color in (("within limit", 1), ("beyond limit", 2), ("no limit", 6))
+    ]
+    gaps = sorted((r for r in rows if r["metric"].startswith("missing:")), key=lambda r: -(r["value"] or 0))[:10]
+    columns = [HEADERS[c] for c in ("feature", "missing_rise", "threshold")]
+    cells = [
+        [
+            Cell(word(r["metric"].removeprefix("missing:"))),
+            blocks.number(facts, r["value"], "share", mark="bad" if r["is_alert"] else ""),
+            blocks.number(facts, r["threshold"], "share"),
+        ]
+        for r in gaps
     ]
     chart = charts.ranking(names, series, ".3f", one_each=True) if ranked else None
     yield blocks.block(facts, "drift", "gold.model_monitoring", "monitoring", chart=chart)
+    yield blocks.block(facts, "gaps", "gold.model_monitoring", "monitoring", columns=columns, rows=cells)
 
 
 def _alerts(facts: Facts) -> Iterable[Block]:
@@ -760,7 +772,7 @@ def _alerts(facts: Facts) -> Iterable[Block]:
 
 
 def _alert_table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
-    columns = [HEADERS[c] for c in ("state", "severity", "raised", "rule", "message", "value", "threshold", "notify")]
+    columns = [HEADERS[c] for c in ("state", "severity", "message", "value", "threshold", "raised", "rule", "notify")]
     is_known = any(r["job"] == "alerts" and r["state"] == "done" for r in facts.of("jobs"))
     return blocks.block(
         facts,
@@ -772,16 +784,34 @@ def _alert_table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
             [
                 Cell(word(a["state"]), mark="bad" if a["state"] == "open" else ""),
                 Cell(word(a["severity"])),
-                Cell(same(a["raised_on"]), mark="whole"),
-                Cell(same(a["rule"])),
-                Cell(same(a["message"])),
+                Cell(_alert(facts, a)),
                 Cell(same("–" if a["value"] is None else f"{a['value']:,.4g}"), True),
                 Cell(same("–" if a["threshold"] is None else f"{a['threshold']:,.4g}"), True),
+                Cell(same(a["raised_on"]), mark="whole"),
+                Cell(same(a["rule"])),
                 Cell(word(a["notify"])),
             ]
             for a in rows
         ],
     )
+
+
+def _alert(facts: Facts, alert: Row) -> Said:
+    """What is wrong, in both languages: by the rule as it is now; the stored sentence when it is gone or its metric
+    another."""
+    first, *rest = (alert["subject_id"] or "").split("/", 2)
+    if alert["subject_kind"] == "model" and len(rest) == 2:
+        limit = facts.written(alert["threshold"], "ratio")
+        return texts.ALERTS["model"].of(metric=word(rest[1]), name=first, version=rest[0], limit=limit)
+    rule = facts.rules.get(alert["rule"])
+    if rule is None or rule.metric != first:
+        return same(alert["message"])
+    form = {"level": DEFINED[first].form, "change": "share", "trend": "slope"}[rule.measure]
+    dimension, value = map(word, rest) if rest else (same(""), same(""))
+    of = Said(f", {dimension.en} {value.en}", f"，{dimension.zh} {value.zh}") if rest else same("")
+    what = texts.ALERTS[rule.measure].of(metric=DEFINED[first].label, period=word(rule.period), of=of)
+    side = "below" if rule.above is None else "above"
+    return texts.ALERTS[side].of(what=what, limit=facts.written(alert["threshold"], form))
 
 
 def _quality(facts: Facts) -> Iterable[Block]:
