@@ -73,9 +73,11 @@ def score_members(lake: Lake, conf: Conf, as_of: date, known: Facts, spells: Dat
         )
     model = models.load(champion, registry.types())
     members = lake.read(CHURN_FEATURES).where(F.col("as_of") == F.lit(as_of))
-    first = snapshots.first_day(conf.churn.foretold, known).collect()[0]["on"]  # one row
-    ago = season.year_ago(known.known, spells, conf.churn, first, champion.calibrated_on, as_of).collect()  # two rows
-    shift = season.shift(ago, champion.calibrated_on, as_of)
+    shift = 0.0
+    if day := champion.calibrated_on:
+        first = snapshots.first_day(conf.churn.foretold, known).collect()[0]["on"]  # one row
+        ago = season.year_ago(known.known, spells, conf.churn, first, day, as_of).collect()  # two rows
+        shift = season.shift(ago, day, as_of)
     lake.replace(CHURN_SCORES, score.scores(members, model, conf.churn.bands, shift), as_of=as_of)
 
     every = lake.read(CHURN_SCORES)

@@ -44,8 +44,9 @@ class Version(NamedTuple):
         return date.fromisoformat(self.tags["as_of"])
 
     @property
-    def calibrated_on(self) -> date:
-        return date.fromisoformat(self.tags["calibrated_on"])
+    def calibrated_on(self) -> date | None:
+        """None for a version of before this was kept."""
+        return date.fromisoformat(self.tags["calibrated_on"]) if "calibrated_on" in self.tags else None
 
     @property
     def threshold(self) -> float:
