@@ -76,7 +76,7 @@ def activity_duckdb(run: Run) -> None:
                                  SELECT w, day + w::INTEGER AS at, -n FROM pairs, (SELECT unnest([7, 28, 30]) AS w)),
                      dates AS (SELECT w, unnest(generate_series(DATE '{FIRST}', DATE '{LAST}', INTERVAL 1 DAY))::DATE
                                       AS at, 0 AS n FROM (SELECT unnest([7, 28, 30]) AS w)),
-                     summed AS (SELECT w, at, sum(n) AS n FROM (FROM changes UNION ALL FROM dates)
+                     summed AS (SELECT w, at, sum(n) AS n FROM (SELECT * FROM changes UNION ALL SELECT * FROM dates)
                                 WHERE at <= DATE '{LAST}' GROUP BY w, at)
                 SELECT 'rolling_' || w AS "window", at AS period_end,
                        (sum(n) OVER (PARTITION BY w ORDER BY at))::BIGINT AS active FROM summed

@@ -106,6 +106,6 @@ CASES = {
         data=(churn_examples,),
         sides=(churn_score_memberlake, churn_score_sklearn),
         notes=_a_million,
-        scales=(1e6, 5e6),
+        scales=(1e6,),
     ),
 }
