@@ -50,11 +50,11 @@ def run_here(arguments: Sequence[str], home: Path = PROJECT) -> Result:
     return CliRunner().invoke(cli.main, list(arguments), env={"MEMBERLAKE_HOME": str(home)})
 
 
-def fast_project(home: Path) -> Path:
-    """The project's configuration with the JVM settings of the suite, and two of its jobs: a short nightly."""
+def fast_project(home: Path, *jobs: str) -> Path:
+    """The project's configuration with the JVM settings of the suite, and a few of its jobs: a short nightly."""
     shutil.copytree(PROJECT / "conf", home / "conf")
     (home / "jobs").mkdir()
-    for job in ("ingest", "rfm"):
+    for job in jobs or ("ingest", "rfm"):
         shutil.copy(PROJECT / "jobs" / f"{job}.py", home / "jobs")
     with (home / "conf" / "spark" / "local.conf").open("a") as settings:
         settings.write("".join(f"\n{key} {value}" for key, value in FAST_START.items()))
