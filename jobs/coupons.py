@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from memberlake import cli
 from memberlake.conf import Conf
@@ -80,7 +81,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
 
 def everything(lake: Lake, conf: Conf, as_of: date) -> None:
     events = lake.read(COUPON_EVENTS).transform(state.only_until, "occurred_at", as_of, conf.business_timezone)
-    fresh = decided(lake, conf, as_of, state.with_holder(events))
+    fresh = decided(lake, conf, as_of, state.with_holder(events), lake.read(ORDERS))
     write(lake, conf, fresh, lake.read(VOUCHERS).limit(0), Place(None))
 
 
@@ -99,21 +100,25 @@ def only_touched(lake: Lake, conf: Conf, since: date, as_of: date, changes: Chan
     mine = place.of(held).join(keys, on=[*touched.VOUCHER], how="left_semi")
     current = newest(touched.current(changes[COUPON_EVENTS], due), COUPON_EVENTS)
     told = touched.events_of(mine, events, changed, current).transform(state.only_until, "occurred_at", as_of, zone)
-    fresh = decided(lake, conf, as_of, lake.settled(told))
+    told = lake.settled(told)
+    orders = lake.read(ORDERS).where(touched.may_be(told.agg(F.min("order_id"), F.max("order_id")).first()))
+    fresh = decided(lake, conf, as_of, told, orders)
     # collected: a row a coupon and month
     place = place.plus(fresh.select("coupon_id", "issued_month").distinct().collect())
     if place.months:  # else nothing of them has happened by as_of
         write(lake, conf, fresh, held.join(keys, on=[*touched.VOUCHER], how="left_anti"), place)
 
 
-def decided(lake: Lake, conf: Conf, as_of: date, events: DataFrame) -> DataFrame:
-    """The vouchers of the events, with their campaigns."""
+def decided(lake: Lake, conf: Conf, as_of: date, events: DataFrame, orders: DataFrame) -> DataFrame:
+    """The vouchers of the events, with their campaigns; of the orders they need those of the events."""
     zone, rules = conf.business_timezone, conf.coupons
     definitions = state.definitions(lake.read(COUPONS), lake.read(COUPON_CAMPAIGNS))
-    orders = lake.read(ORDERS).transform(state.only_until, "ordered_at", as_of, zone)
-    contacts = lake.read(CAMPAIGN_CONTACTS).transform(state.only_until, "sent_at", as_of, zone)
+    known = orders.transform(state.only_until, "ordered_at", as_of, zone)
     windows = campaigns.windows(lake.read(CAMPAIGNS), rules.window_grace_days)
-    folded = lake.settled(state.fold(events, definitions, orders, rules, as_of, zone))
+    folded = lake.settled(state.fold(events, definitions, known, rules, as_of, zone))
+    asked = [row.campaign_id for row in campaigns.candidates(folded, windows).collect()]  # a row a campaign
+    contacts = lake.read(CAMPAIGN_CONTACTS).where(F.col("campaign_id").isin(asked))
+    contacts = contacts.transform(state.only_until, "sent_at", as_of, zone)
     overrides = lake.read(COUPON_CAMPAIGN_OVERRIDES)
     return lake.settled(campaigns.decide(folded, windows, campaigns.audience(contacts), overrides))
 
@@ -160,12 +165,15 @@ def touched_keys(
     ordered = touched.between(orders, "ordered_at", since, as_of, zone).select("order_id")
     asking = lake.read(COUPON_DAYS).where("unknown_orders > 0").select("coupon_id", "issued_month").distinct()
     waiting = Place().plus(asking.collect())  # a row a coupon and month
+    # a row a coupon with a new definition, or of which someone decided
+    redefined = Place().plus(touched.coupons(changes[COUPONS], changes[COUPON_CAMPAIGNS]).collect())
+    decided_on = Place().plus(touched.coupons(changes[COUPON_CAMPAIGN_OVERRIDES]).collect())
     return touched.union(
         [
             touched.by_events(changed_events),
             touched.by_calendar(held, since, as_of, zone),
-            touched.by_coupons(held, changes[COUPONS], changes[COUPON_CAMPAIGNS]),
-            touched.by_overrides(held, changes[COUPON_CAMPAIGN_OVERRIDES]),
+            redefined.of_any_month(held).select(*touched.VOUCHER),
+            touched.by_overrides(decided_on.of_any_month(held), changes[COUPON_CAMPAIGN_OVERRIDES]),
             touched.by_windows(held, lake.read(COUPON_MAPPING_REVIEW), windows),
             touched.by_orders(waiting.of(held), ordered.unionByName(changes[ORDERS].select("order_id"))),
         ]

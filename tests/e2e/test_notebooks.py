@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from tests import health
 from tests.conftest import PROJECT, configured
 from tests.e2e.to_jupyter import to_jupyter
+from tests.jobs.coupon_rows import Event, campaign, coupon, events
 
 from memberlake import jobs
 from memberlake.lake.store import Lake
@@ -41,7 +42,17 @@ def scored_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     }  # fmt: skip
     columns = [f"CAST({visits.get(c.name, 'NULL')} AS {c.type.simpleString()}) AS {c.name}" for c in EVENTS.columns]
     lake.append(EVENTS, orders.selectExpr(*columns))
-    for job in ("rfm", "activity", "rfe"):
+    coupon(lake, "K1", "2026-12-31")
+    for name, month in (("P1", 2), ("P2", 5)):  # the same coupon
+        campaign(lake, name, date(2026, month, 1), date(2026, month, 28), "K1")
+        days = [f"2026-0{month}-{10 + n}" for n in range(5)]
+        issued = [Event(f"{name}-{n}", "K1", f"{name}-{n}", "issued", days[n], f"m0{n}") for n in range(5)]
+        of_campaign = [event._replace(campaign_id=name) for event in issued]
+        redeemed = [
+            e._replace(event_id=f"{e.event_id}-r", event_type="redeemed", at=f"2026-0{month}-20") for e in of_campaign
+        ]
+        events(lake, *issued, *redeemed)
+    for job in ("rfm", "activity", "rfe", "coupons"):
         jobs.find(job).run(lake, configured(lake=str(lake.conf.root)), AS_OF)
     measured = [row for row in health.made()["kpi"] if row["as_of"] <= health.AS_OF and row["period"] == "month"]
     lake.append(KPI, health.frames(lake.spark, {"kpi": measured}).kpi)
@@ -69,6 +80,12 @@ def test_a_notebook_runs_draws_and_writes_nothing(
     if notebook.stem == "01_rfm":  # its last table compares what it computed with what the job wrote
         compared = [line.rsplit(maxsplit=1) for line in outputs[-1]["data"]["text/plain"].splitlines()[1:]]
         assert compared == [["buyers", "60"], ["only stored", "0"], ["only here", "0"]]
+
+    if notebook.stem == "02_coupons":
+        told = next(
+            o["data"]["text/plain"] for o in outputs if "left for review" in o.get("data", {}).get("text/plain", "")
+        )
+        assert [line.rsplit(maxsplit=1)[1] for line in told.splitlines()[2:]] == ["10", "0", "0"]
 
     if notebook.stem == "05_health":
         assert "Purchasing members" in outputs[0]["data"]["text/plain"]

@@ -7,8 +7,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 from chispa import assert_df_equality
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from tests.conftest import configured
@@ -203,6 +205,14 @@ def test_bad_input_is_kept_and_flagged(odd: Lake) -> None:
     assert negative[0] == Decimal("-5.00")
 
 
+def test_other_readers_of_delta_read_the_tables(odd: Lake) -> None:
+    """delta-rs and DuckDB; also after the second night has replaced files."""
+    dataset = DeltaTable(odd.location(VOUCHERS)).to_pyarrow_dataset()
+    read = duckdb.connect().execute("SELECT voucher_id, status, len(history) FROM dataset").fetchall()
+    assert set(read) == {(v, r["status"], len(r["history"])) for v, r in rows(odd, VOUCHERS, "voucher_id").items()}
+    assert dataset.count_rows() == 9
+
+
 def test_vouchers_without_a_number(lake: Lake) -> None:
     coupon(lake, "K1", "2026-12-31", campaign_id="P1")
     coupon(lake, "K2", "2026-12-31")
@@ -223,6 +233,39 @@ def test_vouchers_without_a_number(lake: Lake) -> None:
         "K2/m/P2/2026-11-02T00:00:00": ("issued", "recorded", 1),
         "K2/m//2026-11-03T00:00:00": ("redeemed", None, 1),
     }
+
+
+def test_a_later_fact_decides_again_just_what_it_touches(lake: Lake) -> None:
+    """A decision by hand, a late outreach list, a corrected window: the files of the other month stay."""
+
+    def files(month: str) -> set[str]:
+        return {file for file in lake.read(VOUCHERS).inputFiles() if f"issued_month={month}" in file}
+
+    def found() -> list[str | None]:
+        run(lake, date(2026, 12, 31))
+        held = rows(lake, VOUCHERS, "voucher_id")
+        return [held[voucher_id]["campaign_id"] for voucher_id in ("sealed", "A", "B")]
+
+    campaign(lake, "P1", date(2026, 9, 1), date(2026, 9, 30))
+    campaign(lake, "P2", date(2026, 11, 1), date(2026, 11, 30))
+    events(
+        lake,
+        Event("1", "K1", "sealed", "issued", "2026-09-05", "a"),
+        Event("2", "K1", "A", "issued", "2026-11-05", "a"),
+        Event("3", "K1", "B", "issued", "2026-11-15", "b"),
+    )
+    assert found() == ["P1", "P2", "P2"]
+    sealed, touched = files("2026-09-01"), files("2026-11-01")
+    override(lake, "K1", "by hand", voucher_id="A")
+    assert found() == ["P1", "by hand", "P2"]
+    contacts(lake, "P2", "2026-11-04", "a")
+    assert found() == ["P1", "by hand", None]
+    campaign(lake, "P3", date(2026, 11, 10), date(2026, 11, 20))
+    assert found() == ["P1", "by hand", "P3"]
+    campaign(lake, "P3", date(2026, 11, 16), date(2026, 11, 20))
+    assert found() == ["P1", "by hand", None]
+    assert files("2026-09-01") == sealed
+    assert not files("2026-11-01") & touched
 
 
 def test_runs_overrides_and_confidence(lake: Lake) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from memberlake.coupons.state import NUMBER
 
+_MANY = 10_000  # trials: the standard error of their share is about 0.001 where it is 0.98
 _FITS = ("in_window", "in_audience")
 _UNDECLARED = "undeclared+"  # of evidence: no campaign is declared for the coupon, so all of them were candidates
 
@@ -26,6 +27,14 @@ def windows(campaigns: DataFrame, grace_days: int) -> DataFrame:
         F.date_sub("starts_on", grace_days).alias("opens_on"),
         F.date_add("ends_on", grace_days).alias("closes_on"),
     ).where("opens_on <= closes_on")
+
+
+def candidates(vouchers: DataFrame, windows: DataFrame) -> DataFrame:
+    """The campaigns that some of the vouchers may belong to, and more of their months."""
+    declared = vouchers.select(F.explode("declared").alias("campaign_id"))
+    months = F.broadcast(vouchers.select("issued_month").distinct())
+    open_then = windows.transform(_by_month).join(months, on="issued_month", how="left_semi").select("campaign_id")
+    return declared.unionByName(open_then).distinct()
 
 
 def decide(vouchers: DataFrame, windows: DataFrame, audience: DataFrame, overrides: DataFrame) -> DataFrame:
@@ -115,21 +124,29 @@ def quality(*days: DataFrame) -> DataFrame:
 
 def of_changed(days: DataFrame, quality: DataFrame, before: DataFrame) -> DataFrame:
     """Coupons and months with vouchers inferred by evidence that is now known to be right more or less often."""
-    was = before.select("evidence", F.col("precision").alias("was"))
-    changed = (
-        quality.join(was, on="evidence", how="full")
-        .where(~F.col("precision").eqNullSafe(F.col("was")))
-        .select("evidence")
-    )
+    was = before.select("evidence", _confidence().alias("was"))
+    now = quality.select("evidence", _confidence().alias("now"))
+    changed = was.join(now, on="evidence", how="full").where(~F.col("now").eqNullSafe(F.col("was"))).select("evidence")
     return (
         days.join(F.broadcast(changed), on="evidence", how="left_semi").select("coupon_id", "issued_month").distinct()
     )
 
 
 def with_confidence(vouchers: DataFrame, quality: DataFrame) -> DataFrame:
-    """The precision of the evidence that an inferred campaign rests on; NULL where it could not be tried."""
-    measured = quality.select("evidence", F.col("precision").alias("confidence"))
+    """How far the evidence that an inferred campaign rests on is right; NULL where it could not be tried."""
+    measured = quality.select("evidence", _confidence().alias("confidence"))
     return vouchers.drop("confidence").join(F.broadcast(measured), on="evidence", how="left")
+
+
+def _by_month(windows: DataFrame) -> DataFrame:
+    """Once a month: campaigns are found by equality, and not by trying each with each voucher."""
+    months = F.sequence(F.trunc("opens_on", "month"), F.trunc("closes_on", "month"), F.expr("INTERVAL 1 MONTH"))
+    return windows.withColumn("issued_month", F.explode(months))
+
+
+def _confidence() -> Column:
+    """The precision; of many trials to three digits: more would be chance, and new every night for every voucher."""
+    return F.when(F.col("resolved") < _MANY, F.col("precision")).otherwise(F.round("precision", 3))
 
 
 def _trials(vouchers: DataFrame, windows: DataFrame, audience: DataFrame) -> DataFrame:
@@ -143,12 +160,9 @@ def _trials(vouchers: DataFrame, windows: DataFrame, audience: DataFrame) -> Dat
         .join(F.broadcast(windows), on="campaign_id", how="left")
         .withColumn("prefix", F.lit(""))
     )
-    # months, so that campaigns are found by equality and not by trying each with each voucher
-    months = F.sequence(F.trunc("opens_on", "month"), F.trunc("closes_on", "month"), F.expr("INTERVAL 1 MONTH"))
-    by_month = windows.withColumn("issued_month", F.explode(months))
     undeclared = (
         slim.where(~is_declared)
-        .join(F.broadcast(by_month), on="issued_month", how="inner")
+        .join(F.broadcast(windows.transform(_by_month)), on="issued_month", how="inner")
         .where(F.col("first_on").between(F.col("opens_on"), F.col("closes_on")))
         .withColumn("prefix", F.lit(_UNDECLARED))
     )

@@ -43,9 +43,13 @@ class Place:
         """The rows within."""
         return rows.where(_among(self.slice))
 
+    def of_any_month(self, rows: DataFrame) -> DataFrame:
+        """The rows of the coupons."""
+        return rows.where(_among(self.all_months))
+
     def in_other_months(self, rows: DataFrame) -> DataFrame:
         """The rows of the coupons that are not within: none of the whole."""
-        return rows.where(_among(self.all_months) & ~_among(self.slice))
+        return self.of_any_month(rows).where(~_among(self.slice))
 
     def of_others(self, rows: DataFrame) -> DataFrame:
         """The rows of other coupons."""

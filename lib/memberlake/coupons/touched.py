@@ -39,10 +39,10 @@ def by_calendar(vouchers: DataFrame, since: date, as_of: date, zone: str) -> Dat
     )
 
 
-def by_coupons(vouchers: DataFrame, *changed: DataFrame) -> DataFrame:
-    """Vouchers of coupons whose definition or links changed."""
-    coupons = reduce(DataFrame.unionAll, [rows.select("coupon_id") for rows in changed])
-    return vouchers.join(F.broadcast(coupons.distinct()), on="coupon_id", how="left_semi").select(*VOUCHER)
+def coupons(*changed: DataFrame) -> DataFrame:
+    """One row a coupon that the rows are about, for a place of all its months."""
+    named = reduce(DataFrame.unionAll, [rows.select("coupon_id") for rows in changed])
+    return named.distinct().withColumn("issued_month", F.lit(None).cast("date"))
 
 
 def by_overrides(vouchers: DataFrame, changed: DataFrame) -> DataFrame:
@@ -102,6 +102,11 @@ def by_orders(vouchers: DataFrame, orders: DataFrame) -> DataFrame:
     flagged = vouchers.where(F.array_contains("flags", "unknown_order"))
     asked = flagged.select(*VOUCHER, F.explode("history.order_id").alias("order_id"))
     return asked.join(orders.select("order_id").distinct(), on="order_id", how="left_semi").select(*VOUCHER)
+
+
+def may_be(orders: Row | None) -> Column:
+    """True for orders within the range of the events' orders: literals, as in may_hold."""
+    return F.col("order_id").between(*orders) if orders else F.lit(False)
 
 
 def windows(of_all: DataFrame, of_members: DataFrame) -> DataFrame:
