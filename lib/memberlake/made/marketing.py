@@ -28,7 +28,7 @@ def campaigns(w: World) -> DataFrame:
         w.on(starts(c)).alias("starts_on"),
         w.on(starts(c) + CAMPAIGN_DAYS - 1).alias("ends_on"),
         (c % 3 == 1).alias("is_care"),
-        F.when(c % 2 == 0, "order").otherwise("win-back").alias("goal"),
+        F.when(c % 2 == 0, "conversion").otherwise("win-back").alias("goal"),
     )
 
 
