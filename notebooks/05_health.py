@@ -136,7 +136,7 @@ def draw_metric(ax, name):
 
 
 figure, axes = plt.subplots(3, 4, figsize=(14, 7.5), layout="constrained")
-for ax, name in zip(axes.flat, pages.HEADLINE):
+for ax, name in zip(axes.flat, pages.overview.HEADLINE):
     draw_metric(ax, name)
 figure.suptitle(f"Member health as of {as_of}\n", x=0.01, ha="left", fontsize=14)
 if folder := setting("pictures"):

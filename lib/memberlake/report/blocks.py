@@ -12,7 +12,7 @@ from memberlake.kpi.metrics import CHANGES
 from memberlake.report import charts, texts
 from memberlake.report.charts import Series, Spec
 from memberlake.report.facts import DEFINED, Defined, Facts, Row
-from memberlake.report.texts import BLOCKS, HEADERS, MISSING, Said, same, word
+from memberlake.report.texts import BLOCKS, HEADERS, MISSING, Said, headers, same, word
 
 TOP = 8  # values of a dimension that a table lists
 _OWN = ("cost_type", "method", "campaign", "goal", "permanence")  # dimensions with a picture of their own
@@ -214,6 +214,16 @@ def pivot(
     return block(facts, key, "gold.kpi", needs, columns=columns, rows=rows, defined=[DEFINED[name] for name in names])
 
 
+def campaigns(facts: Facts) -> dict[str | None, Said]:
+    """What tables call the campaigns: by id, and by None where it is not known."""
+    return {None: Said("not known", "未知")} | {r["campaign_id"]: _campaign(r) for r in facts.of("campaigns")}
+
+
+def _campaign(row: Row) -> Said:
+    name = row["name"]
+    return same(f"{row['campaign_id']} · {name}" if name and name != row["campaign_id"] else row["campaign_id"])
+
+
 def all_metrics(facts: Facts) -> Block:
     rows = []
     for name, of in DEFINED.items():
@@ -233,7 +243,7 @@ def all_metrics(facts: Facts) -> Block:
             ]
         )
     columns = [HEADERS["metric"], texts.UI["period"]]
-    columns += [HEADERS[c] for c in ("value", "before", "numerator", "denominator", "running", "same_days")]
+    columns += headers("value", "before", "numerator", "denominator", "running", "same_days")
     return block(facts, "all_metrics", "gold.kpi", "kpi", columns=columns, rows=rows, defined=[*DEFINED.values()])
 
 
@@ -269,7 +279,7 @@ def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
                         Cell(_part(facts, r, "denominator", of), True),
                     ]
                 )
-    columns = [HEADERS[c] for c in ("metric", "dimension", "dimension_value", "value", "numerator", "denominator")]
+    columns = headers("metric", "dimension", "dimension_value", "value", "numerator", "denominator")
     return block(
         facts,
         "by_dimension",

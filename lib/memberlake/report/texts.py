@@ -33,6 +33,11 @@ def word(name: Any) -> Said:
     return WORDS.get(str(name)) or same("–" if name is None else str(name).replace("_", " "))
 
 
+def headers(*names: str) -> list[Said]:
+    """The headers of a table's columns."""
+    return [HEADERS[name] for name in names]
+
+
 def _in(value: Any, lang: str) -> Any:
     return getattr(value, lang) if isinstance(value, Said) else value
 

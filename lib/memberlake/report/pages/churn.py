@@ -1,0 +1,83 @@
+"""Lifecycle & churn: who has left, by which rule, and who is about to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from memberlake.report import blocks, charts
+from memberlake.report.blocks import Block, Cell
+from memberlake.report.charts import Series
+from memberlake.report.facts import Facts
+from memberlake.report.texts import HEADERS, Said, headers, word
+
+MOVEMENT = (
+    "churned_members",
+    "returned_members",
+    "churn_rate",
+    "churn_rate_trend",
+    "churned_share",
+    "movement_ratio",
+    "movement_ratio_trend",
+)
+
+
+def content(facts: Facts) -> Iterable[Block]:
+    yield blocks.figures_of(facts, "headline", MOVEMENT)
+    yield blocks.trend(facts, "churn_rate", ("churn_rate", "churned_share"))
+    yield blocks.trend(facts, "movement", ("new_purchasing_members", "churned_members"), as_bars=True)
+    yield from _churned(facts)
+    yield _risk(facts)
+    yield _factors(facts)
+
+
+def _churned(facts: Facts) -> Iterable[Block]:
+    rows = facts.of("churned")
+    said = sorted(
+        ((word(r["kind"]), word(r["permanence"]), r["members"]) for r in rows if r["is_churned"]), key=lambda r: -r[2]
+    )
+    names = [Said("not churned", "未流失"), *[Said(f"{k.en}, {p.en}", f"{k.zh}，{p.zh}") for k, p, _ in said]]
+    counts = [sum(r["members"] for r in rows if not r["is_churned"]), *[n for _, _, n in said]]
+    everyone = sum(counts)
+    series = Series(HEADERS["members"], [], counts, [f"{n:,} / {everyone:,}" for n in counts])
+    chart = charts.ranking(names, [series], ",.0f") if rows else None
+    yield blocks.block(facts, "churned", "gold.churn_status", "churned", chart=chart)
+    yield blocks.block(
+        facts,
+        "churn_rules",
+        "gold.churn_status",
+        "nobody" if rows else "churned",
+        columns=headers("rule", "members", "of_members"),
+        rows=[
+            [
+                Cell(word(r["rule"])),
+                blocks.number(facts, r["members"]),
+                blocks.rate(facts, r["members"], everyone),
+            ]
+            for r in facts.of("churn_rules")
+        ],
+    )
+
+
+def _risk(facts: Facts) -> Block:
+    rows = facts.of("risks")
+    x = [5 * n + 2.5 for n in range(20)]
+    span = [f"{n * 5}–{n * 5 + 5} %" for n in range(20)]
+    series = []
+    for band, color in (("low", 3), ("medium", 4), ("high", 2)):
+        at: dict[int, int] = defaultdict(int)
+        for r in rows:
+            if r["risk_band"] == band:
+                at[r["twentieth"]] += r["members"]
+        series.append(Series(word(band), x, [at[n] for n in range(20)], span, color=color))
+    chart = charts.bars(series, ",.0f", stacked=True) if rows else None
+    return blocks.block(facts, "risk", "gold.churn_scores", "risks", chart=chart)
+
+
+def _factors(facts: Facts) -> Block:
+    rows = [
+        [Cell(word(r["feature"])), blocks.number(facts, r["members"]), blocks.number(facts, r["effect"], "ratio")]
+        for r in facts.of("factors")
+    ]
+    columns = headers("feature", "members", "effect")
+    return blocks.block(facts, "factors", "gold.churn_scores", "risks", columns=columns, rows=rows)

@@ -1,0 +1,187 @@
+"""Coupons: from issue to redemption, per run of a coupon; and how the campaigns of vouchers are known."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from memberlake.report import blocks, charts, texts
+from memberlake.report.blocks import Block, Cell, Figure
+from memberlake.report.charts import Series
+from memberlake.report.facts import Defined, Facts, Row
+from memberlake.report.texts import HEADERS, Said, headers, same, word
+
+COUPON = (
+    "coupon_member_ratio",
+    "coupon_amount_ratio",
+    "coupon_order_ratio",
+    "coupon_aov",
+    "no_coupon_aov",
+    "coupon_repurchase_rate",
+    "no_coupon_repurchase_rate",
+)
+_STEPS = ("issued", "claimed", "redeemed", "returned", "expired")
+_OUTCOME = ("campaign", "issued", "claimed", "redeemed", "redemption_rate", "redeemed_amount")
+_LIABILITY = {  # form, label, sentence
+    "open_vouchers": (
+        "count",
+        Said("Open vouchers", "未使用券"),
+        Said("vouchers that can still be redeemed", "仍可核销的券"),
+    ),
+    "open_value": (
+        "money",
+        Said("Liability", "待兑付金额"),
+        Said("value of vouchers that can still be redeemed", "仍可核销的券的金额"),
+    ),
+    "expired_vouchers": (
+        "count",
+        Said("Expired", "已过期"),
+        Said("vouchers that expired unredeemed", "未核销即过期的券"),
+    ),
+    "expired_value": (
+        "money",
+        Said("Breakage", "过期金额"),
+        Said("value of vouchers that expired unredeemed", "未核销即过期的券的金额"),
+    ),
+}
+
+
+def content(facts: Facts) -> Iterable[Block]:
+    yield blocks.figures_of(facts, "with_coupons", COUPON)
+    yield from _funnel(facts)
+    named = blocks.campaigns(facts)
+    rows = [_outcome(facts, r, named) for r in facts.of("coupon_campaigns")]
+    columns = headers(*_OUTCOME)
+    yield blocks.block(facts, "coupon_campaigns", "gold.coupon_funnel", "coupons", columns=columns, rows=rows)
+    yield _runs(facts, named)
+    yield _status(facts)
+    yield _mapping(facts)
+    yield from _doubtful(facts)
+
+
+def _funnel(facts: Facts) -> Iterable[Block]:
+    rows = sorted(facts.of("coupon_months"), key=lambda r: r["month"])[-12:]
+    totals = [sum(r[step] or 0 for r in rows) for step in _STEPS]
+    first = next((n for n in totals if n), 0)
+    series = Series(HEADERS["vouchers"], [], totals, [f"{n:,} / {first:,}" for n in totals])
+    chart = charts.ranking(headers(*_STEPS), [series], ",.0f") if rows else None
+    yield blocks.block(facts, "coupon_funnel", "gold.coupon_funnel", "coupons", chart=chart)
+    months = [blocks.month(r["month"]) for r in rows]
+    steps = [Series(HEADERS[step], months, [r[step] for r in rows], color=n + 1) for n, step in enumerate(_STEPS[:3])]
+    rate = Series(
+        HEADERS["redemption_rate"],
+        months,
+        [blocks.ratio(r["redeemed"], r["issued"]) for r in rows],
+        [f"{r['redeemed']:,} / {r['issued']:,}" for r in rows],
+        color=5,
+    )
+    chart = charts.bars(steps, ",.0f", line=rate) if rows else None
+    yield blocks.block(facts, "coupon_months", "gold.coupon_funnel", "coupons", chart=chart)
+
+
+def _outcome(facts: Facts, row: Row, named: Mapping[str | None, Said]) -> list[Cell]:
+    """The campaign, and what happened to the vouchers: the columns `_OUTCOME`."""
+    return [
+        Cell(named.get(row["campaign_id"]) or same(row["campaign_id"])),
+        *[blocks.number(facts, row[step]) for step in _STEPS[:3]],
+        blocks.rate(facts, row["redeemed"], row["issued"]),
+        blocks.number(facts, row["redeemed_amount"], "money"),
+    ]
+
+
+def _runs(facts: Facts, named: Mapping[str | None, Said]) -> Block:
+    source = "gold.coupon_runs"
+    rows = [
+        [
+            Cell(same(r["coupon_id"] or r["coupon_run_id"])),
+            Cell(same("–" if r["run_no"] is None else f"{r['run_no']}{' ↻' if r['is_reused'] else ''}"), True),
+            Cell(same(f"{texts.day(r['first_on'])} … {texts.day(r['last_on'])}"), mark="whole"),
+            *_outcome(facts, r, named),
+        ]
+        for r in sorted(facts.of("runs_of_coupons"), key=lambda r: (-r["issued"], -r["redeemed"], r["coupon_run_id"]))
+    ]
+    coupons = facts.of("coupons")
+    runs, whole = (sum(r[of] for r in coupons) for of in ("runs", "coupons"))
+    reused = sum(r["coupons"] for r in coupons if r["is_reused"])
+    uses = Said("uses of coupons, each counted once", "优惠券的使用批次数")
+    again = Said("coupons with more than one run", "有多个使用批次的优惠券")
+    figures = [
+        _figure(facts, source, "count", Said("Runs", "使用批次"), uses, runs),
+        _figure(facts, source, "count", Said("Reused coupons", "反复使用的券"), again, reused, whole),
+    ]
+    return blocks.block(
+        facts,
+        "coupon_runs",
+        source,
+        "coupons",
+        figures=figures if rows else (),
+        columns=headers("coupon", "run", "dates", *_OUTCOME),
+        rows=rows,
+        command=facts.show(source),
+    )
+
+
+def _status(facts: Facts) -> Block:
+    by_status: dict[str, int] = defaultdict(int)
+    for r in facts.of("vouchers"):
+        by_status[r["status"]] += r["vouchers"]
+    everything = sum(by_status.values())
+    order = [s for s in ("issued", "claimed", "redeemed", "expired", "voided") if by_status[s]]
+    series = Series(
+        HEADERS["vouchers"], [], [by_status[s] for s in order], [f"{by_status[s]:,} / {everything:,}" for s in order]
+    )
+    chart = charts.ranking([word(s) for s in order], [series], ",.0f") if order else None
+    due = [
+        _figure(facts, "gold.coupon_liability", form, label, sentence, total[name])
+        for total in facts.of("liability")
+        for name, (form, label, sentence) in _LIABILITY.items()
+    ]
+    return blocks.block(facts, "coupon_status", "gold.vouchers", "coupons", chart=chart, figures=due if chart else ())
+
+
+def _mapping(facts: Facts) -> Block:
+    methods: dict[str | None, list[Row]] = defaultdict(list)
+    for r in facts.of("vouchers"):
+        methods[r["method"]].append(r)
+    counts = {method: sum(r["vouchers"] for r in of) for method, of in methods.items()}
+    rows = [
+        [
+            Cell(word(method) if method else Said("not known", "未知")),
+            blocks.number(facts, count),
+            blocks.rate(facts, count, sum(counts.values())),
+            blocks.number(facts, _confidence(methods[method]), "share"),
+        ]
+        for method, count in sorted(counts.items(), key=lambda item: -item[1])
+    ]
+    columns = [*headers("method", "vouchers"), Said("Share", "占比"), HEADERS["confidence"]]
+    return blocks.block(facts, "mapping", "gold.vouchers", "coupons", columns=columns, rows=rows)
+
+
+def _confidence(rows: Sequence[Row]) -> float | None:
+    """The mean over the vouchers that have one."""
+    sure = [r for r in rows if r["confidence"] is not None]
+    return blocks.ratio(sum(r["confidence"] * r["vouchers"] for r in sure), sum(r["vouchers"] for r in sure))
+
+
+def _doubtful(facts: Facts) -> Iterable[Block]:
+    """Vouchers whose campaign nobody could decide, and those whose history is impossible."""
+    source = "gold.coupon_mapping_review"
+    none = "none" if facts.of("vouchers") else "coupons"
+    rows = [
+        [Cell(word(r["reason"])), blocks.number(facts, r["vouchers"]), blocks.number(facts, r["candidates"])]
+        for r in facts.of("review")
+    ]
+    columns = headers("reason", "vouchers", "candidates")
+    command = facts.show(source) if rows else ""
+    yield blocks.block(facts, "review", source, none, columns=columns, rows=rows, command=command)
+    rows = [[Cell(word(r["flag"])), blocks.number(facts, r["vouchers"])] for r in facts.of("flags")]
+    yield blocks.block(facts, "flags", "gold.vouchers", none, columns=headers("flag", "vouchers"), rows=rows)
+
+
+def _figure(
+    facts: Facts, source: str, form: str, label: Said, sentence: Said, value: float | None, of: float | None = None
+) -> Figure:
+    """A figure that is not in gold.kpi, with its denominator where it is a part."""
+    shown, whole = facts.written(value, form), facts.written(of, form)
+    key = label.en.replace(" ", "_").lower()
+    return Figure(key, Defined(label, sentence, sentence, form, 0, source), shown, shown, whole, same(facts.as_of))

@@ -1,0 +1,61 @@
+"""Campaigns & money: what marketing cost and what it brought."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from memberlake.report import blocks, charts
+from memberlake.report.blocks import Block
+from memberlake.report.charts import Series
+from memberlake.report.facts import DEFINED, Facts, Row
+from memberlake.report.texts import HEADERS, word
+
+CAMPAIGN = ("marketing_cost", "marketing_revenue", "marketing_cost_ratio", "leads", "cost_per_lead")
+UNIT = (
+    "revenue_per_registration",
+    "revenue_per_order",
+    "revenue_per_member",
+    "cost_per_registration",
+    "cost_per_order",
+    "cost_per_member",
+    "cost_per_winback",
+    "cost_per_lead",
+    "cost_per_goal",
+)
+
+
+def content(facts: Facts) -> Iterable[Block]:
+    yield blocks.figures_of(facts, "headline", CAMPAIGN[:3])
+    yield _cost(facts)
+    yield _attribution(facts)
+    yield blocks.pivot(facts, "by_goal", "goal", ("cost_per_goal",), {}, "goals" if facts.of("kpi") else "kpi")
+    yield blocks.pivot(facts, "by_campaign", "campaign", CAMPAIGN, blocks.campaigns(facts))
+    yield blocks.figures_of(facts, "unit_cost", UNIT)
+
+
+def _cost(facts: Facts) -> Block:
+    kinds: dict[str, list[Row]] = defaultdict(list)
+    for r in facts.whole("marketing_cost", "month", "cost_type"):
+        kinds[r["dimension_value"]].append(r)
+    costs = [
+        Series(word(kind), [blocks.month(r["period_start"]) for r in rows], [r["value"] for r in rows], color=n + 1)
+        for n, (kind, rows) in enumerate(sorted(kinds.items()))
+    ]
+    revenue, ratio = facts.whole("marketing_revenue"), facts.whole("marketing_cost_ratio")
+    line = Series(
+        DEFINED["marketing_cost_ratio"].label,
+        [blocks.month(r["period_start"]) for r in ratio],
+        [r["value"] for r in ratio],
+        [blocks.fraction(r) for r in ratio],
+        color=5,
+    )
+    chart = charts.bars(costs, ",.0f", stacked=True, line=line if revenue else None) if costs else None
+    return blocks.block(facts, "cost", "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in CAMPAIGN[:3]])
+
+
+def _attribution(facts: Facts) -> Block:
+    rows = blocks.latest(facts, "attributed_share", "method")
+    series = Series(HEADERS["of_money"], [], [r["value"] for r in rows], [blocks.fraction(r) for r in rows])
+    chart = charts.ranking([word(r["dimension_value"]) for r in rows], [series], ".1%") if rows else None
+    return blocks.block(facts, "attribution", "gold.kpi", "kpi", chart=chart, defined=[DEFINED["attributed_share"]])

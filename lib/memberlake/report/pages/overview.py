@@ -1,0 +1,58 @@
+"""Overview: where membership stands, what moved, and what needs someone today."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from memberlake.kpi.metrics import CHANGES
+from memberlake.report import blocks, charts
+from memberlake.report.blocks import Block
+from memberlake.report.charts import Series
+from memberlake.report.facts import DEFINED, Facts
+from memberlake.report.pages import activity, alerts, members
+from memberlake.report.texts import Said, word
+
+HEADLINE = (
+    "purchasing_members",
+    "new_registered_members",
+    "new_purchasing_members",
+    "revenue",
+    "average_order_value",
+    "repurchase_rate",
+    "coupon_order_ratio",
+    "marketing_cost_ratio",
+    "churn_rate",
+    "movement_ratio",
+    "register_to_purchase_rate",
+    "activity_rate",
+)
+
+
+def content(facts: Facts) -> Iterable[Block]:
+    yield blocks.figures_of(facts, "headline", HEADLINE)
+    yield alerts.table(facts, "open_alerts", [a for a in facts.of("alerts") if a["state"] == "open"][:8])
+    yield _revenue_change(facts)
+    yield activity.active_days(facts)
+    yield blocks.trend(facts, "new_members", members.NEW, as_bars=True)
+    yield blocks.all_metrics(facts)
+
+
+def _revenue_change(facts: Facts) -> Block:
+    """What moved revenue in the last whole month: its parts add up to the change."""
+    found = [(n, rows[-1]) for n in CHANGES[1:] if (rows := facts.whole(n))]
+    series = [
+        Series(
+            word("rose" if rose else "fell"),
+            [],
+            [r["value"] if r["value"] is not None and (r["value"] >= 0) == rose else None for _, r in found],
+            [blocks.period_name(r) for _, r in found],
+            color=1 if rose else 2,
+        )
+        for rose in (True, False)
+    ]
+    names = [Said(*(said.removeprefix("... ") for said in DEFINED[n].label)) for n, _ in found]
+    chart = charts.ranking(names, series, ",.0f", one_each=True) if found and facts.whole(CHANGES[0]) else None
+    figures = [made for n in ("revenue", CHANGES[0]) if (made := blocks.figure(facts, n))] if chart else []
+    return blocks.block(
+        facts, "revenue_change", "gold.kpi", "kpi", chart=chart, figures=figures, defined=[DEFINED[n] for n in CHANGES]
+    )

@@ -1,0 +1,64 @@
+"""Data quality: what was rejected, what ran, how fresh the tables are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from memberlake.report import blocks, texts
+from memberlake.report.blocks import Block, Cell
+from memberlake.report.facts import Facts
+from memberlake.report.texts import headers, same, word
+
+
+def content(facts: Facts) -> Iterable[Block]:
+    yield _rejects(facts)
+    yield _freshness(facts)
+    yield _jobs(facts)
+
+
+def _rejects(facts: Facts) -> Block:
+    rows = [
+        [
+            Cell(same(r["table"])),
+            Cell(same(r["rule"])),
+            blocks.number(facts, r["rows"]),
+            Cell(same(texts.day(r["last_at"])), mark="whole"),
+        ]
+        for r in facts.of("rejects")
+    ]
+    columns = headers("table", "rule", "rows", "last")
+    command = facts.show("ops.rejects") if rows else ""
+    return blocks.block(facts, "rejects", "ops.rejects", "rejects", columns=columns, rows=rows, command=command)
+
+
+def _freshness(facts: Facts) -> Block:
+    days = {r["table"]: r["last_on"] for r in facts.of("last_days")}
+    rows = [
+        [
+            Cell(same(name)),
+            Cell(same(texts.day(days.get(name)))),
+            Cell(same(texts.day(changed)), mark="whole"),
+            blocks.number(facts, version),
+        ]
+        for name, (version, changed) in facts.versions.items()
+    ]
+    columns = headers("table", "last_day", "changed", "version")
+    return blocks.block(facts, "freshness", "Delta", "kpi", columns=columns, rows=rows)
+
+
+def _jobs(facts: Facts) -> Block:
+    rows = [
+        [
+            Cell(same(r["job"])),
+            Cell(same(texts.day(r["as_of"])), mark="whole"),
+            Cell(word(r["state"]), mark="bad" if r["state"] == "failed" else ""),
+            Cell(same(texts.day(r["started_at"])), mark="whole"),
+            blocks.number(facts, (r["ended_at"] - r["started_at"]).total_seconds() if r["ended_at"] else None),
+            blocks.number(facts, r["rows_read"]),
+            blocks.number(facts, r["rows_written"]),
+            Cell(same(r["error"] or "–")),
+        ]
+        for r in facts.of("jobs")
+    ]
+    columns = headers("job", "as_of", "state", "started", "seconds", "read", "wrote", "error")
+    return blocks.block(facts, "jobs", "ops.runs", "kpi", columns=columns, rows=rows)
