@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= complete_journey
 SCALE ?= 20000
+# in their order: else files of few tests, the slowest, come last
+BY_FILE := --dist loadfile --no-loadscope-reorder
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -29,10 +31,10 @@ made/truth/dirt: | $(VENV)/.run  # what generate writes last
 setup: $(VENV)/.dev  ## everything for working on the project, into .venv
 
 test: lint  ## the whole suite, after linting and types
-	pytest -n 2 --dist loadfile
+	pytest -n 2 $(BY_FILE)
 
 test-fast: $(VENV)/.dev  ## the part without Delta and commands
-	pytest -n 2 --dist loadfile tests/unit tests/transforms
+	pytest -n 2 $(BY_FILE) tests/unit tests/transforms
 
 fault-test: $(VENV)/.dev  ## kills, a full disk, damage, two at once: what happened, and whether the rerun is right (half an hour)
 	pytest -q -m "" tests/faults
@@ -40,9 +42,9 @@ fault-test: $(VENV)/.dev  ## kills, a full disk, damage, two at once: what happe
 cluster-test: $(VENV)/.dev  ## a real cluster on this machine: a master, two workers, one killed at work
 	pytest -m cluster tests/cluster
 
-bench: $(VENV)/.dev  ## the measured cases, against their rivals: writes benchmarks/results.md (an hour)
+bench: $(VENV)/.dev  ## the measured cases, against their rivals: writes benchmarks/results.md (an hour); CASES="rfm ingest": these
 	$(BIN)/python -m pip install -q -e '.[bench]'
-	python benchmarks/bench.py
+	python benchmarks/bench.py $(addprefix --case ,$(CASES))
 
 lint: $(VENV)/.dev  ## style, types, and docs/ fresh
 	ruff check .
