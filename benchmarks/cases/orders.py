@@ -180,23 +180,26 @@ def _measured(run: Run, as_of: date) -> DataFrame:
 
 def _ingest_tried(_: Mapping[int, Told]) -> Sequence[str]:
     return [
-        "2 million orders took 300 CPU seconds (2026-11-22, another machine): rows were judged by generated code too long "
-        "for Java to compile, and all rows were ranked as JSON because some keys stand twice. Spark now splits such code, "
-        "and only the rows of repeated keys are ranked. Dearest is what DuckDB is not asked for: every cell is judged, "
-        "and rows are kept on disk (the spill) so that files are read once for the table, the rejects and the counts."
+        "2 million orders took 300 CPU seconds (2026-11-22, another machine): rows were judged by generated code "
+        "too long for Java to compile, and all rows were ranked as JSON because some keys stand twice. Spark now "
+        "splits such code, and only the rows of repeated keys are ranked. Dearest is what DuckDB is not asked "
+        "for: every cell is judged, and rows are kept on disk (the spill) so that files are read once for the "
+        "table, the rejects and the counts.",
     ]
 
 
 def _rfm_tried(_: Mapping[int, Told]) -> Sequence[str]:
     return [
-        "Where 37 seconds of a fresh process go at 20 million orders (2026-11-24): 18 are no tasks at all, but planning, "
-        "compiling, and making and committing two Delta tables, 10 of them before the first row is read. The stages: "
-        "reading and grouping a year of orders, which every Spark side does, 9.5; writing 2 million scores, 6; the passes "
-        "that find cuts and combinations, 3. When the session has run it before it takes 21 seconds, 15 of them stages.",
-        "Tried: one count by combinations of scores, which gives ranks, segments and bins (before, ranks scored everyone "
-        "once more and bins read the table back); generated code that Java can compile; no second look at a table just "
-        "made: together from 68 seconds with 1.1 million buyers to 37 to 42 with 2 million (the machines differ). Daily "
-        "facts do not pay: docs/decisions/012. Not tried: files laid out by time, which would help the rivals as much.",
+        "Where 37 seconds of a fresh process go at 20 million orders (2026-11-24): 18 are no tasks at all, but "
+        "planning, compiling, and making and committing two Delta tables, 10 of them before the first row is "
+        "read. The stages: reading and grouping a year of orders, which every Spark side does, 9.5; writing 2 "
+        "million scores, 6; the passes that find cuts and combinations, 3. When the session has run it before it "
+        "takes 21 seconds, 15 of them stages.",
+        "Tried: one count by combinations of scores, which gives ranks, segments and bins (before, ranks scored "
+        "everyone once more and bins read the table back); generated code that Java can compile; no second look "
+        "at a table just made: together from 68 seconds with 1.1 million buyers to 37 to 42 with 2 million (the "
+        "machines differ). Daily facts do not pay: docs/decisions/012. Not tried: files laid out by time, which "
+        "would help the rivals as much.",
     ]
 
 
