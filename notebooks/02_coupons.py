@@ -149,10 +149,10 @@ def draw_reused(ax):
     named = daily.fillna({"campaign_id": "not known"}).groupby("campaign_id")
     for n, (name, rows) in enumerate(sorted(named, key=lambda pair: pair[1].business_date.min())):
         color = (BLUE, ORANGE, INK, "#56B4E9", "#009E73")[n % 5]
-        ax.bar(pd.to_datetime(rows.business_date), rows.redeemed, color=color, width=2)
-        ax.text(pd.Timestamp(rows.business_date.min()), rows.redeemed.max(), f"campaign {name}", color=color, va="bottom")
+        ax.bar(pd.to_datetime(rows.business_date), rows.redeemed, color=color, width=2, label=f"campaign {name}")
     ax.tick_params(axis="x", rotation=30)
-    ax.margins(y=0.15)
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.legend(frameon=False)
     ax.set_title(f"Redemptions a day of coupon {', '.join(reused)}: one id, {len(named)} uses")
 
 
