@@ -42,7 +42,7 @@ fault-test: $(VENV)/.dev  ## kills, a full disk, damage, two at once: what happe
 cluster-test: $(VENV)/.dev  ## a real cluster on this machine: a master, two workers, one killed at work
 	pytest -m cluster tests/cluster
 
-bench: $(VENV)/.dev  ## the measured cases, against their rivals: writes benchmarks/results.md (an hour); CASES="rfm ingest": these
+bench: $(VENV)/.dev  ## the measured cases, against their rivals: writes benchmarks/results.md (half an hour); CASES="coupons": others
 	$(BIN)/python -m pip install -q -e '.[bench]'
 	python benchmarks/bench.py $(addprefix --case ,$(CASES))
 

@@ -7,6 +7,7 @@ same answer, which is compared. The cases are in cases/, found by themselves.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -117,7 +118,8 @@ def measured(side: Side, place: Path, scale: int) -> dict[str, Any]:
         nonlocal peak
         while child.poll() is None:
             if working.is_set():
-                peak = max(peak, resident(child.pid))
+                with contextlib.suppress(psutil.NoSuchProcess):  # a child of it has just ended
+                    peak = max(peak, resident(child.pid))
             time.sleep(0.2)
 
     watcher = threading.Thread(target=watch, daemon=True)

@@ -70,16 +70,16 @@ def activity_duckdb(run: Run) -> None:
                               FROM seen s LEFT JOIN named n USING (visitor_id)),
                      linked AS (SELECT day, lag(day) OVER (PARTITION BY subject ORDER BY day) AS before FROM days),
                      pairs AS (SELECT day, before, count(*) AS n FROM linked GROUP BY day, before),
-                     changes AS (SELECT w, greatest(day, before + w::INTEGER) AS at, n
+                     changes AS (SELECT w, greatest(day, before + w::INTEGER) AS due, n
                                  FROM pairs, (SELECT unnest([7, 28, 30]) AS w)
                                  UNION ALL
-                                 SELECT w, day + w::INTEGER AS at, -n FROM pairs, (SELECT unnest([7, 28, 30]) AS w)),
+                                 SELECT w, day + w::INTEGER AS due, -n FROM pairs, (SELECT unnest([7, 28, 30]) AS w)),
                      dates AS (SELECT w, unnest(generate_series(DATE '{FIRST}', DATE '{LAST}', INTERVAL 1 DAY))::DATE
-                                      AS at, 0 AS n FROM (SELECT unnest([7, 28, 30]) AS w)),
-                     summed AS (SELECT w, at, sum(n) AS n FROM (SELECT * FROM changes UNION ALL SELECT * FROM dates)
-                                WHERE at <= DATE '{LAST}' GROUP BY w, at)
-                SELECT 'rolling_' || w AS "window", at AS period_end,
-                       (sum(n) OVER (PARTITION BY w ORDER BY at))::BIGINT AS active FROM summed
+                                      AS due, 0 AS n FROM (SELECT unnest([7, 28, 30]) AS w)),
+                     summed AS (SELECT w, due, sum(n) AS n FROM (SELECT * FROM changes UNION ALL SELECT * FROM dates)
+                                WHERE due <= DATE '{LAST}' GROUP BY w, due)
+                SELECT 'rolling_' || w AS "window", due AS period_end,
+                       (sum(n) OVER (PARTITION BY w ORDER BY due))::BIGINT AS active FROM summed
                 UNION ALL SELECT 'day', day, count(*) FROM days GROUP BY day
                 UNION ALL SELECT 'week', date_trunc('week', day)::DATE + 6, count(DISTINCT subject) FROM days GROUP BY 2
                 UNION ALL SELECT 'month', last_day(day), count(DISTINCT subject) FROM days GROUP BY 2
@@ -217,6 +217,7 @@ CASES = {
         same=[activity_duckdb],
         notes=_days_more,
         scales=(2e6, 1e7),
+        is_long=True,
     ),
     "activity_windows": Case(
         "Activity: all windows of all dates from the active days (scale: events)",
@@ -225,5 +226,6 @@ CASES = {
         sides=[windows_memberlake, windows_explode, windows_distinct],
         same=[windows_explode, windows_distinct],
         scales=(2e6,),  # the rivals make 65 rows of each
+        is_long=True,
     ),
 }

@@ -99,6 +99,7 @@ CASES = {
         data=(churn_examples,),
         sides=(churn_train_memberlake,),
         scales=(1e6,),
+        is_long=True,
     ),
     "churn_score": Case(
         "Churn: scoring members, with factors",
@@ -107,5 +108,6 @@ CASES = {
         sides=(churn_score_memberlake, churn_score_sklearn),
         notes=_a_million,
         scales=(1e6,),
+        is_long=True,
     ),
 }

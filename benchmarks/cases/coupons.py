@@ -161,6 +161,7 @@ CASES = {
         sides=(coupons_memberlake, coupons_rebuild, coupons_merge),
         same=(coupons_rebuild, coupons_merge),
         notes=_notes,
+        is_long=True,
         scales=(2e6, 1e7),  # of 20 million the first run alone takes longer than is fit for `make bench`
     )
 }
