@@ -37,7 +37,7 @@ test-fast: $(VENV)/.dev  ## the part without Delta and commands
 	pytest -n 2 $(BY_FILE) tests/unit tests/transforms
 
 fault-test: $(VENV)/.dev  ## kills, a full disk, damage, two at once: what happened, and whether the rerun is right (half an hour)
-	pytest -q -m "" tests/faults
+	pytest -q -m "" -n 2 tests/faults
 
 cluster-test: $(VENV)/.dev  ## a real cluster on this machine: a master, two workers, one killed at work
 	pytest -m cluster tests/cluster

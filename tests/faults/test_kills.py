@@ -1,20 +1,14 @@
-"""kill -9 at random moments, and what two commands at once do: the rerun ends as if nothing had happened.
-
-A real kill and its rerun take minutes. Much cheaper, and as true: one process is stopped every few milliseconds and the
-lake copied; each copy is what a kill at that moment leaves.
-"""
+"""kill -9 at random moments, and what two commands at once do: the rerun ends as if nothing had happened."""
 
 from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from pyspark.sql import SparkSession
@@ -25,35 +19,8 @@ pytestmark = [pytest.mark.lake, pytest.mark.e2e]
 faults = pytest.mark.faults
 
 SEED = 20261122
-KILLS, COPIES = 6, 14
+KILLS = 20
 FILES_OF = {"ingest": 0.6, "nightly": 0.95}  # of those of a nightly, a command has written shortly before its end
-
-
-class State(NamedTuple):
-    """A copy of the lake, and how many files it has."""
-
-    copy: Path
-    files: int
-
-
-@pytest.fixture(scope="module")
-def states(undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> list[State]:
-    """Every state on disk of a nightly, from the first file of its first table on."""
-    folder = tmp_path_factory.mktemp("states")
-    lake, found, seen = folder / "lake", [], None
-    process = started(undisturbed.home, arguments("nightly", undisturbed.landing, lake, *SMALL_BATCHES), folder / "log")
-    wait_until(process, (lake / "ops").exists)
-    while process.poll() is None:
-        os.killpg(process.pid, signal.SIGSTOP)
-        time.sleep(0.003)  # the JVM's threads stop one after the other
-        state = sorted((str(path.relative_to(lake)), path.stat().st_size) for path in lake.rglob("*"))
-        if state != seen:
-            found.append(State(shutil.copytree(lake, folder / f"{len(found)}"), files(lake)))
-        seen = state
-        os.killpg(process.pid, signal.SIGCONT)
-        time.sleep(0.05)
-    assert process.returncode == 0, (folder / "log").read_text()
-    return found
 
 
 def files(lake: Path) -> int:
@@ -94,26 +61,9 @@ def test_kill(spark: SparkSession, undisturbed: Undisturbed, tmp_path: Path, tol
     time.sleep(chance.uniform(0, 0.5))
     assert process.poll() is None, "it was at its end before it was killed"
     killed(process, alone=alone)
-    rerun = started(undisturbed.home, again, tmp_path / "rerun")
-    assert rerun.wait() == 0, (tmp_path / "rerun").read_text()
-    what = f"{command} killed{', Java not,' if alone else ''} at {share:.0%}; rerun: exit code 0"
-    told(what, same(spark, tmp_path / "lake", undisturbed, command))
-
-
-@faults
-@pytest.mark.parametrize("n", range(COPIES))
-def test_state_on_disk(
-    spark: SparkSession, undisturbed: Undisturbed, states: list[State], tmp_path: Path, told: Told, n: int
-) -> None:
-    """Until gold is begun a nightly is an ingest."""
-    first, end = len(states) * n // COPIES, len(states) * (n + 1) // COPIES
-    chosen = random.Random(SEED + n).randrange(first, end)
-    shutil.copytree(states[chosen].copy, tmp_path / "lake")
-    command = "nightly" if (tmp_path / "lake" / "gold").exists() else "ingest"
-    again = arguments(command, undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES)
     rerun = run_here(again, undisturbed.home)
     assert rerun.exit_code == 0, rerun.output
-    what = f"{command}, state {chosen} of {len(states)}, {states[chosen].files} files; rerun: exit code 0"
+    what = f"{command} killed{', Java not,' if alone else ''} at {share:.0%}; rerun: exit code 0"
     told(what, same(spark, tmp_path / "lake", undisturbed, command))
 
 
