@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
@@ -13,11 +14,18 @@ from memberlake import cli
 from memberlake.activity import counts, days, identity, repair, retention, sketches
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
-from memberlake.tables.gold.activity import ACTIVE_COUNTS, ACTIVITY_DAYS, ACTIVITY_SKETCHES, RETENTION, SUBJECT_IDENTITY
+from memberlake.tables.gold.activity import (
+    ACTIVE_COUNTS,
+    ACTIVITY_CHANGES,
+    ACTIVITY_DAYS,
+    ACTIVITY_SKETCHES,
+    RETENTION,
+    SUBJECT_IDENTITY,
+)
 from memberlake.tables.silver import EVENTS, MEMBERS
 
 READS = (EVENTS, MEMBERS)
-WRITES = (SUBJECT_IDENTITY, ACTIVITY_DAYS, ACTIVITY_SKETCHES, ACTIVE_COUNTS, RETENTION)
+WRITES = (SUBJECT_IDENTITY, ACTIVITY_DAYS, ACTIVITY_SKETCHES, ACTIVITY_CHANGES, ACTIVE_COUNTS, RETENTION)
 
 log = logging.getLogger(__name__)
 
@@ -25,108 +33,141 @@ log = logging.getLogger(__name__)
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     """The tables are as of the last run's day. A later day and late events change what they touch; an earlier day
     makes everything anew."""
-    with lake.since_last("activity", EVENTS, MEMBERS, rules=(conf.activity, conf.business_timezone)) as changes:
+    rules = (conf.activity, conf.business_timezone, ACTIVITY_CHANGES.full_name)  # the last: older lakes lack it
+    with lake.since_last("activity", EVENTS, MEMBERS, rules=rules) as changes:
         until: date | None = lake.read(ACTIVE_COUNTS).transform(repair.last_as_of).collect()[0][0]  # one row
         changed, members = changes[EVENTS], changes[MEMBERS]
-        nothing = as_of + timedelta(days=1)
+        has_members = members is None or not members.isEmpty()
+        dates: Sequence[date] | None = []
         if changed is None or until is None or as_of < until:
             lake.forget("activity")  # a crash between the tables: they are made anew
             write_all_days(lake, conf, as_of)
-            since = None
-        else:
+            dates = None
+        elif as_of > until or not changed.isEmpty():
             with lake.kept(changed):
-                since = write_touched_days(lake, conf, changed, until, as_of) or nothing
-        if members is None or not members.isEmpty():
-            since = None if conf.activity.member_columns else since
-        elif since == nothing:
+                dates = write_night(lake, conf, changed, until, as_of)
+        elif not has_members:
             return
-        write_counts(lake, conf, since, as_of)
+        write_counts(lake, conf, None if has_members and conf.activity.member_columns else dates, as_of)
 
 
 def write_all_days(lake: Lake, conf: Conf, as_of: date) -> None:
     events, zone = lake.read(EVENTS), conf.business_timezone
     lake.replace(SUBJECT_IDENTITY, identity.stretches(events, zone))
     dated = events.transform(days.only_until, as_of, zone)
-    rows = per_day(lake, conf, dated, as_of).transform(days.with_first_seen)
+    rows = per_day(conf, dated, lake.read(SUBJECT_IDENTITY), as_of).transform(days.with_first_seen)
     lake.replace(ACTIVITY_DAYS, rows.repartition("active_on"))  # else each task has a file for each date
+    sums = retention.sums(lake.read(ACTIVITY_DAYS).transform(days.only_people))
+    lake.replace(RETENTION, retention.triangle(sums, as_of))
 
 
-def write_touched_days(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: date) -> date | None:
-    """Returns the first day that may be another now; None: none is."""
-    events, zone = lake.read(EVENTS), conf.business_timezone
-    held, identified = lake.read(ACTIVITY_DAYS), lake.read(SUBJECT_IDENTITY)
-    visitors, stretches = identity.renewed(identified, changed, events, zone)
-    with lake.kept(visitors) as visitors, lake.kept(stretches) as stretches:
-        now = identified.join(visitors, on="visitor_id", how="left_anti").unionByName(stretches)
-        of_events = repair.dates_of_events(changed, conf.activity.active_event_types, zone, as_of)
-        of_identity = repair.dates_of_identity(held, identified, now, visitors, until, as_of)
-        touched = {row[0] for row in of_events.unionByName(of_identity).distinct().collect()}  # days are few
-        touched |= {until + timedelta(days=n + 1) for n in range((as_of - until).days)}
-        if not touched and visitors.isEmpty():
-            return None
-        lake.forget("activity")
-        if not visitors.isEmpty():
+def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: date) -> list[date]:
+    """Brings what was made as of `until` to as_of, by the days of the subjects concerned, before and after; all but
+    gold.active_counts. Returns the dates on which a day is another."""
+    rules, zone, events, held = conf.activity, conf.business_timezone, lake.read(EVENTS), lake.read(ACTIVITY_DAYS)
+    known = lake.read(SUBJECT_IDENTITY)
+    new = [until + timedelta(days=n + 1) for n in range((as_of - until).days)]
+    near = counts.range_start(new[0], rules.rolling_windows) if new else as_of
+    with contextlib.ExitStack() as stack:
+
+        def kept(frame: DataFrame) -> DataFrame:
+            """Computed now: Spark then knows that its rows are few, and does not shuffle all days to meet them."""
+            frame = stack.enter_context(lake.kept(lake.settled(frame)))
+            frame.count()
+            return frame
+
+        visitors, stretches = map(kept, identity.renewed(known, changed, events, zone))
+        now = known.join(visitors, on="visitor_id", how="left_anti").unionByName(stretches)
+        claims = kept(identity.claims(known, now, visitors, until, as_of))
+        came = events.transform(days.only_on, new, zone)
+        fresh = kept(per_day(conf, came, identity.of_visitors(now, came), as_of))
+        of_events = kept(repair.by_events(changed, (known, now), rules.active_event_types, zone, until))
+        seen = kept(repair.seen(held, of_events, claims, fresh))
+        again = kept(of_events.unionByName(repair.by_identity(claims, seen)).distinct())
+        concerned = kept(repair.concerned(again, fresh, seen))
+        moved = concerned.where("is_moved")
+
+        theirs = events.transform(days.only_on, dates_of(again), zone).transform(identity.of_subjects, moved, now)
+        counted = per_day(conf, theirs, identity.of_visitors(now, theirs), as_of)
+        all_dates = dates_of(seen.join(moved, on="subject_id", how="left_semi"))
+        before = kept(repair.before(held, concerned, all_dates, near))
+        after = kept(repair.after(before, again, counted, fresh, concerned))
+        dates = sorted({*new, *dates_of(repair.differing(before, after, moved))})
+
+        lake.forget("activity")  # a crash between the tables: they are made anew
+        if not rules.approximate:
+            of_both = (changes(lake, conf, rows) for rows in (before, after))
+            sums = repair.exchanged(lake.read(ACTIVITY_CHANGES), *of_both, counts.KEY, counts.SUMMED)
+            lake.replace(ACTIVITY_CHANGES, sums)
+        of_both = (rows.transform(days.only_people).select(*repair.DAY) for rows in (before, after))
+        of_both = (retention.sums(rows.unionByName(repair.ends(concerned))) for rows in of_both)
+        held_sums = retention.sums_of(lake.read(RETENTION))
+        sums = repair.exchanged(held_sums, *of_both, retention.KEY, retention.SUMMED)
+        lake.replace(RETENTION, retention.triangle(sums, as_of))
+        rest = held.where(F.col("active_on").isin(dates)).join(before, on=repair.DAY, how="left_anti")
+        rows = after.where(F.col("active_on").isin(dates)).unionByName(rest)
+        lake.replace(ACTIVITY_DAYS, rows.repartition("active_on"), active_on=dates)
+        if not identity.of_visitors(known, visitors).isEmpty():
             lake.replace(SUBJECT_IDENTITY, now)
-    if not touched:
-        return None
-    dates = sorted(touched)
-    fresh = per_day(lake, conf, events.transform(days.only_on, dates, zone), as_of)
-    with lake.kept(days.rewritten(fresh, held, dates)) as rows:
-        # collected: business dates
-        firsts = sorted({row[0] for row in rows.select("active_on").distinct().collect()} - touched)
-        others = held.where(F.col("active_on").isin(firsts))
-        others = others.join(rows, on=["subject_id", "active_on"], how="left_anti")
-        lake.replace(ACTIVITY_DAYS, rows.unionByName(others).repartition("active_on"), active_on=[*dates, *firsts])
-    first: date = dates[0]
-    return first
+        elif not stretches.isEmpty():
+            lake.append(SUBJECT_IDENTITY, stretches)
+    return dates
 
 
-def per_day(lake: Lake, conf: Conf, dated: DataFrame, as_of: date) -> DataFrame:
+def per_day(conf: Conf, dated: DataFrame, stretches: DataFrame, as_of: date) -> DataFrame:
     active = dated.transform(days.only_active, conf.activity.active_event_types)
-    known = active.transform(identity.with_subject, lake.read(SUBJECT_IDENTITY), as_of)
+    known = active.transform(identity.with_subject, stretches, as_of)
     return days.per_day(known, conf.activity.robot_threshold)
 
 
-def write_counts(lake: Lake, conf: Conf, since: date | None, as_of: date) -> None:
+def changes(lake: Lake, conf: Conf, rows: DataFrame) -> DataFrame:
+    return counts.changes(people(lake, conf, rows), conf.activity.rolling_windows, conf.activity.dimensions)
+
+
+def people(lake: Lake, conf: Conf, rows: DataFrame) -> DataFrame:
+    columns = conf.activity.member_columns
+    return rows.transform(days.only_people).transform(counts.with_member_columns, lake.read(MEMBERS), columns)
+
+
+def dates_of(rows: DataFrame) -> list[date]:
+    return sorted(row[0] for row in rows.select("active_on").distinct().collect())  # business dates: few
+
+
+def write_counts(lake: Lake, conf: Conf, dates: list[date] | None, as_of: date) -> None:
+    """Args: dates: of days that are others now; None is all."""
     rules, members = conf.activity, lake.read(MEMBERS)
-    people = lake.read(ACTIVITY_DAYS).where(~F.col("is_robot"))
-    begin = counts.range_start(since, rules.rolling_windows) if since else None
-    near = people.where(F.col("active_on") >= F.lit(begin)) if begin else people
-    near = counts.with_member_columns(near, members, rules.member_columns)
-    held = lake.read(ACTIVE_COUNTS).drop("registered", "activity_rate")
-    before = held.where(F.col("period_end") < F.lit(since)) if since else held.limit(0)
-    with contextlib.ExitStack() as stack:
-        starts = counts.starts(before)
-        if rules.approximate:
-            write_sketches(lake, conf, near, since)
-            daily = lake.read(ACTIVITY_SKETCHES)
-            of_range = daily.where(F.col("active_on") >= F.lit(begin)) if begin else daily
-            fresh = sketches.per_window(of_range, starts, rules.rolling_windows, since, as_of, rules.sketch_lg_k)
-        else:
-            linked = stack.enter_context(lake.kept(counts.linked(near, rules.dimensions)))
-            fresh = counts.per_window(linked, starts, rules.rolling_windows, rules.dimensions, since, as_of)
-        whole = before.unionByName(fresh).transform(
-            counts.with_registered, members, rules.rolling_windows, as_of, conf.business_timezone
-        )
-        whole = stack.enter_context(lake.kept(whole))
+    if rules.approximate:
+        rows = write_sketches(lake, conf, dates, as_of)
+    else:
+        if dates is None:
+            lake.replace(ACTIVITY_CHANGES, changes(lake, conf, lake.read(ACTIVITY_DAYS)))
+        rows = counts.per_window(lake.read(ACTIVITY_CHANGES), rules.rolling_windows, as_of)
+    rows = rows.transform(counts.with_registered, members, rules.rolling_windows, as_of, conf.business_timezone)
+    with lake.kept(rows) as whole:
         if not counts.broken(whole).isEmpty():
             raise ValueError("gold.active_counts: active is not the period before's - dormant + new + resurrected")
         lake.replace(ACTIVE_COUNTS, whole)
-    lake.replace(RETENTION, retention.triangle(people, as_of))
     if rules.robot_threshold:
         robots = lake.read(ACTIVITY_DAYS).where("is_robot").count()
         log.info("robots: %s days of a subject are not counted", f"{robots:,}")
 
 
-def write_sketches(lake: Lake, conf: Conf, near: DataFrame, since: date | None) -> None:
-    """Of the days from `since` on; the earlier ones stay."""
-    fresh = near.where(F.col("active_on") >= F.lit(since)) if since else near
-    held = lake.read(ACTIVITY_SKETCHES)
-    before = held.where(F.col("active_on") < F.lit(since)) if since else held.limit(0)
-    lake.replace(
-        ACTIVITY_SKETCHES,
-        before.unionByName(sketches.per_day(fresh, conf.activity.dimensions, conf.activity.sketch_lg_k)),
-    )
+def write_sketches(lake: Lake, conf: Conf, dates: list[date] | None, as_of: date) -> DataFrame:
+    """Returns rows of gold.active_counts. Those of periods that end before the first of the dates stay."""
+    rules, daily = conf.activity, lake.read(ACTIVITY_DAYS)
+    touched = {} if dates is None else {"active_on": dates}
+    again = daily if dates is None else daily.where(F.col("active_on").isin(dates))
+    fresh = sketches.per_day(people(lake, conf, again), rules.dimensions, rules.sketch_lg_k)
+    if dates != []:
+        lake.replace(ACTIVITY_SKETCHES, fresh, **touched)
+    held = lake.read(ACTIVE_COUNTS).drop("registered", "activity_rate")
+    since = min(dates) if dates else None if dates is None else as_of + timedelta(days=1)
+    before = held.where(F.col("period_end") < F.lit(since)) if since else held.limit(0)
+    near = lake.read(ACTIVITY_SKETCHES)
+    if since:
+        near = near.where(F.col("active_on") >= F.lit(counts.range_start(since, rules.rolling_windows)))
+    estimated = sketches.per_window(near, counts.starts(before), rules.rolling_windows, since, as_of, rules.sketch_lg_k)
+    return before.unionByName(estimated)
 
 
 if __name__ == "__main__":

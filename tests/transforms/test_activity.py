@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from tests import activity as plain
 from tests.activity import Day, Event, utc
 
-from memberlake.activity import counts, days, identity, retention, sketches
+from memberlake.activity import counts, days, identity, repair, retention, sketches
 
 EVENTS = (
     "event_id string, visitor_id string, occurred_at timestamp, member_id string, event_type string, channel string,"
@@ -138,32 +138,6 @@ def test_a_day_of_a_subject(spark: SparkSession) -> None:
     assert nobody.where("is_robot").isEmpty()
 
 
-def test_rows_to_write_again_when_a_date_changes(spark: SparkSession) -> None:
-    """The touched date as a whole, and rows of other dates whose first day it is, or was."""
-    columns = ["subject_id", "active_on", "is_member", "channels", "is_robot", "first_seen_on"]
-    kind = "subject_id string, active_on date, is_member boolean, channels array<string>, is_robot boolean"
-    first, touched, last = date(2026, 11, 1), date(2026, 11, 5), date(2026, 11, 9)
-    held = [
-        ("earlier now", last, True, ["web"], False, True),
-        ("later now", touched, True, ["web"], False, True),
-        ("later now", last, True, ["web"], False, False),
-        ("as it was", first, True, ["web"], False, True),
-        ("as it was", touched, True, ["web"], False, False),
-        ("of other days", last, True, ["web"], False, True),
-    ]
-    fresh = [("earlier now", touched, True, ["web"], False), ("as it was", touched, True, ["app"], False)]
-    found = days.rewritten(
-        spark.createDataFrame(fresh, kind), spark.createDataFrame(held, f"{kind}, first_seen_on boolean"), [touched]
-    )
-    expected = [
-        ("earlier now", touched, True, ["web"], False, True),
-        ("as it was", touched, True, ["app"], False, False),
-        ("earlier now", last, True, ["web"], False, False),
-        ("later now", last, True, ["web"], False, True),
-    ]
-    same(found.select(*columns), spark.createDataFrame(expected, f"{kind}, first_seen_on boolean"))
-
-
 def frame(spark: SparkSession, given: Sequence[Day]) -> DataFrame:
     first = {who: min(d.active_on for d in given if d.subject_id == who) for who in {d.subject_id for d in given}}
     rows = [(d.subject_id, d.active_on, d.is_member, sorted(d.channels), d.active_on == first[d.subject_id])
@@ -201,35 +175,53 @@ WINDOWS = (1, 3, 7, 28, 45)
 
 
 def per_window(
-    given: DataFrame, starts: DataFrame, since: date | None, as_of: date, windows: Sequence[int] = WINDOWS,
-    dimensions: Sequence[str] = ALL,
-) -> DataFrame:  # fmt: skip
-    linked = counts.linked(given, dimensions).persist()
-    return counts.per_window(linked, starts, windows, dimensions, since, as_of)
+    given: DataFrame, as_of: date, windows: Sequence[int] = WINDOWS, dimensions: Sequence[str] = ALL
+) -> DataFrame:
+    return counts.per_window(counts.changes(given, windows, dimensions), windows, as_of)
 
 
 @pytest.mark.parametrize("as_of", [date(2027, 1, 13), date(2027, 1, 3)], ids=["in the middle of a week", "a Sunday"])
 def test_counts_at_random_are_those_of_the_definitions(spark: SparkSession, as_of: date) -> None:
-    """Over the year's end, which the week of 2026-12-28 spans; as a whole, and repaired from some days on."""
+    """Over the year's end, which the week of 2026-12-28 spans."""
     given = at_random(as_of.day, date(2026, 9, 2), as_of)
     expected = plain.counts(given, WINDOWS, as_of)
-    nothing = spark.createDataFrame([], "dimension string, dimension_value string, first_on date")
-    with_all = per_window(frame(spark, given), nothing, None, as_of).persist()
-    assert counted(with_all) == expected
+    found = per_window(frame(spark, given), as_of).persist()
+    assert counted(found) == expected
     assert ("week", date(2026, 12, 28), date(2027, 1, 3), "all", "all") in expected
-    assert counts.broken(with_all.withColumn("registered", F.lit(0))).isEmpty()
+    assert counts.broken(found.withColumn("registered", F.lit(0))).isEmpty()
 
-    for since in (as_of, date(2026, 12, 31), date(2026, 11, 1)):
-        near = frame(spark, given).where(F.col("active_on") >= F.lit(counts.range_start(since, WINDOWS)))
-        starts = counts.starts(with_all.where(F.col("period_end") < F.lit(since)))
-        again = per_window(near, starts, since, as_of)
-        assert counted(again) == {key: row for key, row in expected.items() if key[2] >= since}
+
+def test_sums_follow_the_days_of_some_subjects(spark: SparkSession) -> None:
+    """Some lose days, some get earlier ones, one is gone; of those who only come on the new date the days that are
+    near, or the first and the last, are enough."""
+    until, as_of = date(2027, 1, 12), date(2027, 1, 13)
+    given = at_random(5, date(2026, 9, 2), until)
+    moved, gone = {"s1", "s2", "s3", "s4"}, {"s1"}
+    dice = random.Random(1)
+    kept = [d for d in given if d.subject_id not in moved or (d.subject_id not in gone and dice.random() < 0.6)]
+    late = [Day("s3", date(2026, 9, 1), False, frozenset({"web"})), Day("s5", as_of, True, frozenset({"app"})),
+            Day("s6", as_of, False, frozenset({"web"})), Day("s2", as_of, True, frozenset({"web"})),
+            Day("nobody yet", as_of, True, frozenset({"web"}))]  # fmt: skip
+    now = [*kept, *late]
+    near = counts.range_start(as_of, WINDOWS)
+    assert any(d.subject_id == "s6" and d.active_on < near for d in given)
+
+    def concerned(rows: Sequence[Day], others: Sequence[Day]) -> DataFrame:
+        of_all = frame(spark, rows)
+        whole = of_all.where(F.col("subject_id").isin(*moved))
+        return whole.unionByName(of_all.where(F.col("subject_id").isin(*{d.subject_id for d in late} - moved)))
+
+    before, after = (concerned(rows, late).where((F.col("active_on") >= F.lit(near)) | F.col("subject_id").isin(*moved))
+                     for rows in (given, now))  # fmt: skip
+    held = counts.changes(frame(spark, given), WINDOWS, ALL)
+    sums = (counts.changes(rows, WINDOWS, ALL) for rows in (before, after))
+    found = counts.per_window(repair.exchanged(held, *sums, counts.KEY, counts.SUMMED), WINDOWS, as_of)
+    assert counted(found) == plain.counts(now, WINDOWS, as_of)
 
 
 def test_a_wrong_count_is_found(spark: SparkSession) -> None:
     given = at_random(1, date(2026, 9, 2), D)
-    nothing = spark.createDataFrame([], "dimension string, dimension_value string, first_on date")
-    right = per_window(frame(spark, given), nothing, None, D)
+    right = per_window(frame(spark, given), D)
     one_off = F.when(F.col("period_start") == F.lit(date(2026, 10, 5)), F.col("active") + 1).otherwise(F.col("active"))
     found = counts.broken(right.withColumn("active", one_off)).select("window", "period_start", "dimension").collect()
     assert {(r[0], str(r[1])) for r in found if r[2] == "all"} == {
@@ -249,9 +241,8 @@ def test_stickiness_registered_members_and_columns_of_members(spark: SparkSessio
          ("never came", "Nice", utc("2026-11-20 23:59")), ("after as_of", "Nice", utc("2026-11-21 00:00"))],
         "member_id string, city string, registered_at timestamp",
     )  # fmt: skip
-    nothing = spark.createDataFrame([], "dimension string, dimension_value string, first_on date")
     known = counts.with_member_columns(frame(spark, given), members, ["city"])
-    found = per_window(known, nothing, None, D, (7,), ("all", "kind", "city"))
+    found = per_window(known, D, (7,), ("all", "kind", "city"))
     found = found.transform(counts.with_registered, members, (7,), D, "UTC").persist()
     of_day = found.where((F.col("window") == "day") & (F.col("period_end") == F.lit(D)))
     columns = ("dimension", "dimension_value", "active", "active_30", "stickiness", "registered", "activity_rate")
@@ -274,7 +265,7 @@ def test_stickiness_registered_members_and_columns_of_members(spark: SparkSessio
 def test_retention_at_random_is_that_of_the_definition(spark: SparkSession) -> None:
     as_of = date(2027, 1, 13)
     given = at_random(3, date(2026, 10, 20), as_of)
-    found = retention.triangle(frame(spark, given), as_of).collect()
+    found = retention.triangle(retention.sums(frame(spark, given)), as_of).collect()
     names = ("subjects", "retained", "rolling_retained", "is_complete")
     assert {(r.grain, r.cohort_start, r.offset): tuple(r[n] for n in names) for r in found} == plain.retention(
         given, as_of
@@ -284,9 +275,8 @@ def test_retention_at_random_is_that_of_the_definition(spark: SparkSession) -> N
 
 
 def test_nobody_active_nothing_counted(spark: SparkSession) -> None:
-    nothing = spark.createDataFrame([], "dimension string, dimension_value string, first_on date")
-    assert per_window(frame(spark, []), nothing, None, D).isEmpty()
-    assert retention.triangle(frame(spark, []), D).isEmpty()
+    assert per_window(frame(spark, []), D).isEmpty()
+    assert retention.triangle(retention.sums(frame(spark, [])), D).isEmpty()
 
 
 def test_estimates_are_as_near_as_they_say(spark: SparkSession) -> None:
@@ -298,7 +288,7 @@ def test_estimates_are_as_near_as_they_say(spark: SparkSession) -> None:
         " AS active_on", "false AS first_seen_on",
     ).where("active_on IS NOT NULL")  # fmt: skip
     nothing = spark.createDataFrame([], "dimension string, dimension_value string, first_on date")
-    exact = counted(per_window(there, nothing, None, D, (7,)))
+    exact = counted(per_window(there, D, (7,)))
     daily = sketches.per_day(there, ALL, lg_k=12).persist()
     found = sketches.per_window(daily, nothing, (7,), None, D, lg_k=12)
     estimates = counted(found)

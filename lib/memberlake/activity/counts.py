@@ -4,6 +4,9 @@ What a day adds to any window depends only on when the subject was there before 
 linked with the one before it (one sort by subject), and days that agree in that are counted together: some ten
 thousand groups, however many subjects and windows there are. A rolling window of w days is a running sum over dates: an
 active day opens it for its subject, unless it is still open, and w days later it ends.
+
+What begins and ends on a date is a sum over subjects (`changes`): where the days of some became others, their old part
+is taken off and the new one added, and nobody else is looked at.
 """
 
 from __future__ import annotations
@@ -20,12 +23,16 @@ from memberlake.activity.days import UNKNOWN
 GRAINS = ("day", "week", "month")
 LIFECYCLE = ("new", "retained", "resurrected", "dormant")
 STICKY = 30  # days: stickiness is the active of a day over those of this many
-_SUMMED = ("active", *LIFECYCLE)
-_KEY = ["window", "dimension", "dimension_value"]
+SUMMED = ("active", *LIFECYCLE)
+_VALUE = ["window", "dimension", "dimension_value"]
+KEY = (*_VALUE, "due_on")
 
 
 def range_start(since: date, windows: Sequence[int]) -> date:
-    """The first day that counts of `since` and later depend on: the previous month's, or that of the widest window."""
+    """The first day that counts of `since` and later depend on: the previous month's, or that of the widest window.
+
+    To what begins and ends by days of `since` and later, a day before it adds the same as no day.
+    """
     month_before = (since.replace(day=1) - timedelta(days=1)).replace(day=1)
     return min(month_before, since - timedelta(days=max([STICKY, *windows, 14])))
 
@@ -46,15 +53,11 @@ def starts(counts: DataFrame) -> DataFrame:
     return of_days.agg(F.min("period_start").alias("first_on"))
 
 
-def linked(days: DataFrame, dimensions: Sequence[str]) -> DataFrame:
+def _linked(days: DataFrame, dimensions: Sequence[str]) -> DataFrame:
     """How many days agree in what matters: the subject's day before, whether it is the last, and whether it is new.
 
     With the dimension `channel` there is a row a (subject, channel, day) besides the one a (subject, day), where
-    `used` is NULL; each channel has links of its own. Few rows, used several times: persist them (`Lake.kept`).
-
-    Args:
-        days: gold.activity_days until as_of and without robots, with a column for each dimension that is one of
-            members; all days, or those from `range_start(since)` on.
+    `used` is NULL; each channel has links of its own.
     """
     whole = Window.partitionBy("subject_id").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     stretch = Window.partitionBy("subject_id", "used").orderBy("active_on")
@@ -76,60 +79,50 @@ def linked(days: DataFrame, dimensions: Sequence[str]) -> DataFrame:
     )
 
 
-def per_window(
-    linked: DataFrame, starts: DataFrame, windows: Sequence[int], dimensions: Sequence[str], since: date | None,
-    as_of: date,
-) -> DataFrame:  # fmt: skip
-    """Rows of gold.active_counts for the periods that end on or after `since`, but for `registered`.
+def per_window(changes: DataFrame, windows: Sequence[int], as_of: date) -> DataFrame:
+    """Rows of gold.active_counts, but for `registered`, of the changes by all days until as_of.
 
     There is a row for every period from a value's first day to as_of, also where nobody was active.
-
-    Args:
-        linked: of all days, or of those from `range_start(since)` on.
-        starts: dimension, dimension_value, first_on of the values known from before `since`.
-        since: None is the beginning.
     """
-    widths = sorted({STICKY, *windows})
-    changes = _changes(linked, widths, dimensions)
     firsts = changes.where((F.col("window") == "day") & (F.col("active") > 0)).select(
-        "dimension", "dimension_value", F.col("on").alias("first_on")
+        "dimension", "dimension_value", F.col("due_on").alias("first_on")
     )
-    begin = range_start(since, windows) if since else None
-    all_periods = spine(firsts.unionByName(starts), widths, begin, as_of)
-    so_far = Window.partitionBy(*_KEY).orderBy("on").rowsBetween(Window.unboundedPreceding, 0)
+    all_periods = spine(firsts, sorted({STICKY, *windows}), None, as_of)
+    so_far = Window.partitionBy(*_VALUE).orderBy("due_on").rowsBetween(Window.unboundedPreceding, 0)
     is_rolling = F.col("width").isNotNull()
     counted = (
-        changes.where(F.col("on") <= F.lit(as_of))
+        changes.where(F.col("due_on") <= F.lit(as_of))
         .unionByName(all_periods, allowMissingColumns=True)
-        .groupBy(*_KEY, "on")
-        .agg(F.max("width").alias("width"), *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in _SUMMED])
+        .groupBy(*KEY)
+        .agg(F.max("width").alias("width"), *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in SUMMED])
         .withColumn("active", F.when(is_rolling, F.sum("active").over(so_far)).otherwise(F.col("active")))
         .withColumns({name: F.when(~is_rolling, F.col(name)) for name in LIFECYCLE})
     )
-    return as_rows(counted, windows, since, as_of)
+    return as_rows(counted, windows, as_of)
 
 
-def as_rows(counted: DataFrame, windows: Sequence[int], since: date | None, as_of: date) -> DataFrame:
-    """Counts by window, dimension, value, `on` and width, as rows of gold.active_counts but for `registered`."""
+def as_rows(counted: DataFrame, windows: Sequence[int], as_of: date) -> DataFrame:
+    """Counts by window, dimension, value, `due_on` and width, as rows of gold.active_counts but for `registered`."""
     of_date = Window.partitionBy("dimension", "dimension_value", "period_end").rowsBetween(
         Window.unboundedPreceding, Window.unboundedFollowing
     )
     active_30 = F.max(F.when(F.col("width") == STICKY, F.col("active"))).over(of_date)
     is_rolling = F.col("width").isNotNull()
     laid_out = (
-        counted.withColumn("period_start", F.coalesce(F.date_add("on", 1 - F.col("width")), F.col("on")))
-        .withColumn("period_end", F.when(is_rolling, F.col("on")).otherwise(_last(F.col("window"), F.col("on"))))
+        counted.withColumn("period_start", F.coalesce(F.date_add("due_on", 1 - F.col("width")), F.col("due_on")))
+        .withColumn(
+            "period_end", F.when(is_rolling, F.col("due_on")).otherwise(_last(F.col("window"), F.col("due_on")))
+        )
         .withColumn("active_30", F.when(F.col("window") == "day", active_30))
     )
     wanted = [*GRAINS, *[f"rolling_{w}" for w in windows]]
-    rows = laid_out.where(F.col("window").isin(*wanted)).select(
-        "window", "period_start", "period_end", "dimension", "dimension_value", *_SUMMED,
+    return laid_out.where(F.col("window").isin(*wanted)).select(
+        "window", "period_start", "period_end", "dimension", "dimension_value", *SUMMED,
         (F.col("period_end") <= F.lit(as_of)).alias("is_complete"),
         "active_30",
         (F.col("active") / F.nullif(F.col("active_30"), F.lit(0))).alias("stickiness"),
         F.lit(None).cast("double").alias("relative_error"),
     )  # fmt: skip
-    return rows.where(F.col("period_end") >= F.lit(since)) if since else rows
 
 
 def with_registered(counts: DataFrame, members: DataFrame, windows: Sequence[int], as_of: date, zone: str) -> DataFrame:
@@ -160,7 +153,7 @@ def broken(counts: DataFrame) -> DataFrame:
 
     All of these are counted, none is derived from the others, so that the check can fail.
     """
-    ordered = Window.partitionBy(*_KEY).orderBy("period_start")
+    ordered = Window.partitionBy(*_VALUE).orderBy("period_start")
     before = F.coalesce(F.lag("active").over(ordered), F.lit(0))
     balance = before - F.col("dormant") + F.col("new") + F.col("resurrected")
     return counts.where(F.col("new").isNotNull()).withColumn("balance", balance).where("active <> balance")
@@ -181,14 +174,19 @@ def _own(dimensions: Sequence[str]) -> list[str]:
     return [d for d in dimensions if d not in ("all", "channel", "kind")]
 
 
-def _changes(linked: DataFrame, widths: Sequence[int], dimensions: Sequence[str]) -> DataFrame:
-    """One row a (window, dimension, dimension_value, on): what begins, and ends, in the period that starts `on`."""
+def changes(days: DataFrame, windows: Sequence[int], dimensions: Sequence[str]) -> DataFrame:
+    """Rows of gold.activity_changes: what some days of some subjects add to them.
+
+    Args:
+        days: gold.activity_days until as_of and without robots, with a column for each dimension that is one of
+            members.
+    """
     entries: list[Column] = []
     none = F.lit(0).cast("long")
 
     def entry(window: str, on: Column, when: Column | None = None, **counted: Column) -> None:
-        said = [counted.get(name, none).cast("long").alias(name) for name in _SUMMED]
-        row = F.struct(F.lit(window).alias("window"), on.alias("on"), *said)
+        said = [counted.get(name, none).cast("long").alias(name) for name in SUMMED]
+        row = F.struct(F.lit(window).alias("window"), on.alias("due_on"), *said)
         entries.append(row if when is None else F.when(when, row))
 
     n = F.col("n")
@@ -204,7 +202,7 @@ def _changes(linked: DataFrame, widths: Sequence[int], dimensions: Sequence[str]
         )  # fmt: skip
         entry(g, _next(g, before), _next(g, before) < here, dormant=n)
         entry(g, _next(g, here), F.col("is_last"), dormant=n)
-    for w in widths:
+    for w in sorted({STICKY, *windows}):
         opened = F.greatest(F.col("active_on"), F.date_add("previous_on", w))  # passes over a NULL
         entry(f"rolling_{w}", opened, active=n)
         entry(f"rolling_{w}", F.date_add("active_on", w), active=-n)
@@ -212,14 +210,15 @@ def _changes(linked: DataFrame, widths: Sequence[int], dimensions: Sequence[str]
     of_channel = F.array(value("channel", F.col("used")))
     values = F.when(F.col("used").isNull(), of_subject(dimensions)).otherwise(of_channel)
     return (
-        linked.select(
+        _linked(days, dimensions)
+        .select(
             F.explode(values).alias("value"),
             F.filter(F.array(*entries), lambda e: e.isNotNull()).alias("entries"),
         )
         .select("value.*", F.explode("entries").alias("entry"))
         .select("dimension", "dimension_value", "entry.*")
-        .groupBy(*_KEY, "on")
-        .agg(*[F.sum(name).alias(name) for name in _SUMMED])
+        .groupBy(*KEY)
+        .agg(*[F.sum(name).alias(name) for name in SUMMED])
     )
 
 
@@ -237,7 +236,7 @@ def spine(known: DataFrame, widths: Sequence[int], begin: date | None, as_of: da
 
     windows = F.array(*[periods(g, g) for g in GRAINS], *[periods(f"rolling_{w}", "day", w) for w in widths])
     return values.select("dimension", "dimension_value", F.explode(windows).alias("of")).select(
-        "of.window", "of.width", "dimension", "dimension_value", F.explode("of.starts").alias("on")
+        "of.window", "of.width", "dimension", "dimension_value", F.explode("of.starts").alias("due_on")
     )
 
 

@@ -56,39 +56,23 @@ def per_day(events: DataFrame, robot_threshold: int | None) -> DataFrame:
     )
 
 
+def only_people(days: DataFrame) -> DataFrame:
+    """Without the days on which a subject was a robot."""
+    return days.where(~F.col("is_robot"))
+
+
 def with_first_seen(days: DataFrame) -> DataFrame:
-    """Adds `first_seen_on` to all days of some subjects. A robot's day is nobody's first."""
-    of_subject = Window.partitionBy("subject_id").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    first = F.min(F.when(~F.col("is_robot"), F.col("active_on"))).over(of_subject)
-    is_first = F.coalesce(F.col("active_on") == first, F.lit(False)) & ~F.col("is_robot")
-    return days.withColumn("first_seen_on", is_first)
-
-
-def rewritten(fresh: DataFrame, held: DataFrame, dates: Sequence[date]) -> DataFrame:
-    """What changes in gold.activity_days when some dates are computed again: all rows of `dates`, and rows of other
-    dates that became, or are no longer, their subject's first day.
+    """Adds `first_seen_on` to days of some subjects. A robot's day is nobody's first.
 
     Args:
-        fresh: rows of `dates` but for first_seen_on.
-        held: the table as it is.
-        dates: at least one.
+        days: all of them; or with a column `known_first`, the first of those that are left out.
     """
-    is_again = F.col("active_on").isin(*dates)
-    # who may lose their first day needs all of them; else the first is enough, and a new day isn't dearer year by year
-    concerned = fresh.select("subject_id", F.lit(False).alias("may_lose")).unionByName(
-        held.where(is_again).select("subject_id", F.col("first_seen_on").alias("may_lose"))
-    )
-    concerned = concerned.groupBy("subject_id").agg(F.max("may_lose").alias("may_lose"))
-    others = held.where(~is_again).join(concerned, on="subject_id", how="inner")
-    others = others.where(F.col("first_seen_on") | F.col("may_lose")).drop("may_lose")
-    together = fresh.withColumn("was_first", F.lit(None).cast("boolean")).unionByName(
-        others.withColumnRenamed("first_seen_on", "was_first")
-    )
-    return (
-        with_first_seen(together)
-        .where(~F.col("first_seen_on").eqNullSafe(F.col("was_first")))  # a fresh row was neither
-        .drop("was_first")
-    )
+    of_subject = Window.partitionBy("subject_id").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    first = F.min(F.when(~F.col("is_robot"), F.col("active_on"))).over(of_subject)
+    if "known_first" in days.columns:
+        first = F.least(first, "known_first")  # passes over a NULL
+    is_first = F.coalesce(F.col("active_on") == first, F.lit(False)) & ~F.col("is_robot")
+    return days.withColumn("first_seen_on", is_first)
 
 
 def _runs(dates: Sequence[date]) -> list[tuple[date, date]]:

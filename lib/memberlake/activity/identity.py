@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from memberlake import calendar
+
+BEGINNING = date(1970, 1, 1)  # no event is older
 
 
 def stretches(events: DataFrame, zone: str) -> DataFrame:
@@ -68,7 +71,8 @@ def with_subject(events: DataFrame, identity: DataFrame, as_of: date) -> DataFra
 def renewed(held: DataFrame, changed: DataFrame, events: DataFrame, zone: str) -> tuple[DataFrame, DataFrame]:
     """The visitors whose stretches may be others now, and their stretches.
 
-    Most visitors that come are as they were, or are named for the first time; the events of the rest are read again.
+    Most visitors that come are as they were, or are named for the first time; of those who are only named again by the
+    one name they have, the changed events tell all. The events of the rest are read again.
 
     Args:
         held: gold.subject_identity before the change.
@@ -84,45 +88,90 @@ def renewed(held: DataFrame, changed: DataFrame, events: DataFrame, zone: str) -
             F.min("occurred_at").alias("at"),
         )
     )
-    known = held.groupBy("visitor_id").agg(
-        F.count(F.lit(1)).alias("stretches"),
-        F.min("member_id").alias("member_id"),
-        F.min("identified_at").alias("since"),
+    known = (
+        of_visitors(held, told)
+        .groupBy("visitor_id")
+        .agg(
+            F.count(F.lit(1)).alias("stretches"),
+            F.min("member_id").alias("member_id"),
+            F.min("identified_at").alias("since"),
+        )
     )
-    said_again = (F.col("least") == F.col("member_id")) & (F.col("greatest") == F.col("member_id"))
-    as_it_was = F.col("only_new") & (F.col("stretches") == 1) & said_again & (F.col("at") >= F.col("since"))
-    is_first = F.col("only_new") & F.col("stretches").isNull()
+    of_one = (F.col("stretches") == 1) & (F.col("least") == F.col("member_id"))
+    said_again = F.coalesce(of_one & (F.col("greatest") == F.col("member_id")), F.lit(False))
     visitors = (
         told.join(known, on="visitor_id", how="left")
-        .where(~F.coalesce(as_it_was, F.lit(False)))
-        .select("visitor_id", is_first.alias("is_first"))
+        .where(~(F.col("only_new") & said_again & (F.col("at") >= F.col("since"))))
+        .select("visitor_id", (F.col("only_new") & (F.col("stretches").isNull() | said_again)).alias("is_told"))
     )
-    named_first = changed.join(visitors.where("is_first"), on="visitor_id", how="left_semi")
-    others = events.join(visitors.where("NOT is_first"), on="visitor_id", how="left_semi")
-    return visitors, stretches(named_first, zone).unionByName(stretches(others, zone))
+    of_told, others = visitors.where("is_told"), visitors.where("NOT is_told")
+    as_naming = of_visitors(held, of_told).select(
+        "visitor_id", "member_id", F.col("identified_at").alias("occurred_at"), F.lit("").alias("event_id")
+    )
+    naming = of_visitors(changed, of_told).select(*as_naming.columns).unionByName(as_naming)
+    return visitors, stretches(naming, zone).unionByName(stretches(of_visitors(events, others), zone))
+
+
+def of_visitors(rows: DataFrame, visitors: DataFrame) -> DataFrame:
+    """The rows of some visitors."""
+    return rows.join(visitors.select("visitor_id").distinct(), on="visitor_id", how="left_semi")
+
+
+def of_subjects(events: DataFrame, subjects: DataFrame, identity: DataFrame) -> DataFrame:
+    """Events that may be of some subjects; all of theirs are among them."""
+    members = subjects.select(F.col("subject_id").alias("member_id"))
+    visitors = identity.join(members, on="member_id", how="left_semi").select(F.col("visitor_id").alias("who"))
+    who = subjects.select(F.col("subject_id").alias("who")).unionByName(visitors).distinct()
+    named = events.withColumn("who", F.coalesce("member_id", "visitor_id"))
+    return named.join(who, on="who", how="left_semi").drop("who")
+
+
+def subjects(visitors: DataFrame, *identity: DataFrame) -> DataFrame:
+    """Whoever visitors may be by some stretches: themselves, or a member; one row a visitor and subject."""
+    themselves = visitors.select("visitor_id", F.col("visitor_id").alias("subject_id"))
+    named = [
+        of_visitors(each, visitors).select("visitor_id", F.col("member_id").alias("subject_id")) for each in identity
+    ]
+    return reduce(DataFrame.unionByName, named, themselves).distinct()
+
+
+def claims(before: DataFrame, after: DataFrame, renewed: DataFrame, until: date, as_of: date) -> DataFrame:
+    """Whose days until `until` the days of a visitor may have been as of it, and may be as of `as_of`, where that is not
+    the same: one row a visitor and subject, with `from_on`, the first such day, and `had_it`, for whoever had them.
+
+    Args:
+        before, after: gold.subject_identity as it was, and as it is now.
+        renewed: visitors of whom it changed.
+    """
+    lately = before.where(F.col("identified_on") > F.lit(until)).select("visitor_id")
+    visitors = renewed.select("visitor_id").unionByName(lately)
+    was = of_visitors(before, visitors).where(F.col("identified_on") <= F.lit(until))
+    now = of_visitors(after, visitors).where(F.col("identified_on") <= F.lit(as_of))
+    differ = differing(was, now).where(F.col("from_on") <= F.lit(until))
+    held = subjects(differ, was).withColumn("had_it", F.lit(True))
+    either = held.unionByName(subjects(differ, now).withColumn("had_it", F.lit(False)))
+    claimed = either.groupBy("visitor_id", "subject_id").agg(F.max("had_it").alias("had_it"))
+    return claimed.join(differ, on="visitor_id", how="inner")
 
 
 def differing(before: DataFrame, after: DataFrame) -> DataFrame:
-    """Where two sets of stretches differ: the subjects whose active days may belong to others now, and `from_on`, the
-    day from which on; NULL when all their days may.
+    """The visitors of whom two sets of stretches differ, and `from_on`, the first day that may be another's now."""
+    of_visitor = Window.partitionBy("visitor_id").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
 
-    One row a (visitor, subject): the visitor itself, and each member that it was before.
-    """
-    sides = before.withColumn("n", F.lit(1)).unionByName(after.withColumn("n", F.lit(-1)))
-    columns = ("visitor_id", "identified_at", "identified_on", "member_id")
-    balance = sides.groupBy(*columns).agg(F.sum("n").alias("n"))
-    per_visitor = balance.groupBy("visitor_id").agg(
-        F.min("identified_on").alias("first_on"),
-        F.min(F.when(F.col("n") != 0, F.col("identified_on"))).alias("differs_on"),
-        F.array_append(F.collect_set(F.when(F.col("n") >= 0, F.col("member_id"))), F.col("visitor_id")).alias(
-            "subjects"
-        ),
-    )
-    # what comes before the first stretch belongs to it, so a change of the first reaches back to the beginning
-    from_on = F.when(F.col("differs_on") > F.col("first_on"), F.col("differs_on"))
-    return per_visitor.where(F.col("differs_on").isNotNull()).select(
-        F.explode("subjects").alias("subject_id"), from_on.alias("from_on")
-    )
+    def lasting(stretches: DataFrame, n: int) -> DataFrame:
+        # the first stretch reaches back to the beginning, wherever in it the visitor was named
+        is_later = F.col("identified_at") > F.min("identified_at").over(of_visitor)
+        return stretches.select(
+            "visitor_id",
+            "member_id",
+            F.when(is_later, F.col("identified_at")).alias("begins_at"),
+            F.when(is_later, F.col("identified_on")).otherwise(F.lit(BEGINNING)).alias("from_on"),
+            F.lit(n).alias("n"),
+        )
+
+    sides = lasting(before, 1).unionByName(lasting(after, -1))
+    changed = sides.groupBy("visitor_id", "member_id", "begins_at", "from_on").agg(F.sum("n").alias("n"))
+    return changed.where("n <> 0").groupBy("visitor_id").agg(F.min("from_on").alias("from_on"))
 
 
 def _at(members: Column, instant: Column) -> Column:

@@ -8,25 +8,44 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 GRAINS = ("week", "month")
+KEY, SUMMED = ("grain", "cohort_start", "period"), ("active", "ends")
 
 
-def triangle(days: DataFrame, as_of: date) -> DataFrame:
-    """Rows of gold.retention: every cohort, at every offset whose period has begun by as_of.
+def sums(days: DataFrame) -> DataFrame:
+    """How many subjects of a cohort were active in a period, and how many were for the last time; a sum over subjects.
 
     Args:
-        days: all of gold.activity_days until as_of, without robots.
+        days: gold.activity_days until as_of, without robots. Of a subject those between its first and its last may be
+            left out of both sums whose difference is asked for.
     """
     subjects = days.groupBy("subject_id").agg(
         F.min("active_on").alias("first_on"),
         F.max("active_on").alias("last_on"),
         *[F.collect_set(F.trunc("active_on", g)).alias(g) for g in GRAINS],
     )
-    sums = (
+    return (
         subjects.select(F.explode(F.array(*map(_of_grain, GRAINS))).alias("of"))
         .select("of.grain", "of.cohort_start", F.explode("of.entries").alias("entry"))
         .groupBy("grain", "cohort_start", F.col("entry.period"))
         .agg(F.sum("entry.active").alias("active"), F.sum("entry.ends").alias("ends"))
     )
+
+
+def sums_of(triangle: DataFrame) -> DataFrame:
+    """The sums that gold.retention was made of."""
+    next_cell = F.lead("rolling_retained").over(Window.partitionBy("grain", "cohort_start").orderBy("offset"))
+    week, month = F.expr("date_add(cohort_start, 7 * offset)"), F.add_months("cohort_start", F.col("offset"))
+    return triangle.select(
+        "grain",
+        "cohort_start",
+        F.when(F.col("grain") == "week", week).otherwise(month).alias("period"),
+        F.col("retained").alias("active"),
+        (F.col("rolling_retained") - F.coalesce(next_cell, F.lit(0))).alias("ends"),
+    )
+
+
+def triangle(sums: DataFrame, as_of: date) -> DataFrame:
+    """Rows of gold.retention: every cohort, at every offset whose period has begun by as_of."""
     held = F.map_from_entries(F.collect_list(F.struct("period", F.struct("active", "ends"))))
     starts = F.when(F.col("grain") == "week", _starts("week", as_of)).otherwise(_starts("month", as_of))
     cohort = Window.partitionBy("grain", "cohort_start").orderBy(F.desc("period"))

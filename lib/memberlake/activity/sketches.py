@@ -60,16 +60,16 @@ def per_window(
         sketches.select(
             "dimension", "dimension_value", "sketch", F.explode(F.array(*of_calendar, *of_rolling)).alias("of")
         )
-        .select("dimension", "dimension_value", "sketch", "of.window", F.explode("of.starts").alias("on"))
-        .where(F.col("on") <= F.lit(as_of))
-        .groupBy("window", "dimension", "dimension_value", "on")
+        .select("dimension", "dimension_value", "sketch", "of.window", F.explode("of.starts").alias("due_on"))
+        .where(F.col("due_on") <= F.lit(as_of))
+        .groupBy(*counts.KEY)
         .agg(F.hll_sketch_estimate(F.hll_union_agg("sketch")).alias("active"))
     )
     counted = (
         estimated.unionByName(all_periods, allowMissingColumns=True)
-        .groupBy("window", "dimension", "dimension_value", "on")
+        .groupBy(*counts.KEY)
         .agg(F.max("width").alias("width"), F.coalesce(F.max("active"), F.lit(0)).alias("active"))
         .withColumns({name: F.lit(None).cast("long") for name in counts.LIFECYCLE})
     )
-    rows = counts.as_rows(counted, windows, since, as_of)
-    return rows.withColumn("relative_error", F.lit(relative_error(lg_k)))
+    rows = counts.as_rows(counted, windows, as_of).withColumn("relative_error", F.lit(relative_error(lg_k)))
+    return rows.where(F.col("period_end") >= F.lit(since)) if since else rows

@@ -80,6 +80,31 @@ ACTIVITY_SKETCHES = Table(
     ),
 )
 
+ACTIVITY_CHANGES = Table(
+    "gold",
+    "activity_changes",
+    grain="one window and one value of a dimension on a date: what begins and ends; active_counts are made of it",
+    key=("window", "dimension", "dimension_value", "due_on"),
+    columns=(
+        Column("window", STRING, "as in active_counts", required=True),
+        Column("dimension", STRING, "as in active_counts", required=True),
+        Column("dimension_value", STRING, "its value", required=True),
+        Column(
+            "due_on", DATE, "first day of the period; of a rolling window its last; also after as_of", required=True
+        ),
+        Column(
+            "active",
+            LONG,
+            "active in the period; of a rolling window: how many more than the day before",
+            required=True,
+        ),
+        Column("new", LONG, "as in active_counts, 0 for rolling windows", required=True),
+        Column("retained", LONG, "as in active_counts, 0 for rolling windows", required=True),
+        Column("resurrected", LONG, "as in active_counts, 0 for rolling windows", required=True),
+        Column("dormant", LONG, "as in active_counts, 0 for rolling windows", required=True),
+    ),
+)
+
 RETENTION = Table(
     "gold",
     "retention",
@@ -122,4 +147,4 @@ RFE_SCORES = Table(
     ),
 )
 
-TABLES = (SUBJECT_IDENTITY, ACTIVITY_DAYS, ACTIVE_COUNTS, ACTIVITY_SKETCHES, RETENTION, RFE_SCORES)
+TABLES = (SUBJECT_IDENTITY, ACTIVITY_DAYS, ACTIVITY_CHANGES, ACTIVE_COUNTS, ACTIVITY_SKETCHES, RETENTION, RFE_SCORES)
