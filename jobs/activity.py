@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
 from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
@@ -38,7 +37,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         until: date | None = lake.read(ACTIVE_COUNTS).transform(repair.last_as_of).collect()[0][0]  # one row
         changed, members = changes[EVENTS], changes[MEMBERS]
         has_members = members is None or not members.isEmpty()
-        dates: Sequence[date] | None = []
+        dates: list[date] | None = []
         if changed is None or until is None or as_of < until:
             lake.forget("activity")  # a crash between the tables: they are made anew
             write_all_days(lake, conf, as_of)
@@ -57,7 +56,7 @@ def write_all_days(lake: Lake, conf: Conf, as_of: date) -> None:
     dated = events.transform(days.only_until, as_of, zone)
     rows = per_day(conf, dated, lake.read(SUBJECT_IDENTITY), as_of).transform(days.with_first_seen)
     lake.replace(ACTIVITY_DAYS, rows.repartition("active_on"))  # else each task has a file for each date
-    sums = retention.sums(lake.read(ACTIVITY_DAYS).transform(days.only_people))
+    sums = retention.sums(lake.read(ACTIVITY_DAYS).transform(days.only_people).withColumn("sign", F.lit(1)))
     lake.replace(RETENTION, retention.triangle(sums, as_of))
 
 
@@ -81,7 +80,7 @@ def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: 
         claims = kept(identity.claims(known, now, visitors, until, as_of))
         came = events.transform(days.only_on, new, zone)
         fresh = kept(per_day(conf, came, identity.of_visitors(now, came), as_of))
-        of_events = kept(repair.by_events(changed, (known, now), rules.active_event_types, zone, until))
+        of_events = kept(repair.by_events(changed, (known, stretches), rules.active_event_types, zone, until))
         seen = kept(repair.seen(held, of_events, claims, fresh))
         again = kept(of_events.unionByName(repair.by_identity(claims, seen)).distinct())
         concerned = kept(repair.concerned(again, fresh, seen))
@@ -91,22 +90,22 @@ def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: 
         counted = per_day(conf, theirs, identity.of_visitors(now, theirs), as_of)
         all_dates = dates_of(seen.join(moved, on="subject_id", how="left_semi"))
         before = kept(repair.before(held, concerned, all_dates, near))
-        after = kept(repair.after(before, again, counted, fresh, concerned))
-        dates = sorted({*new, *dates_of(repair.differing(before, after, moved))})
+        rows = kept(repair.exchanged(before, again, counted, fresh, concerned))
+        of_moved = rows.join(moved, on="subject_id", how="left_semi")
+        dates = sorted({*new, *dates_of(repair.differing(of_moved))})
 
         lake.forget("activity")  # a crash between the tables: they are made anew
         if not rules.approximate:
-            of_both = (changes(lake, conf, rows) for rows in (before, after))
-            sums = repair.exchanged(lake.read(ACTIVITY_CHANGES), *of_both, counts.KEY, counts.SUMMED)
+            sums = changes(lake, conf, rows)
+            sums = repair.added(lake.read(ACTIVITY_CHANGES), sums, counts.KEY, counts.SUMMED)
             lake.replace(ACTIVITY_CHANGES, sums)
-        of_both = (rows.transform(days.only_people).select(*repair.DAY) for rows in (before, after))
-        of_both = (retention.sums(rows.unionByName(repair.ends(concerned))) for rows in of_both)
-        held_sums = retention.sums_of(lake.read(RETENTION))
-        sums = repair.exchanged(held_sums, *of_both, retention.KEY, retention.SUMMED)
+        sums = retention.sums(rows.transform(days.only_people).transform(repair.with_ends, concerned))
+        sums = repair.added(retention.sums_of(lake.read(RETENTION)), sums, retention.KEY, retention.SUMMED)
         lake.replace(RETENTION, retention.triangle(sums, as_of))
-        rest = held.where(F.col("active_on").isin(dates)).join(before, on=repair.DAY, how="left_anti")
-        rows = after.where(F.col("active_on").isin(dates)).unionByName(rest)
-        lake.replace(ACTIVITY_DAYS, rows.repartition("active_on"), active_on=dates)
+        of_dates = F.col("active_on").isin(dates)
+        others = held.where(of_dates).join(before, on=repair.DAY, how="left_anti")
+        whole = rows.where(of_dates & (F.col("sign") == 1)).drop("sign").unionByName(others)
+        lake.replace(ACTIVITY_DAYS, whole.repartition("active_on"), active_on=dates)
         if not identity.of_visitors(known, visitors).isEmpty():
             lake.replace(SUBJECT_IDENTITY, now)
         elif not stretches.isEmpty():
@@ -140,7 +139,7 @@ def write_counts(lake: Lake, conf: Conf, dates: list[date] | None, as_of: date) 
         rows = write_sketches(lake, conf, dates, as_of)
     else:
         if dates is None:
-            lake.replace(ACTIVITY_CHANGES, changes(lake, conf, lake.read(ACTIVITY_DAYS)))
+            lake.replace(ACTIVITY_CHANGES, changes(lake, conf, lake.read(ACTIVITY_DAYS).withColumn("sign", F.lit(1))))
         rows = counts.per_window(lake.read(ACTIVITY_CHANGES), rules.rolling_windows, as_of)
     rows = rows.transform(counts.with_registered, members, rules.rolling_windows, as_of, conf.business_timezone)
     with lake.kept(rows) as whole:

@@ -114,8 +114,54 @@ def test_late_events_names_corrections_and_a_crash_are_repaired(lake: Lake, monk
     run(lake, date(2026, 1, 7))  # the lake has grown, and a run was killed: as if run on that day
     check(lake, events, date(2026, 1, 7))
 
+    for day in (11, 12):  # nights at random: late events, names that move the past, corrections of anything
+        late = at_random(dice, 4, date(2026, 1, 1), day, f"n{day}-")
+        old = dice.sample(events, 2)
+        new = at_random(dice, 2, date(2026, 1, 3), 9, "")
+        new = [e._replace(event_id=o.event_id) for e, o in zip(new, old, strict=True)]
+        put(lake, [*late, *new], received=f"2026-01-{day + 11}")
+        events = [*[e for e in events if e not in old], *new, *late]
+        run(lake, date(2026, 1, day))
+        check(lake, events, date(2026, 1, day))
+
     run(lake, date(2026, 1, 20))  # names that the last run did not see, and days without any event
     check(lake, events, date(2026, 1, 20))
+
+
+def test_a_name_moves_days_of_its_visitor_and_of_no_other(lake: Lake) -> None:
+    """The rest of a date is not computed again: one is there whose events are gone. Other dates keep their files."""
+    visits = {
+        "a": Event("a", "v", utc("2026-01-05 12:00")),
+        "b": Event("b", "v", utc("2026-01-08 12:00"), None, "visit", "app"),
+        "the member's first day until now": Event("c", "w", utc("2026-01-06 12:00"), "ann"),
+        "on the date of b, later": Event("d", "w", utc("2026-01-08 15:00"), "ann", "visit", "web"),
+        "of someone else": Event("e", "x", utc("2026-01-07 12:00")),
+    }
+    put(lake, visits.values())
+    run(lake, date(2026, 1, 9))
+    lake.append(
+        ACTIVITY_DAYS, lake.read(ACTIVITY_DAYS).where("day(active_on) = 5").withColumn("subject_id", F.lit("old"))
+    )
+    before = files(lake)
+
+    put(lake, [Event("f", "v", utc("2026-01-10 12:00"), "ann", "unsubscribe")])
+    run(lake, date(2026, 1, 10))
+    found = lake.read(ACTIVITY_DAYS).collect()
+    assert {(r.subject_id, r.active_on.day, r.is_member, r.channel, r.events, r.first_seen_on) for r in found} == {
+        ("ann", 5, True, None, 1, True),
+        ("ann", 6, True, None, 1, False),
+        ("ann", 8, True, "app", 2, False),
+        ("x", 7, False, None, 1, True),
+        ("old", 5, False, None, 1, True),
+    }
+    assert files(lake)[7] == before[7]
+    assert all(files(lake)[day].isdisjoint(before[day]) for day in (5, 6, 8))
+
+
+def files(lake: Lake) -> dict[int, set[str]]:
+    """Those of gold.activity_days, by the day of the month."""
+    held = lake.spark.table(lake.name(ACTIVITY_DAYS)).select("active_on", F.col("_metadata.file_path").alias("file"))
+    return {row[0].day: set(row[1]) for row in held.groupBy("active_on").agg(F.collect_set("file")).collect()}
 
 
 def test_robots_are_flagged_and_estimates_are_kept_by_day(lake: Lake) -> None:

@@ -20,7 +20,7 @@ EVENTS = (
     "event_id string, visitor_id string, occurred_at timestamp, member_id string, event_type string, channel string,"
     " session_id string"
 )
-DAYS = "subject_id string, active_on date, is_member boolean, channels array<string>, first_seen_on boolean"
+DAYS = "subject_id string, active_on date, is_member boolean, channels array<string>, first_seen_on boolean, sign int"
 ALL = ("all", "channel", "kind")
 SHANGHAI, NEW_YORK = "Asia/Shanghai", "America/New_York"
 D = date(2026, 11, 20)
@@ -138,9 +138,9 @@ def test_a_day_of_a_subject(spark: SparkSession) -> None:
     assert nobody.where("is_robot").isEmpty()
 
 
-def frame(spark: SparkSession, given: Sequence[Day]) -> DataFrame:
+def frame(spark: SparkSession, given: Sequence[Day], sign: int = 1) -> DataFrame:
     first = {who: min(d.active_on for d in given if d.subject_id == who) for who in {d.subject_id for d in given}}
-    rows = [(d.subject_id, d.active_on, d.is_member, sorted(d.channels), d.active_on == first[d.subject_id])
+    rows = [(d.subject_id, d.active_on, d.is_member, sorted(d.channels), d.active_on == first[d.subject_id], sign)
             for d in given]  # fmt: skip
     return spark.createDataFrame(rows, DAYS)
 
@@ -171,6 +171,12 @@ def counted(found: DataFrame) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     return {tuple(r)[:5]: tuple(r)[5:] for r in rows}
 
 
+def triangle(sums: DataFrame, as_of: date) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    names = ("subjects", "retained", "rolling_retained", "is_complete")
+    rows = retention.triangle(sums, as_of).collect()
+    return {(r.grain, r.cohort_start, r.offset): tuple(r[n] for n in names) for r in rows}
+
+
 WINDOWS = (1, 3, 7, 28, 45)
 
 
@@ -192,31 +198,32 @@ def test_counts_at_random_are_those_of_the_definitions(spark: SparkSession, as_o
 
 
 def test_sums_follow_the_days_of_some_subjects(spark: SparkSession) -> None:
-    """Some lose days, some get earlier ones, one is gone; of those who only come on the new date the days that are
-    near, or the first and the last, are enough."""
+    """One subject is gone, some have other days and come on the new date too, others only come on it: of those the days
+    that are near are enough, and for retention the first and the last."""
     until, as_of = date(2027, 1, 12), date(2027, 1, 13)
-    given = at_random(5, date(2026, 9, 2), until)
-    moved, gone = {"s1", "s2", "s3", "s4"}, {"s1"}
-    dice = random.Random(1)
-    kept = [d for d in given if d.subject_id not in moved or (d.subject_id not in gone and dice.random() < 0.6)]
-    late = [Day("s3", date(2026, 9, 1), False, frozenset({"web"})), Day("s5", as_of, True, frozenset({"app"})),
-            Day("s6", as_of, False, frozenset({"web"})), Day("s2", as_of, True, frozenset({"web"})),
-            Day("nobody yet", as_of, True, frozenset({"web"}))]  # fmt: skip
-    now = [*kept, *late]
-    near = counts.range_start(as_of, WINDOWS)
-    assert any(d.subject_id == "s6" and d.active_on < near for d in given)
+    given, dice = at_random(5, date(2026, 9, 2), until), random.Random(1)
+    gone, moved, came = ["s1"], ["s2", "s3", "s4"], ["s2", "s5", "s6", "nobody yet"]
+    stay = [d for d in given if d.subject_id not in gone and (d.subject_id not in moved or dice.random() < 0.6)]
+    late = [Day("s3", date(2026, 9, 1), False, frozenset({"web"})), Day("s4", D, True, frozenset({"app"}))]
+    now = [*stay, *late, *[Day(who, as_of, True, frozenset({"web"})) for who in came]]
 
-    def concerned(rows: Sequence[Day], others: Sequence[Day]) -> DataFrame:
-        of_all = frame(spark, rows)
-        whole = of_all.where(F.col("subject_id").isin(*moved))
-        return whole.unionByName(of_all.where(F.col("subject_id").isin(*{d.subject_id for d in late} - moved)))
+    both = frame(spark, given, -1).unionByName(frame(spark, now))
+    is_moved, near = F.col("subject_id").isin(*gone, *moved), F.lit(counts.range_start(as_of, WINDOWS))
+    rows = both.where(is_moved | (F.col("subject_id").isin(*came) & (F.col("active_on") >= near))).persist()
+    sums = counts.changes(frame(spark, given), WINDOWS, ALL)
+    sums = repair.added(sums, counts.changes(rows, WINDOWS, ALL), counts.KEY, counts.SUMMED)
+    assert counted(counts.per_window(sums, WINDOWS, as_of)) == plain.counts(now, WINDOWS, as_of)
 
-    before, after = (concerned(rows, late).where((F.col("active_on") >= F.lit(near)) | F.col("subject_id").isin(*moved))
-                     for rows in (given, now))  # fmt: skip
-    held = counts.changes(frame(spark, given), WINDOWS, ALL)
-    sums = (counts.changes(rows, WINDOWS, ALL) for rows in (before, after))
-    found = counts.per_window(repair.exchanged(held, *sums, counts.KEY, counts.SUMMED), WINDOWS, as_of)
-    assert counted(found) == plain.counts(now, WINDOWS, as_of)
+    known = (
+        frame(spark, given)
+        .groupBy("subject_id")
+        .agg(F.min("active_on").alias("known_first"), F.max("active_on").alias("known_last"))
+    )
+    ends = known.where(~is_moved & F.col("subject_id").isin(*came))
+    assert not ends.where(F.col("known_last") < near).isEmpty()
+    held = retention.sums_of(retention.triangle(retention.sums(frame(spark, given)), until))
+    sums = repair.added(held, retention.sums(repair.with_ends(rows, ends)), retention.KEY, retention.SUMMED)
+    assert triangle(sums, as_of) == plain.retention(now, as_of)
 
 
 def test_a_wrong_count_is_found(spark: SparkSession) -> None:
@@ -265,11 +272,9 @@ def test_stickiness_registered_members_and_columns_of_members(spark: SparkSessio
 def test_retention_at_random_is_that_of_the_definition(spark: SparkSession) -> None:
     as_of = date(2027, 1, 13)
     given = at_random(3, date(2026, 10, 20), as_of)
-    found = retention.triangle(retention.sums(frame(spark, given)), as_of).collect()
-    names = ("subjects", "retained", "rolling_retained", "is_complete")
-    assert {(r.grain, r.cohort_start, r.offset): tuple(r[n] for n in names) for r in found} == plain.retention(
-        given, as_of
-    )
+    sums = retention.sums(frame(spark, given)).persist()
+    assert triangle(sums, as_of) == plain.retention(given, as_of)
+    found = retention.triangle(sums, as_of).collect()
     assert all(r.rate == r.retained / r.subjects and r.rolling_rate == r.rolling_retained / r.subjects for r in found)
     assert {r.is_complete for r in found} == {True, False}
 
@@ -285,7 +290,7 @@ def test_estimates_are_as_near_as_they_say(spark: SparkSession) -> None:
         "CAST(id AS STRING) AS subject_id", "id % 3 > 0 AS is_member",
         "array(IF(id % 2 = 0, 'web', 'app')) AS channels",
         "explode(transform(sequence(0, 13), k -> IF(pmod(hash(id, k), 3) = 0, date_add(DATE'2026-11-07', k), NULL)))"
-        " AS active_on", "false AS first_seen_on",
+        " AS active_on", "false AS first_seen_on", "1 AS sign",
     ).where("active_on IS NOT NULL")  # fmt: skip
     nothing = spark.createDataFrame([], "dimension string, dimension_value string, first_on date")
     exact = counted(per_window(there, D, (7,)))

@@ -59,13 +59,13 @@ def _linked(days: DataFrame, dimensions: Sequence[str]) -> DataFrame:
     With the dimension `channel` there is a row a (subject, channel, day) besides the one a (subject, day), where
     `used` is NULL; each channel has links of its own.
     """
-    whole = Window.partitionBy("subject_id").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    stretch = Window.partitionBy("subject_id", "used").orderBy("active_on")
+    whole = Window.partitionBy("subject_id", "sign").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    stretch = Window.partitionBy("subject_id", "sign", "used").orderBy("active_on")
     nothing = F.array(F.lit(None).cast("string"))
     used = F.concat(nothing, F.col("channels")) if "channel" in dimensions else nothing
     own = _own(dimensions)
     seen = days.select(
-        "subject_id", "active_on", "is_member", *own, used.alias("used"),
+        "subject_id", "sign", "active_on", "is_member", *own, used.alias("used"),
         F.max(F.when(F.col("first_seen_on"), F.col("active_on"))).over(whole).alias("first_on"),
     )  # fmt: skip
     is_new = {g: F.coalesce(period(g, "first_on") == period(g, "active_on"), F.lit(False)) for g in GRAINS}
@@ -75,7 +75,7 @@ def _linked(days: DataFrame, dimensions: Sequence[str]) -> DataFrame:
         .withColumn("is_last", F.lead("active_on").over(stretch).isNull())
         .withColumns({f"new_{g}": found for g, found in is_new.items()})
         .groupBy("used", "is_member", *own, "active_on", "previous_on", "is_last", *[f"new_{g}" for g in GRAINS])
-        .agg(F.count(F.lit(1)).alias("n"))
+        .agg(F.sum("sign").alias("n"))
     )
 
 
@@ -179,7 +179,7 @@ def changes(days: DataFrame, windows: Sequence[int], dimensions: Sequence[str]) 
 
     Args:
         days: gold.activity_days until as_of and without robots, with a column for each dimension that is one of
-            members.
+            members, and `sign`: 1, or -1 to take off what the row once added.
     """
     entries: list[Column] = []
     none = F.lit(0).cast("long")

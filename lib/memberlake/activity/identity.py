@@ -105,11 +105,12 @@ def renewed(held: DataFrame, changed: DataFrame, events: DataFrame, zone: str) -
         .select("visitor_id", (F.col("only_new") & (F.col("stretches").isNull() | said_again)).alias("is_told"))
     )
     of_told, others = visitors.where("is_told"), visitors.where("NOT is_told")
-    as_naming = of_visitors(held, of_told).select(
+    naming = of_visitors(held, of_told).select(
         "visitor_id", "member_id", F.col("identified_at").alias("occurred_at"), F.lit("").alias("event_id")
     )
-    naming = of_visitors(changed, of_told).select(*as_naming.columns).unionByName(as_naming)
-    return visitors, stretches(naming, zone).unionByName(stretches(of_visitors(events, others), zone))
+    for rows, whose in ((changed, of_told), (events, others)):
+        naming = naming.unionByName(of_visitors(rows, whose).select(*naming.columns))
+    return visitors, stretches(naming, zone)
 
 
 def of_visitors(rows: DataFrame, visitors: DataFrame) -> DataFrame:
@@ -126,52 +127,51 @@ def of_subjects(events: DataFrame, subjects: DataFrame, identity: DataFrame) -> 
     return named.join(who, on="who", how="left_semi").drop("who")
 
 
-def subjects(visitors: DataFrame, *identity: DataFrame) -> DataFrame:
-    """Whoever visitors may be by some stretches: themselves, or a member; one row a visitor and subject."""
+def subjects(visitors: DataFrame, *identities: DataFrame) -> DataFrame:
+    """Whoever visitors may be by some stretches: themselves, or a member; a row a visitor and subject, or several."""
     themselves = visitors.select("visitor_id", F.col("visitor_id").alias("subject_id"))
-    named = [
-        of_visitors(each, visitors).select("visitor_id", F.col("member_id").alias("subject_id")) for each in identity
-    ]
-    return reduce(DataFrame.unionByName, named, themselves).distinct()
+    named = [of_visitors(each, visitors).withColumnRenamed("member_id", "subject_id") for each in identities]
+    return reduce(DataFrame.unionByName, [each.select("visitor_id", "subject_id") for each in named], themselves)
 
 
 def claims(before: DataFrame, after: DataFrame, renewed: DataFrame, until: date, as_of: date) -> DataFrame:
-    """Whose days until `until` the days of a visitor may have been as of it, and may be as of `as_of`, where that is not
-    the same: one row a visitor and subject, with `from_on`, the first such day, and `had_it`, for whoever had them.
+    """Who may have had the days of a visitor until `until` as of then, and who as of `as_of`, where that differs: a row
+    a visitor and subject, with `from_on`, the first such day, and `had_it`, for whoever had them.
 
     Args:
         before, after: gold.subject_identity as it was, and as it is now.
         renewed: visitors of whom it changed.
     """
     lately = before.where(F.col("identified_on") > F.lit(until)).select("visitor_id")
-    visitors = renewed.select("visitor_id").unionByName(lately)
-    was = of_visitors(before, visitors).where(F.col("identified_on") <= F.lit(until))
-    now = of_visitors(after, visitors).where(F.col("identified_on") <= F.lit(as_of))
-    differ = differing(was, now).where(F.col("from_on") <= F.lit(until))
-    held = subjects(differ, was).withColumn("had_it", F.lit(True))
-    either = held.unionByName(subjects(differ, now).withColumn("had_it", F.lit(False)))
-    claimed = either.groupBy("visitor_id", "subject_id").agg(F.max("had_it").alias("had_it"))
-    return claimed.join(differ, on="visitor_id", how="inner")
+    visitors = renewed.select("visitor_id").unionByName(lately).distinct()
+    sides = [
+        of_visitors(stretches, visitors)
+        .where(F.col("identified_on") <= F.lit(day))
+        .select("visitor_id", F.struct("identified_at", "identified_on", "member_id").alias(side))
+        for stretches, day, side in ((before, until, "was"), (after, as_of, "now"))
+    ]
+    both = sides[0].unionByName(sides[1], allowMissingColumns=True).groupBy("visitor_id")
+    lists = both.agg(*[F.array_sort(F.collect_list(side)).alias(side) for side in ("was", "now")])
+    was, now = _lasting(F.col("was")), _lasting(F.col("now"))
+    differing = F.array_union(F.array_except(was, now), F.array_except(now, was))
+    had = F.array_append(F.col("was.member_id"), F.col("visitor_id"))
+    subject = F.explode(F.array_union(had, F.col("now.member_id"))).alias("subject_id")
+    from_on = F.array_min(F.transform(differing, lambda each: each["from_on"])).alias("from_on")
+    found = lists.select("visitor_id", subject, from_on, had.alias("had")).where(F.col("from_on") <= F.lit(until))
+    return found.withColumn("had_it", F.array_contains("had", F.col("subject_id"))).drop("had")
 
 
-def differing(before: DataFrame, after: DataFrame) -> DataFrame:
-    """The visitors of whom two sets of stretches differ, and `from_on`, the first day that may be another's now."""
-    of_visitor = Window.partitionBy("visitor_id").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+def _lasting(stretches: Column) -> Column:
+    """The stretches of a visitor. The first reaches back to the beginning, wherever in it the visitor was named."""
 
-    def lasting(stretches: DataFrame, n: int) -> DataFrame:
-        # the first stretch reaches back to the beginning, wherever in it the visitor was named
-        is_later = F.col("identified_at") > F.min("identified_at").over(of_visitor)
-        return stretches.select(
-            "visitor_id",
-            "member_id",
-            F.when(is_later, F.col("identified_at")).alias("begins_at"),
-            F.when(is_later, F.col("identified_on")).otherwise(F.lit(BEGINNING)).alias("from_on"),
-            F.lit(n).alias("n"),
+    def lasting(stretch: Column, n: Column) -> Column:
+        return F.struct(
+            F.when(n > 0, stretch["identified_at"]).alias("begins_at"),
+            F.when(n > 0, stretch["identified_on"]).otherwise(F.lit(BEGINNING)).alias("from_on"),
+            stretch["member_id"].alias("member_id"),
         )
 
-    sides = lasting(before, 1).unionByName(lasting(after, -1))
-    changed = sides.groupBy("visitor_id", "member_id", "begins_at", "from_on").agg(F.sum("n").alias("n"))
-    return changed.where("n <> 0").groupBy("visitor_id").agg(F.min("from_on").alias("from_on"))
+    return F.transform(stretches, lasting)
 
 
 def _at(members: Column, instant: Column) -> Column:

@@ -30,7 +30,7 @@ def by_events(
 
     Args:
         changed: changed events, old and new form.
-        identities: gold.subject_identity as it was, and as it is now.
+        identities: gold.subject_identity as it was, and what came to it.
     """
     active = changed.transform(days.only_active, types).transform(days.only_until, until, zone)
     named = active.where(F.col("member_id").isNotNull()).select(F.col("member_id").alias("subject_id"), "active_on")
@@ -52,8 +52,8 @@ def by_identity(claims: DataFrame, seen: DataFrame) -> DataFrame:
 
 
 def seen(held: DataFrame, of_events: DataFrame, claims: DataFrame, fresh: DataFrame) -> DataFrame:
-    """What gold.activity_days says of some subjects: `first_on` and `last_on`, robots' days apart. Of those who may have
-    moved, by events or claims, a row for each day; of the others one in all, with NULL for `active_on`.
+    """What gold.activity_days says of some subjects: `first_on` and `last_on`, robots' days apart. Of those who may
+    have moved, by events or claims, a row for each day; of the others one in all, with NULL for `active_on`.
 
     The only scan of all subjects and days, of three columns.
     """
@@ -83,8 +83,10 @@ def before(held: DataFrame, concerned: DataFrame, dates: Sequence[date], near: d
     return theirs.where(is_near | F.col("is_moved")).drop("is_moved")
 
 
-def after(before: DataFrame, again: DataFrame, counted: DataFrame, fresh: DataFrame, concerned: DataFrame) -> DataFrame:
-    """The rows in whose place those of `before` were, and those of the new dates.
+def exchanged(
+    before: DataFrame, again: DataFrame, counted: DataFrame, fresh: DataFrame, concerned: DataFrame
+) -> DataFrame:
+    """The rows of `before` with `sign` -1, and with 1 those that stand in their place and those of the new dates.
 
     Args:
         again: days of a subject that are computed again.
@@ -94,27 +96,27 @@ def after(before: DataFrame, again: DataFrame, counted: DataFrame, fresh: DataFr
     stays = before.drop("first_seen_on").join(again, on=DAY, how="left_anti")
     rows = stays.unionByName(counted.join(again, on=DAY, how="left_semi")).unionByName(fresh)
     known = rows.join(concerned.select("subject_id", "known_first"), on="subject_id", how="inner")
-    return known.transform(days.with_first_seen).select(*before.columns)
+    after = known.transform(days.with_first_seen).drop("known_first")
+    return before.withColumn("sign", F.lit(-1)).unionByName(after.withColumn("sign", F.lit(1)))
 
 
-def ends(concerned: DataFrame) -> DataFrame:
-    """The first and the last day of those who did not move."""
+def with_ends(exchanged: DataFrame, concerned: DataFrame) -> DataFrame:
+    """Adds to both sides the first and the last day until now of those who did not move."""
     days = F.explode(F.array("known_first", "known_last")).alias("active_on")
-    return concerned.select("subject_id", days).where(F.col("active_on").isNotNull())
+    ends = concerned.select("subject_id", days).where(F.col("active_on").isNotNull())
+    both = ends.withColumn("sign", F.explode(F.array(F.lit(-1), F.lit(1))))
+    return exchanged.select(*DAY, "sign").unionByName(both)
 
 
-def differing(before: DataFrame, after: DataFrame, moved: DataFrame) -> DataFrame:
-    """Rows of either that the other has not, of those who moved: of the rest they are the new dates'."""
-    was, are = (rows.join(moved, on="subject_id", how="left_semi") for rows in (before, after))
-    return was.subtract(are).unionByName(are.subtract(was))
+def differing(exchanged: DataFrame) -> DataFrame:
+    """Rows that are not the same on both sides."""
+    columns = [name for name in exchanged.columns if name != "sign"]
+    return exchanged.groupBy(*columns).agg(F.sum("sign").alias("sign")).where("sign <> 0")
 
 
-def exchanged(
-    held: DataFrame, gone: DataFrame, come: DataFrame, key: Sequence[str], summed: Sequence[str]
-) -> DataFrame:
-    """Sums by key, less those of what went, plus those of what came. Whole numbers, so the result is exact."""
-    off = gone.withColumns({name: -F.col(name) for name in summed})
-    sums = held.unionByName(off).unionByName(come).groupBy(*key).agg(*[F.sum(name).alias(name) for name in summed])
+def added(held: DataFrame, more: DataFrame, key: Sequence[str], summed: Sequence[str]) -> DataFrame:
+    """Sums by key, with more of them. Whole numbers: what was added can be taken off again, exactly."""
+    sums = held.unionByName(more).groupBy(*key).agg(*[F.sum(name).alias(name) for name in summed])
     return sums.where(F.greatest(*[F.abs(name) for name in summed]) > 0)
 
 

@@ -15,19 +15,19 @@ def sums(days: DataFrame) -> DataFrame:
     """How many subjects of a cohort were active in a period, and how many were for the last time; a sum over subjects.
 
     Args:
-        days: gold.activity_days until as_of, without robots. Of a subject those between its first and its last may be
-            left out of both sums whose difference is asked for.
+        days: gold.activity_days until as_of, without robots, with `sign`: 1, or -1 to take off what the rows of the
+            subject once added. Days that are there with both may be left out of both, but for the first and the last.
     """
-    subjects = days.groupBy("subject_id").agg(
+    subjects = days.groupBy("subject_id", "sign").agg(
         F.min("active_on").alias("first_on"),
         F.max("active_on").alias("last_on"),
         *[F.collect_set(F.trunc("active_on", g)).alias(g) for g in GRAINS],
     )
     return (
-        subjects.select(F.explode(F.array(*map(_of_grain, GRAINS))).alias("of"))
-        .select("of.grain", "of.cohort_start", F.explode("of.entries").alias("entry"))
+        subjects.select("sign", F.explode(F.array(*map(_of_grain, GRAINS))).alias("of"))
+        .select("sign", "of.grain", "of.cohort_start", F.explode("of.entries").alias("entry"))
         .groupBy("grain", "cohort_start", F.col("entry.period"))
-        .agg(F.sum("entry.active").alias("active"), F.sum("entry.ends").alias("ends"))
+        .agg(*[F.sum(F.col("sign") * F.col(f"entry.{name}")).alias(name) for name in SUMMED])
     )
 
 
