@@ -75,7 +75,8 @@ def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: 
             frame.count()
             return frame
 
-        visitors, stretches = map(kept, identity.renewed(known, changed, events, zone))
+        visitors = kept(identity.renewed(known, changed))
+        stretches = kept(identity.renewal(visitors, known, changed, events, zone))
         now = known.join(visitors, on="visitor_id", how="left_anti").unionByName(stretches)
         claims = kept(identity.claims(known, now, visitors, until, as_of))
         came = events.transform(days.only_on, new, zone)

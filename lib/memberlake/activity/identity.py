@@ -68,11 +68,11 @@ def with_subject(events: DataFrame, identity: DataFrame, as_of: date) -> DataFra
     )
 
 
-def renewed(held: DataFrame, changed: DataFrame, events: DataFrame, zone: str) -> tuple[DataFrame, DataFrame]:
-    """The visitors whose stretches may be others now, and their stretches.
+def renewed(held: DataFrame, changed: DataFrame) -> DataFrame:
+    """The visitors whose stretches may be others now, and whether the changed events tell all of them (`is_told`).
 
-    Most visitors that come are as they were, or are named for the first time; of those who are only named again by the
-    one name they have, the changed events tell all. The events of the rest are read again.
+    Most visitors that come are as they were. Of those who are named for the first time, or again by the one name they
+    have, the changed events tell all.
 
     Args:
         held: gold.subject_identity before the change.
@@ -99,18 +99,22 @@ def renewed(held: DataFrame, changed: DataFrame, events: DataFrame, zone: str) -
     )
     of_one = (F.col("stretches") == 1) & (F.col("least") == F.col("member_id"))
     said_again = F.coalesce(of_one & (F.col("greatest") == F.col("member_id")), F.lit(False))
-    visitors = (
+    return (
         told.join(known, on="visitor_id", how="left")
         .where(~(F.col("only_new") & said_again & (F.col("at") >= F.col("since"))))
         .select("visitor_id", (F.col("only_new") & (F.col("stretches").isNull() | said_again)).alias("is_told"))
     )
-    of_told, others = visitors.where("is_told"), visitors.where("NOT is_told")
-    naming = of_visitors(held, of_told).select(
+
+
+def renewal(renewed: DataFrame, held: DataFrame, changed: DataFrame, events: DataFrame, zone: str) -> DataFrame:
+    """The stretches of the visitors that `renewed` gave; of those who are not told all events are read."""
+    told, others = renewed.where("is_told"), renewed.where("NOT is_told")
+    naming = of_visitors(held, told).select(
         "visitor_id", "member_id", F.col("identified_at").alias("occurred_at"), F.lit("").alias("event_id")
     )
-    for rows, whose in ((changed, of_told), (events, others)):
+    for rows, whose in ((changed, told), (events, others)):
         naming = naming.unionByName(of_visitors(rows, whose).select(*naming.columns))
-    return visitors, stretches(naming, zone)
+    return stretches(naming, zone)
 
 
 def of_visitors(rows: DataFrame, visitors: DataFrame) -> DataFrame:
