@@ -32,13 +32,14 @@ log = logging.getLogger(__name__)
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     """The tables are as of the last run's day. A later day and late events change what they touch; an earlier day
     makes everything anew."""
-    rules = (conf.activity, conf.business_timezone, ACTIVITY_CHANGES.full_name)  # the last: older lakes lack it
-    with lake.since_last("activity", EVENTS, MEMBERS, rules=rules) as changes:
+    unused = ACTIVITY_CHANGES if conf.activity.approximate else ACTIVITY_SKETCHES
+    is_whole = all(lake.ready(table) for table in WRITES if table is not unused)
+    with lake.since_last("activity", EVENTS, MEMBERS, rules=(conf.activity, conf.business_timezone)) as changes:
         until: date | None = lake.read(ACTIVE_COUNTS).transform(repair.last_as_of).collect()[0][0]  # one row
         changed, members = changes[EVENTS], changes[MEMBERS]
         has_members = members is None or not members.isEmpty()
         dates: list[date] | None = []
-        if changed is None or until is None or as_of < until:
+        if not is_whole or changed is None or until is None or as_of < until:
             lake.forget("activity")  # a crash between the tables: they are made anew
             write_all_days(lake, conf, as_of)
             dates = None
@@ -96,22 +97,27 @@ def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: 
         dates = sorted({*new, *dates_of(repair.differing(of_moved))})
 
         lake.forget("activity")  # a crash between the tables: they are made anew
-        if not rules.approximate:
-            sums = changes(lake, conf, rows)
-            sums = repair.added(lake.read(ACTIVITY_CHANGES), sums, counts.KEY, counts.SUMMED)
-            lake.replace(ACTIVITY_CHANGES, sums)
-        sums = retention.sums(rows.transform(days.only_people).transform(repair.with_ends, concerned))
-        sums = repair.added(retention.sums_of(lake.read(RETENTION)), sums, retention.KEY, retention.SUMMED)
-        lake.replace(RETENTION, retention.triangle(sums, as_of))
-        of_dates = F.col("active_on").isin(dates)
-        others = held.where(of_dates).join(before, on=repair.DAY, how="left_anti")
-        whole = rows.where(of_dates & (F.col("sign") == 1)).drop("sign").unionByName(others)
-        lake.replace(ACTIVITY_DAYS, whole.repartition("active_on"), active_on=dates)
+        write_sums(lake, conf, rows, concerned, as_of)
+        if dates:
+            of_dates = F.col("active_on").isin(dates)
+            others = held.where(of_dates).join(before, on=repair.DAY, how="left_anti")
+            whole = rows.where(of_dates & (F.col("sign") == 1)).drop("sign").unionByName(others)
+            lake.replace(ACTIVITY_DAYS, whole.repartition("active_on"), active_on=dates)
         if not identity.of_visitors(known, visitors).isEmpty():
             lake.replace(SUBJECT_IDENTITY, now)
         elif not stretches.isEmpty():
             lake.append(SUBJECT_IDENTITY, stretches)
     return dates
+
+
+def write_sums(lake: Lake, conf: Conf, rows: DataFrame, concerned: DataFrame, as_of: date) -> None:
+    if not conf.activity.approximate:
+        sums = changes(lake, conf, rows)
+        sums = repair.added(lake.read(ACTIVITY_CHANGES), sums, counts.KEY, counts.SUMMED)
+        lake.replace(ACTIVITY_CHANGES, sums)
+    sums = retention.sums(rows.transform(days.only_people).transform(repair.with_ends, concerned))
+    sums = repair.added(retention.sums_of(lake.read(RETENTION)), sums, retention.KEY, retention.SUMMED)
+    lake.replace(RETENTION, retention.triangle(sums, as_of))
 
 
 def per_day(conf: Conf, dated: DataFrame, stretches: DataFrame, as_of: date) -> DataFrame:

@@ -157,6 +157,11 @@ def test_a_name_moves_days_of_its_visitor_and_of_no_other(lake: Lake) -> None:
     assert files(lake)[7] == before[7]
     assert all(files(lake)[day].isdisjoint(before[day]) for day in (5, 6, 8))
 
+    was, before = counted(lake.read(ACTIVE_COUNTS)), files(lake)
+    put(lake, [Event("g", "x", utc("2026-01-10 13:00"), None, "unsubscribe")])  # the same day again: nothing is another
+    run(lake, date(2026, 1, 10))
+    assert (counted(lake.read(ACTIVE_COUNTS)), files(lake)) == (was, before)
+
 
 def files(lake: Lake) -> dict[int, set[str]]:
     """Those of gold.activity_days, by the day of the month."""
