@@ -20,6 +20,7 @@ from tests.jobs.orders import Order, orders, utc
 
 from memberlake import jobs
 from memberlake.conf import Conf
+from memberlake.coupons import state
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.coupons import (
@@ -31,7 +32,8 @@ from memberlake.tables.gold.coupons import (
     TABLES,
     VOUCHERS,
 )
-from memberlake.tables.silver import ORDERS
+from memberlake.tables.silver import COUPON_CAMPAIGNS, COUPON_EVENTS, ORDERS
+from memberlake.tables.silver import COUPONS as COUPON_MASTER
 
 pytestmark = pytest.mark.lake
 
@@ -311,3 +313,34 @@ def test_runs_overrides_and_confidence(lake: Lake) -> None:
         "K1@2026-12-01": (5, 1, True),
         "K1/P5": (6, 1, True),
     }
+
+
+def test_a_million_events_of_one_voucher(spark: SparkSession) -> None:
+    """Issued, then redeemed and returned by turns, a second apart: the row keeps the first and the last of them."""
+    last = 1_000_000
+    kind = F.when(F.col("id") == 0, "issued").when(F.col("id") % 2 == 1, "redeemed").otherwise("returned")
+    told = {
+        "event_id": F.format_string("e%07d", "id"),
+        "coupon_id": F.lit("K"),
+        "voucher_id": F.lit("V"),
+        "member_id": F.lit("m"),
+        "event_type": kind,
+        "occurred_at": F.timestamp_seconds(F.unix_seconds(F.lit(utc("2026-11-01"))) + F.col("id")),
+        "received_at": F.lit(utc("2026-11-19")),
+    }
+    events = spark.range(last, -1, -1).select(
+        *[told.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in COUPON_EVENTS.columns]
+    )
+    offers, campaigns, known = (spark.createDataFrame([], t.struct) for t in (COUPON_MASTER, COUPON_CAMPAIGNS, ORDERS))
+    (row,) = state.fold(
+        state.with_holder(events),
+        state.definitions(offers, campaigns),
+        known,
+        CONF.coupons.model_copy(update={"history_cap": 4}),
+        date(2026, 11, 20),
+        CONF.business_timezone,
+    ).collect()
+    assert (row.voucher_id, row.status, row.redeemed_at) == ("V", "issued", None)
+    assert row.returned_at == utc("2026-11-01").replace(tzinfo=None) + timedelta(seconds=last)
+    assert [event.event_id for event in row.history] == ["e0000000", "e0000001", "e0999999", "e1000000"]
+    assert {"history_capped", "unknown_coupon"} <= {*row.flags}
