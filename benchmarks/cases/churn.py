@@ -66,7 +66,7 @@ def churn_score_memberlake(run: Run) -> None:
     pipeline = PipelineModel.load(str(run.folder / "churn_forest"))
     version = Version("churn", "1", "", {"as_of": str(AS_OF), "threshold": "0.5"}, is_champion=True)
     model = Loaded(version, pipeline, explain.effects(pipeline, members), {})
-    run.timed(lambda: sink(score.scores(members, model, run.rules().churn.bands)))
+    run.timed(lambda: sink(score.scores(members, model, run.rules().churn.bands, version.threshold)))
     run.told["rows"] = run.orders
 
 
