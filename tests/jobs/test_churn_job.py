@@ -188,11 +188,16 @@ def test_monitoring_of_the_day_and_of_what_came_true(lake: Lake) -> None:
     of_day = {row["metric"] for row in lake.read(MODEL_MONITORING).where(F.col("as_of") == F.lit(D)).collect()}
     assert "psi:score" in of_day
     assert "pr_auc" not in of_day  # nothing was scored a gap and a horizon before D
-    alerts = [m for m, row in found.items() if row.is_alert]
-    assert alerts
-    kept, next_day = registry(lake), later + timedelta(days=1)
-    assert kept.due(later, 365, 1) is None  # the day run again is scored by the same model
-    assert kept.due(next_day, 365, 1) == f"monitoring raised an alert as of {later}"
+
+
+def test_an_alert_makes_training_due_on_a_later_day(lake: Lake) -> None:
+    kept, on = registry(lake), D + timedelta(days=67)
+    champion = kept.champion(D)
+    assert champion is not None
+    kept.alert(champion, on)
+    next_day = on + timedelta(days=1)
+    assert kept.due(on, 365, 1) is None  # the day run again is scored by the same model
+    assert kept.due(next_day, 365, 1) == f"monitoring raised an alert as of {on}"
     assert kept.due(next_day, 365, 69) is None
 
 

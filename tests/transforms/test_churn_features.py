@@ -155,7 +155,7 @@ def test_a_planted_leak_is_refused(literal: Facts, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(measure, "_is_known", lambda snapshot: F.lit(True))
     leaky = table(literal, [then])
     (found,) = leaky.where("member_id = 'm'").collect()
-    assert (honest.orders_30, found.orders_30) == (0, 1)
+    assert (honest.recency_days, found.recency_days) == (86, -3)  # bought again, three days later
     with pytest.raises(ValueError, match=f"features of lines at {then} saw {D}: a leak"):
         training.require_honest(leaky)
 
