@@ -122,7 +122,7 @@ def first_of(events: list[Event], *kinds: str) -> Event | None:
 
 def state(events: list[Event], world: World, as_of: date) -> dict[str, Any]:
     in_force: Event | None = None
-    status, flags, was = "issued", set(), None
+    status, flags = "issued", set()
     claim, valid_to = first_of(events, "claimed"), world.valid_to.get(events[0].coupon_id)
     for e in events:
         if e.event_type == "redeemed":
@@ -138,21 +138,18 @@ def state(events: list[Event], world: World, as_of: date) -> dict[str, Any]:
                 flags.add("redeemed_after_expiry")
             if e.amount and Decimal(e.amount) > 10:
                 flags.add("redeemed_above_value")
-            in_force, was = e, None
+            in_force = e
         elif e.event_type == "returned":
             if in_force is None:
                 flags.add("returned_without_redemption")
             in_force = None
-        elif e.event_type == "voided":
-            was = e
     if first_of(events, "issued") is None:
         flags.add("issue_unrecorded")
     voids = [e for e in events if e.event_type == "voided"]
-    if voids and in_force and events.index(voids[-1]) < events.index(in_force):
-        flags.add("redeemed_after_void")
-    if was and in_force:
-        flags.add("voided_after_redemption")
-    if was:
+    comes_last = bool(voids) and (in_force is None or events.index(voids[-1]) > events.index(in_force))
+    if voids and in_force:
+        flags.add("voided_after_redemption" if comes_last else "redeemed_after_void")
+    if comes_last:
         status = "voided"
     elif in_force:
         status = "redeemed"

@@ -108,12 +108,13 @@ def same_as_model(lake: Lake, world: model.World, as_of: date) -> None:
     steps = ("issued", "claimed", "redeemed", "returned", "voided", "expired", "redeemed_amount")
     funnel = {(r.coupon_run_id, r.business_date): [r[s] for s in steps] for r in lake.read(COUPON_FUNNEL).collect()}
     assert funnel == model.funnel(expected, runs)
-    for run_ in lake.read(COUPON_RUNS).collect():
-        mine = [v for v_id, v in expected.items() if runs[v_id] == run_.coupon_run_id]
-        assert run_.redeemed == sum(model.in_force(v, as_of) for v in mine)
-        for c in lake.read(COUPON_COHORTS).where(F.col("coupon_run_id") == run_.coupon_run_id).collect():
-            on = c.first_on + timedelta(days=c.days_since)
-            assert c.redeemed == sum(model.in_force(v, on) for v in mine if v["first_on"] == c.first_on)
+    for r in lake.read(COUPON_RUNS).collect():
+        mine = [v for voucher_id, v in expected.items() if runs[voucher_id] == r.coupon_run_id]
+        assert r.redeemed == sum(model.in_force(v, as_of) for v in mine)
+    for c in lake.read(COUPON_COHORTS).collect():
+        on, run_id = c.first_on + timedelta(days=c.days_since), c.coupon_run_id
+        mine = [v for voucher_id, v in expected.items() if (runs[voucher_id], v["first_on"]) == (run_id, c.first_on)]
+        assert c.redeemed == sum(model.in_force(v, on) for v in mine)
     owed = lake.read(COUPON_LIABILITY).where(F.col("as_of") == F.lit(as_of)).collect()
     assert {r.coupon_run_id: (r.open_vouchers, r.expired_vouchers) for r in owed} == model.liability(expected, runs)
     undecided = {v for v, state in expected.items() if state["campaign_id"] is None}
@@ -147,7 +148,7 @@ def later_facts_come(lake: Lake, world: model.World) -> None:
     sent(lake, world, "P1", "2026-12-09", "m2")
     world.decisions = [
         model.Decision("K2", "P8", "2026-11-02", from_on=date(2026, 11, 5), to_on=date(2026, 11, 25)),
-        model.Decision("K1", "P9", "2026-11-20", voucher_id="V3"),
+        model.Decision("K1", "P9", "2026-12-05", voucher_id="V3"),
     ]
     for d in world.decisions:
         about = {"voucher_id": d.voucher_id, "from_on": d.from_on, "to_on": d.to_on, "decided_at": utc(d.at)}
