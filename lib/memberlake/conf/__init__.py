@@ -97,7 +97,7 @@ class Conf(Section):
     @classmethod
     def _of_rows_that_there_are(cls, alerts: AlertsConf, info: ValidationInfo) -> AlertsConf:
         for rule in alerts.rules if "kpi" in info.data else ():
-            there = info.data["kpi"].of(METRICS[rule.metric])
+            there = info.data["kpi"].dimensions_of(METRICS[rule.metric])
             if rule.dimension not in there:
                 raise ValueError(
                     f"{rule.name}: {rule.metric} has no dimension {rule.dimension};"

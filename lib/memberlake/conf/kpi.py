@@ -40,7 +40,7 @@ class KpiConf(Section):
         """The dimensions that describe members."""
         return tuple(d for d in self.dimensions if d not in ORDER_DIMENSIONS)
 
-    def of(self, metric: Metric) -> list[str]:
+    def dimensions_of(self, metric: Metric) -> list[str]:
         """The dimensions that the metric has rows of."""
         groups = {"member": self.of_members, "order": self.dimensions}
         own = [name for kind in metric.by for name in groups.get(kind, (kind,))]

@@ -96,7 +96,7 @@ def _declared(metric: Metric, known: set[str], conf: KpiConf) -> dict[str, objec
         "of_is_known": metric.numerator in known,
         "by": metric.denominator,
         "by_is_known": metric.denominator in known,
-        "dimensions": conf.of(metric),
+        "dimensions": conf.dimensions_of(metric),
     }
 
 
