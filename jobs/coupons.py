@@ -178,12 +178,12 @@ def touched_keys(
     held, zone, rules = lake.read(VOUCHERS), conf.business_timezone, conf.coupons
     contacts = lake.read(CAMPAIGN_CONTACTS)
 
-    def moved(table: Table, instant: str) -> DataFrame:
+    def moved(table: Table, rows: DataFrame, instant: str) -> DataFrame:
         """Rows that changed, or that as_of has come to."""
-        due = touched.between(lake.read(table), instant, since, as_of, zone)
+        due = touched.between(rows, instant, since, as_of, zone)
         return changes[table].drop("_change_type").unionByName(due)
 
-    sent = moved(CAMPAIGN_CONTACTS, "sent_at")
+    sent = moved(CAMPAIGN_CONTACTS, contacts, "sent_at")
     lists = touched.lists(contacts, sent, since, zone)
     all_windows = campaigns.windows(lake.read(CAMPAIGNS), rules.window_grace_days)
     changed_windows = campaigns.windows(changes[CAMPAIGNS], rules.window_grace_days)
@@ -191,9 +191,9 @@ def touched_keys(
     asking = lake.read(COUPON_DAYS).where("unknown_orders > 0").select("coupon_id", "issued_month").distinct()
     waiting = Place().plus(asking.collect())  # a row a coupon and month
     # a row a coupon with a new definition, or of which someone decided
-    versions = moved(COUPONS, "valid_from_version")
+    versions = moved(COUPONS, lake.read(COUPONS), "valid_from_version")
     redefined = Place().plus(touched.coupons(versions, changes[COUPON_CAMPAIGNS]).collect())
-    overrides = moved(COUPON_CAMPAIGN_OVERRIDES, "decided_at")
+    overrides = moved(COUPON_CAMPAIGN_OVERRIDES, lake.read(COUPON_CAMPAIGN_OVERRIDES), "decided_at")
     decided_on = Place().plus(touched.coupons(overrides).collect())
     return touched.union(
         [
@@ -202,7 +202,7 @@ def touched_keys(
             redefined.of_any_month(held).select(*touched.VOUCHER),
             touched.by_overrides(decided_on.of_any_month(held), overrides),
             touched.by_windows(held, lake.read(COUPON_MAPPING_REVIEW), windows),
-            touched.by_orders(waiting.of(held), moved(ORDERS, "ordered_at")),
+            touched.by_orders(waiting.of(held), moved(ORDERS, lake.read(ORDERS), "ordered_at")),
         ]
     )
 
