@@ -186,6 +186,7 @@ def report(found: Found) -> list[str]:
         "|---|---|---|---|",
     ]
     makers = {side.__name__ for case in CASES.values() for side in case.data}
+    makers -= {side.__name__ for case in CASES.values() for side in case.sides}  # which are in a table of their own
     for (side, _), told in sorted(found.items()):
         if side in makers:
             rate = told["rows"] / told["seconds"] / (os.cpu_count() or 1)
@@ -199,7 +200,8 @@ def report(found: Found) -> list[str]:
 def _section(case: Case, measured_at: list[int], found: Found) -> list[str]:
     ours = {n: found[case.sides[0].__name__, n] for n in measured_at}
     lines = ["", f"## {case.title}", "", f"Goal: {case.goal}.", ""]
-    lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    columns = (*COLUMNS, *case.also)
+    lines += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     lines += [_row(case, side, n, found[side.__name__, n], ours[n]) for n in measured_at for side in case.sides]
     notes = []
     if len(measured_at) > 1:
@@ -220,6 +222,7 @@ def _row(case: Case, side: Side, scale: int, told: dict[str, Any], ours: dict[st
     rows = f"{told['rows']:,}" if "rows" in told else ""
     spent = f"{told['seconds']:.1f}", f"{told['cpu']:.1f}", f"{told['peak'] / 2**30:.2f}"
     cells = [side.__name__, f"{scale:,}", rows, *spent, *volumes, same, f"{told['seconds'] / ours['seconds']:.2f}"]
+    cells += [f"{told[name]:,.{1 if name.endswith(' s') else 0}f}" if name in told else "" for name in case.also]
     return f"| {' | '.join(cells)} |"
 
 

@@ -27,14 +27,13 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         # collected: a metric's few periods, for the values of one dimension
         rows = stored.where(same & (F.col("dimension") == rule.dimension) & F.col("period_start").isin(days)).collect()
         found += alerts.readings(rule, days, {(r["dimension_value"], r["period_start"]): r["value"] for r in rows})
-    latest = (
-        lake.read(MODEL_MONITORING)
-        .where(F.col("as_of") <= F.lit(as_of))
-        .groupBy("model_name", "model_version", "metric")
-        .agg(F.max_by(F.struct("value", "threshold", "is_alert"), "as_of").alias("last"))
-    )
+    monitored = lake.read(MODEL_MONITORING).where(F.col("as_of") <= F.lit(as_of))
+    newest = monitored.join(monitored.agg(F.max("as_of").alias("as_of")), on="as_of", how="inner")
     # collected: a row a metric of a model; an alert that is open, or was closed so lately that it matters still
-    found += [alerts.of_model(r["model_name"], r["model_version"], r["metric"], *r["last"]) for r in latest.collect()]
+    found += [
+        alerts.of_model(*[r[c] for c in ("model_name", "model_version", "metric", "value", "threshold", "is_alert")])
+        for r in newest.collect()
+    ]
     cooldown = max((rule.cooldown_days for rule in conf.alerts.rules), default=0)
     matters = (F.col("state") == "open") | (F.col("closed_on") >= F.date_sub(F.lit(as_of), cooldown))
     held = [Alert(**{f.name: r[f.name] for f in fields(Alert)}) for r in lake.read(ALERTS).where(matters).collect()]
@@ -46,10 +45,12 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     now = {a.alert_id: a for a in [*held, *changed]}
     for alert in now.values():
         if alert.state == "open" and alert.sent_at is None:
-            if not webhook.post(alert, conf.alerts.webhook):
-                return  # the next run tries again
-            sent = replace(alert, sent_at=datetime.now(timezone.utc))
-            lake.put(ALERTS, periods.literal(one, [asdict(sent)], ALERTS.struct))
+            answer = webhook.post(alert, conf.alerts.webhook)
+            if answer == "none":
+                return  # nobody there; the next run tries again, as it does with what was refused
+            if answer == "taken":
+                sent = replace(alert, sent_at=datetime.now(timezone.utc))
+                lake.put(ALERTS, periods.literal(one, [asdict(sent)], ALERTS.struct))
 
 
 if __name__ == "__main__":

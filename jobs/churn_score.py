@@ -30,6 +30,7 @@ READS = (
     MEMBERS, ORDERS, ORDER_LINES, PRODUCTS, EVENTS, CAMPAIGNS, CAMPAIGN_CONTACTS, CAMPAIGN_RESPONSES, COUPON_EVENTS,
     CHURN_MODELS,
 )  # fmt: skip
+MAY_BE_STALE = (CHURN_MODELS,)  # when training fails, the champion there is scores
 WRITES = (CHURN_STATUS, CHURN_FEATURES, CHURN_SCORES, MODEL_MONITORING)
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,8 @@ def score_members(lake: Lake, conf: Conf, as_of: date, known: Facts, spells: Dat
         first = snapshots.first_day(conf.churn.foretold, known).collect()[0]["on"]  # one row
         ago = season.year_ago(known.known, spells, conf.churn, first, day, as_of).collect()  # two rows
         shift = season.shift(ago, day, as_of)
-    lake.replace(CHURN_SCORES, score.scores(members, model, conf.churn.bands, shift), as_of=as_of)
+    threshold = score.threshold(members, model, conf.churn.threshold, shift)
+    lake.replace(CHURN_SCORES, score.scores(members, model, conf.churn.bands, threshold, shift), as_of=as_of)
 
     every = lake.read(CHURN_SCORES)
     told = members.join(every.where(F.col("as_of") == F.lit(as_of)), on=["as_of", "member_id"], how="inner")

@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     models = registry.Registry(conf.mlflow, lake.conf, conf.churn.foretells)
-    why = models.due(as_of, conf.churn.retrain_every_days) if lake.if_needed else "it was asked for"
+    due = models.due(as_of, conf.churn.retrain_every_days, conf.churn.retrain_pause_days)
+    why = due if lake.if_needed else "it was asked for"
     log.info("training: %s", why or "none is due")
     if not why:
         return

@@ -68,7 +68,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     is_past = any(r["last"] > as_of for r in told)
     by_category = "category" in conf.kpi.dimensions
     changing = (*CHANGING, *OF_CATEGORIES) if by_category else CHANGING
-    rules = (conf.kpi, conf.orders, conf.business_timezone)
+    rules = (conf.kpi, conf.orders, conf.activity.active_event_types, conf.business_timezone)
     with contextlib.ExitStack() as stack:
         changes = {} if is_past else stack.enter_context(lake.since_last("kpi", *changing, rules=rules))
         partly = {t.full_name: rows for t, rows in changes.items() if rows is not None}

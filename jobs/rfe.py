@@ -22,15 +22,17 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     known = identity.stretches(until, conf.business_timezone)
     in_look_back = until.where(calendar.in_look_back(F.col("active_on"), as_of, conf.rfe.look_back_days))
     visits = in_look_back.transform(identity.with_subject, known, as_of)
-    measured = rfe.measure(visits, as_of, conf.activity.active_event_types, conf.rfe.engagement_weights)
+    active, measures = conf.activity.active_event_types, rfe.measures(conf.rfe.thresholds)
+    people = visits.transform(rfe.without_robots, active, conf.activity.robot_threshold)
+    measured = rfe.measure(people, as_of, active, conf.rfe.engagement_weights)
     with lake.kept(measured) as subjects, lake.kept(rfe.cuts(subjects, conf.rfe)) as cuts:
         scored = rfe.score(subjects, cuts, conf.rfe)
         with lake.kept(rfe.combinations(scored, conf.rfe)) as combinations:
-            named = scoring.named(scored, combinations, rfe.MEASURES).withColumns(
+            named = scoring.named(scored, combinations, measures).withColumns(
                 {"engagement": F.col("engagement").cast("double"), "as_of": F.lit(as_of)}
             )
             lake.replace(RFE_SCORES, named.drop("scope", "score_weighted"), as_of=as_of)
-            bins = scoring.bins(combinations, rfe.MEASURES, "rfe").withColumn("as_of", F.lit(as_of))
+            bins = scoring.bins(combinations, measures, "rfe").withColumn("as_of", F.lit(as_of))
             lake.replace(SCORE_BINS, bins, as_of=as_of, model="rfe")
 
 

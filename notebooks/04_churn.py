@@ -23,7 +23,7 @@ import pandas as pd
 from pyspark.sql import functions as F
 
 from memberlake import conf
-from memberlake.churn import evaluate, explain, facts, measure, models, rules, snapshots, training
+from memberlake.churn import evaluate, explain, facts, measure, models, rules, season, snapshots, training
 from memberlake.lake import session
 from memberlake.made import life, write
 from memberlake.made.world import World
@@ -85,12 +85,15 @@ plt.show()
 # MAGIC
 # MAGIC On the test, beside those who had it easier: recency alone, and the base rate. PR-AUC comes first, because churners
 # MAGIC are few; what counts is how far it is above the base rate. `uncalibrated` is the forest's own score: class weights
-# MAGIC make it rank well and lie about probabilities. See its calibration error, `ece`.
+# MAGIC make it rank well and lie about probabilities. See its calibration error, `ece`. `season_shift` is what the log-odds
+# MAGIC moved a year ago, between the same two days: the share of churners when the model was calibrated is not that of now.
 
 # COMMAND ----------
 
-trained = training.train(table, split, settings.churn, None)
-shown = ["pr_auc", "roc_auc", "brier", "ece", "lift_10", "captured_20", "base_rate"]
+year_ago = season.year_ago(known.known, spells, settings.churn, first, split.calibrate, split.test).collect()  # two rows
+shift = season.shift(year_ago, split.calibrate, split.test)
+trained = training.train(table, split, settings.churn, None, shift)
+shown = ["pr_auc", "roc_auc", "brier", "ece", "lift_10", "captured_20", "base_rate", "season_shift"]
 print(training.judge(trained.tests, settings.churn.promote_margin).reason)
 pd.DataFrame(trained.tests).loc[shown].round(3)
 
@@ -130,7 +133,7 @@ plt.show()
 # COMMAND ----------
 
 on_test = table.where(F.col("as_of") == F.lit(split.test))
-scored = models.with_probability(trained.fitted.pipeline, on_test).transform(explain.with_effects, trained.effects)
+scored = models.with_probability(trained.fitted.pipeline, on_test, shift).transform(explain.with_effects, trained.effects)
 scored = scored.select("member_id", "probability", explain.top_factors().alias("factors")).cache()
 rows = scored.orderBy(F.desc("probability"), "member_id").limit(3).collect()
 pd.DataFrame(

@@ -111,6 +111,8 @@ def made() -> dict[str, list[dict[str, Any]]]:
                 "permanence": ("permanent" if n % 16 == 4 else "temporary") if n % 4 == 0 else None,
                 "rules": ["no_order", "no_login"][: 1 + n % 8 // 4] if n % 4 == 0 else [],
                 "churned_on": date(2026, 5, 1) if n % 4 == 0 else None,
+                "known_on": date(2025, 5, 1),
+                "stretches": [(date(2026, 5, 1), None)] if n % 4 == 0 else [],
             }
             for n in range(240)
         ],

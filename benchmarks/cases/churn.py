@@ -1,20 +1,27 @@
-"""Cases on made examples of churn: training, and scoring with factors. Here a scale is a number of members."""
+"""Cases of churn: features from a made brand's tables (the scale is its orders); training, and scoring with factors,
+on made examples (the scale is a number of members)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from pyspark.ml import PipelineModel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cases.run import AS_OF, Case, Run, Told, sink
-from memberlake.churn import explain, models, score
+from memberlake.churn import explain, facts, measure, models, score, snapshots
+from memberlake.churn import rules as churn_rules
 from memberlake.churn.features import DECLARED
 from memberlake.churn.registry import Loaded, Version
 from memberlake.conf import ChurnConf
+from memberlake.tables import silver
 
+SOURCES = (
+    silver.MEMBERS, silver.ORDERS, silver.ORDER_LINES, silver.PRODUCTS, silver.EVENTS, silver.CAMPAIGNS,
+    silver.CAMPAIGN_CONTACTS, silver.CAMPAIGN_RESPONSES, silver.COUPON_EVENTS,
+)  # fmt: skip
 SNAPSHOTS = (date(2025, 3, 1), date(2025, 9, 1))
 SETS = ("churn.grids.random_forest={maxDepth: [6], numTrees: [30], minInstancesPerNode: [10]}",)
 
@@ -53,6 +60,29 @@ def fit(run: Run, frame: DataFrame) -> models.Fitted:
     return models.fit(train.persist(), calibrate, conf, SNAPSHOTS[:1])
 
 
+def churn_tables(run: Run) -> None:
+    """The tables that features are measured from."""
+    run.make_lake(SOURCES, "churn_tables")
+
+
+def churn_features_memberlake(run: Run) -> None:
+    """All features and the labels of twelve snapshots."""
+    lake, rules = run.lake("churn_tables"), run.rules()
+    known = facts.until(
+        *[lake.read(table) for table in SOURCES],
+        as_of=AS_OF,
+        zone=rules.business_timezone,
+        statuses=rules.orders.counted_statuses,
+    )
+    days = [AS_OF - timedelta(days=rules.churn.embargo_days + 30 * n) for n in range(12)]
+
+    spells = churn_rules.spells(rules.churn.foretold, known, AS_OF).persist()
+    groups = {name: group.persist() for name, group in measure.measured(known, days).items()}
+    examples = snapshots.with_labels(snapshots.eligible(known.known, spells, days), spells, days, rules.churn)
+    run.timed(lambda: sink(measure.table(examples, known, groups, rules.rfm.tiles)))
+    run.told["rows"] = examples.count()
+
+
 def churn_train_memberlake(run: Run) -> None:
     """Half of the examples to fit on, half to calibrate on: weights, 30 trees, isotonic."""
     frame = run.spark.read.parquet(str(run.folder / "churn_examples"))
@@ -66,7 +96,7 @@ def churn_score_memberlake(run: Run) -> None:
     pipeline = PipelineModel.load(str(run.folder / "churn_forest"))
     version = Version("churn", "1", "", {"as_of": str(AS_OF), "threshold": "0.5"}, is_champion=True)
     model = Loaded(version, pipeline, explain.effects(pipeline, members), {})
-    run.timed(lambda: sink(score.scores(members, model, run.rules().churn.bands)))
+    run.timed(lambda: sink(score.scores(members, model, run.rules().churn.bands, version.threshold)))
     run.told["rows"] = run.orders
 
 
@@ -93,6 +123,14 @@ def _a_million(ours: Mapping[int, Told]) -> Sequence[str]:
 
 
 CASES = {
+    "churn_features": Case(
+        f"Churn: {len(DECLARED)} features of twelve snapshots (scale: orders)",
+        "linear in rows",
+        data=(churn_tables,),
+        sides=(churn_features_memberlake,),
+        scales=(2e5, 2e6),
+        is_long=True,
+    ),
     "churn_train": Case(
         f"Churn: training on made examples, {len(DECLARED)} features",
         "none was set",
@@ -107,7 +145,7 @@ CASES = {
         data=(churn_examples,),
         sides=(churn_score_memberlake, churn_score_sklearn),
         notes=_a_million,
-        scales=(1e6,),
+        scales=(1e6, 5e6),
         is_long=True,
     ),
 }

@@ -24,6 +24,7 @@ from memberlake.tables.silver import CAMPAIGNS, COUPON_CAMPAIGNS, COUPON_EVENTS,
 
 BEFORE, DAY = date(2025, 11, 30), date(2025, 12, 1)
 A_MONTH, OF_THE_DAY = 200_000, 100_000
+TOUCHED = "updated_at >= TIMESTAMP '2025-12-01' OR valid_to = TIMESTAMP '2025-12-01'"  # vouchers of the day
 UTC = ("business_timezone=UTC",)
 LAKE = "coupons_lake"
 
@@ -63,8 +64,7 @@ def coupons_rebuild(run: Run) -> None:
 
 def coupons_merge(run: Run) -> None:
     """The table of vouchers alone: the day's rows, already folded, by a plain MERGE on the voucher's id."""
-    of_day = "updated_at >= TIMESTAMP '2025-12-01' OR valid_to = TIMESTAMP '2025-12-01'"
-    folded = run.lake(coupons_memberlake.__name__).read(VOUCHERS).where(of_day).localCheckpoint()
+    folded = run.lake(coupons_memberlake.__name__).read(VOUCHERS).where(TOUCHED).localCheckpoint()
     lake = _copy(run, coupons_merge.__name__)
     run.timed(lambda: lake.put(VOUCHERS, folded))
     run.told["rows"] = lake.written[VOUCHERS.full_name]
@@ -77,7 +77,8 @@ def _day(run: Run, *, rebuild: bool) -> None:
     files = {*lake.read(VOUCHERS).inputFiles()}
     run.timed(lambda: jobs.find("coupons").run(lake, run.rules(name, UTC), DAY))
     left = files & {*lake.read(VOUCHERS).inputFiles()}
-    run.told |= {"files": len(files), "replaced": len(files) - len(left), "rows": lake.written[VOUCHERS.full_name]}
+    run.told |= {"files": len(files), "files replaced": len(files) - len(left)}
+    run.told["rows"] = lake.written[VOUCHERS.full_name]
     run.told["answer"] = answer(lake.read(VOUCHERS).drop("history"))
 
 
@@ -144,12 +145,10 @@ def _filled(table: Table, rows: DataFrame) -> DataFrame:
 
 
 def _notes(ours: Mapping[int, Told]) -> Sequence[str]:
-    files = (f"{n:,}: {told['replaced']} of {told['files']}" for n, told in ours.items())
-    notes = [f"Files of gold.vouchers that the day replaced, by vouchers of the history: {'; '.join(files)}."]
-    if len(ours) > 1:
-        first, last = (ours[n]["read"] for n in (min(ours), max(ours)))
-        notes.append(f"Bytes read grow {last / first:.2f} times.")
-    return notes
+    if len(ours) == 1:
+        return []
+    first, last = (ours[n]["read"] for n in (min(ours), max(ours)))
+    return [f"Bytes read grow {last / first:.2f} times."]
 
 
 CASES = {
@@ -157,11 +156,20 @@ CASES = {
         "A day of coupon events",
         "100 thousand events against a history of vouchers (the scale) that grows in length: from 2 to 20 (100) "
         "million the day's time grows by at most 1.3 times, and bytes read likewise",
-        data=(coupons_history,),
-        sides=(coupons_memberlake, coupons_rebuild, coupons_merge),
-        same=(coupons_rebuild, coupons_merge),
+        data=(coupons_history,),  # all from nothing: what a rebuild costs
+        sides=(coupons_memberlake, coupons_merge),
+        same=(coupons_merge,),
         notes=_notes,
+        also=("files", "files replaced"),
         is_long=True,
-        scales=(2e6, 1e7),  # of 20 million the first run alone takes longer than is fit for `make bench`
-    )
+    ),
+    "coupons_rebuild": Case(
+        "A day of coupon events, and all from nothing",
+        "the same answer",
+        data=(coupons_history,),
+        sides=(coupons_memberlake, coupons_rebuild),
+        same=(coupons_rebuild,),
+        is_long=True,
+        scales=(2e6,),  # of 20 million it takes a third of an hour
+    ),
 }

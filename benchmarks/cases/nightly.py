@@ -44,6 +44,7 @@ def nightly_full(run: Run) -> None:
 def _filled(run: Run, name: str, first: date, last: date) -> Lake:
     run.fresh(name)
     lake = run.lake(name)
+    lake.if_needed = True  # as nightly does
     _take(run, lake, first, last)
     return lake
 

@@ -98,6 +98,7 @@ class Case(NamedTuple):
         same: sides whose answer must equal ours.
         differs: sides whose answer may differ, and why.
         notes: lines for the report, from what our side told at each scale.
+        also: more of what the sides tell, each in a column of its own.
         scales: numbers of made orders, rising.
         is_long: runs only when it is named.
     """
@@ -109,6 +110,7 @@ class Case(NamedTuple):
     same: Sequence[Side] = ()
     differs: Mapping[Side, str] = {}
     notes: Callable[[Mapping[int, Told]], Sequence[str]] = lambda ours: ()
+    also: Sequence[str] = ()
     scales: Sequence[float] = (2e6, 2e7)
     is_long: bool = False
 

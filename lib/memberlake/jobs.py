@@ -28,6 +28,11 @@ class Job:
         return tuple(self.module.READS)
 
     @property
+    def waits_for(self) -> tuple[Table, ...]:
+        """What the job reads and must have been brought up to date: all but the module's MAY_BE_STALE."""
+        return tuple(t for t in self.reads if t not in getattr(self.module, "MAY_BE_STALE", ()))
+
+    @property
     def writes(self) -> tuple[Table, ...]:
         return tuple(self.module.WRITES)
 

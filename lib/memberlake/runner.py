@@ -41,15 +41,15 @@ class Outcome:
 
 
 def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Iterable[str] = ()) -> Iterator[Outcome]:
-    """Runs jobs for a day, in the order given. A failed job stops only those that read what it should have written,
-    and write tables of their own.
+    """Runs jobs for a day, in the order given. A failed job stops only those that wait for what it should have written
+    and has not, and write tables of their own.
 
     Args:
         stale: names of tables that a failure before this left as they were.
     """
     left = set(stale)
     for job in jobs:
-        missing = sorted(left & {table.full_name for table in job.reads})
+        missing = sorted(left & {table.full_name for table in job.waits_for})
         if missing and job.writes:  # one that writes no table only shows what there is, failures too
             error = f"{', '.join(missing)} could not be brought up to date"
             outcome = Outcome(job.name, as_of, state="skipped", error=error)
@@ -60,7 +60,7 @@ def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Ite
                 outcome.rows_read = sum(lake.read(table).count() for table in job.reads if lake.ready(table))
                 outcome.made = job.run(lake, conf, as_of)
         if outcome.state != "done":
-            left |= {table.full_name for table in job.writes}
+            left |= {table.full_name for table in job.writes} - set(outcome.written)
         yield outcome
 
 

@@ -68,7 +68,7 @@ def test_a_notebook_runs_draws_and_writes_nothing(
     root = Path(str(scored_lake.conf.root))
     before = files_of(root)
 
-    given = {"MEMBERLAKE_LAKE": str(root), "MEMBERLAKE_PICTURES": str(pictures)}
+    given = {"MEMBERLAKE_LAKE": str(root), "MEMBERLAKE_PICTURES": str(pictures), "MEMBERLAKE_SCALE": "4000"}
     source = notebook.read_text(encoding="utf-8")
     done = executed(to_jupyter(source), notebook.parent, tmp_path, monkeypatch, given)
 

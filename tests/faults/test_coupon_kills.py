@@ -16,7 +16,7 @@ from tests.processes import PATIENT, fast_project, put, rows, run_here, started,
 
 from memberlake.tables.gold import coupons
 
-pytestmark = [pytest.mark.lake, pytest.mark.e2e]
+pytestmark = [pytest.mark.lake, pytest.mark.e2e, pytest.mark.faults]
 
 SEED, KILLS = 20261124, 5
 TABLES = tuple(table for table in coupons.TABLES if table is not coupons.COUPON_ALERTS)
@@ -67,9 +67,9 @@ def nights(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Nig
     return Nights(first, second, rows(spark, second, TABLES))
 
 
-@pytest.mark.parametrize("n", [pytest.param(n, marks=[] if n == 0 else pytest.mark.faults) for n in range(KILLS)])
+@pytest.mark.parametrize("n", range(KILLS))
 def test_coupons_killed(spark: SparkSession, nights: Nights, tmp_path: Path, told: Told, n: int) -> None:
-    """In the stretch between two commits, each another; the first in every run of the suite."""
+    """In the stretch between two commits, each another."""
     lake = tmp_path / "lake"
     shutil.copytree(nights.first, lake)
     until = commits(nights.first) + (commits(nights.second) - commits(nights.first)) * n // KILLS

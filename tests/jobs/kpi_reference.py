@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 Row = dict[str, Any]
 Cell = tuple[str, str]
 COUNTED = {"paid", "shipped", "completed"}
+ACTIVE = {
+    "visit",
+    "login",
+    "page_view",
+    "search",
+    "download",
+    "video_play",
+    "add_to_cart",
+    "campaign_enquiry",
+    "check_in",
+}
 REACH = {"sms": "phone", "email": "email", "qq": "qq", "wechat": "wechat"}
 
 
@@ -62,7 +74,10 @@ class Reference:
         self.first_day = min(days)
 
     def owed(self, order: Row) -> Row:
-        used = [v for v in self.data["vouchers"] if v["order_id"] == order["order_id"]]
+        used = [
+            v for v in self.data["vouchers"]
+            if v["order_id"] == order["order_id"] or (not v["order_id"] and v["voucher_id"] == order["voucher_id"])
+        ]  # fmt: skip
         campaigns = [v["campaign_id"] for v in used if v["campaign_id"]]
         campaign = order["campaign_id"] or (max(campaigns) if campaigns else None)
         coupon = bool(order["voucher_id"] or order["coupon_id"] or (order["coupon_amount"] or 0) > 0)
@@ -203,14 +218,45 @@ class Reference:
         return len(bought), len(members)
 
     def visits(self, first: date, last: date) -> int:
-        found = set()
+        sessions: dict[tuple[date, str], set[str]] = defaultdict(set)
         for e in self.data["events"]:
-            if first <= e["on"] <= last:
-                visit = (
-                    ("session", e["session_id"]) if e["session_id"] else ("subject", e["member_id"] or e["visitor_id"])
-                )
-                found.add((e["on"], visit))
-        return len(found)
+            if first <= e["on"] <= last and e["event_type"] in ACTIVE:
+                sessions[e["on"], e["member_id"] or e["visitor_id"]] |= {e["session_id"]} - {None}
+        with_one = {(on, session) for (on, _), of_subject in sessions.items() for session in of_subject}
+        return len(with_one) + sum(not of_subject for of_subject in sessions.values())
+
+    def churned(self, member_id: str, on: date) -> bool:
+        return self.data["churned"][member_id]["known_on"] <= on and any(
+            since <= on and (not back or back > on) for since, back in self.data["churned"][member_id]["stretches"]
+        )
+
+    def of_churn(self, first: date, last: date, cell: Cell) -> dict[str, int]:
+        eve = first - timedelta(days=1)
+        members = {m: c["known_on"] for m, c in self.data["churned"].items() if self.is_member_in(m, cell)}
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+        def turned(member_id: str, to: bool) -> bool:
+            states = [self.churned(member_id, on) for on in (eve, *days)]
+            return any(now == to != before for before, now in pairwise(states))
+
+        return {
+            "left": sum(turned(m, True) for m in members),
+            "back": sum(turned(m, False) for m in members),
+            "staying": sum(on <= eve and not self.churned(m, eve) for m, on in members.items()),
+            "churned": sum(self.churned(m, last) for m in members),
+            "members": sum(on <= last for on in members.values()),
+        }
+
+    def winbacks(self, first: date, last: date) -> int:
+        dates = {c["campaign_id"]: (c["starts_on"], c["ends_on"]) for c in self.data["campaigns"]}
+        return len(
+            {
+                o["member_id"] for o in self.orders
+                if first <= o["on"] <= last and o["member_id"] in self.data["churned"] and o["method"] != "none"
+                and o["credited"] in dates and dates[o["credited"]][0] <= o["on"] <= dates[o["credited"]][1]
+                and self.churned(o["member_id"], o["on"] - timedelta(days=1))
+            }
+        )  # fmt: skip
 
     def cells(self, first: date, last: date) -> list[Cell]:
         """Every value of a dimension that someone or something has."""
@@ -286,6 +332,12 @@ class Reference:
                 yield f"{prefix}_aov", o[f"{kind}_revenue"], o[f"{kind}_orders"]
                 yield f"{prefix}_repurchase_rate", o[f"{kind}_repeat"], o[f"{kind}_buyers"]
             yield "unattributed_revenue", o["unattributed"], None
+        if m and (c := self.of_churn(first, last, cell))["members"]:
+            yield "churned_members", c["left"], None
+            yield "churn_rate", c["left"], c["staying"]
+            yield "churned_share", c["churned"], c["members"]
+            if cell[0] == "all":
+                yield "returned_members", c["back"], None
         yield "marketing_revenue", o["attributed"], None
         if cell[0] in {"all", "campaign"}:
             yield "marketing_cost", cost, None
@@ -297,3 +349,7 @@ class Reference:
         if cell[0] == "all" and m:
             yield "cost_per_registration", cost, m["new_registered"]
             yield "visits", self.visits(first, last), None
+            so_far = self.of_orders(date.min, last, cell)["orders"]
+            yield "orders_per_visit", so_far, self.visits(date.min, last)
+            yield "winbacks", self.winbacks(first, last), None
+            yield "cost_per_winback", cost, self.winbacks(first, last)

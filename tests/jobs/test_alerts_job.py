@@ -74,6 +74,26 @@ def test_the_life_of_an_alert(lake: Lake, chat: Chat) -> None:
     assert (over.exit_code, json.loads(over.stdout)) == (0, [])
 
 
+def test_an_alert_that_is_refused_keeps_no_other_back(lake: Lake, chat: Chat) -> None:
+    told = {"model_name": "churn", "metric": "psi:score", "value": 0.4, "threshold": 0.2, "is_alert": True}
+
+    def night(n: int, versions: str, statuses: list[int | None]) -> list[tuple[str, str, bool]]:
+        monitored = [{**told, "as_of": D + timedelta(days=n), "model_version": v} for v in versions]
+        lake.append(MODEL_MONITORING, rows(lake.spark, MODEL_MONITORING, monitored))
+        chat.statuses = statuses
+        jobs.find("alerts").run(lake, conf, D + timedelta(days=n))
+        held = lake.read(ALERTS).orderBy("subject_id").collect()
+        return [(a.subject_id, a.state, a.sent_at is not None) for a in held]
+
+    hook = chat.conf()
+    conf = configured("alerts.rules=[]", f"alerts.webhook.url={hook.url}", "alerts.webhook.retries=0")
+    one, two, three = (f"churn/{v}/psi:score" for v in "123")
+    assert night(0, "12", [400, 200]) == [(one, "open", False), (two, "open", True)]
+    # version 2 was replaced by 3; who is silent is not asked again for the next alert
+    assert night(1, "13", [None]) == [(one, "open", False), (two, "closed", True), (three, "open", False)]
+    assert len(chat.got) == 3
+
+
 def test_alerts_of_a_lake_without_any(lake: Lake) -> None:
     lake.append(KPI, rows(lake.spark, KPI, []))
     shown = memberlake(lake, "--exit-code")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from tests.conftest import configured
 
-from memberlake import jobs
+from memberlake import jobs, runner
+from memberlake.churn import measure, score
 from memberlake.churn.features import NAMES
 from memberlake.churn.registry import Registry, types
 from memberlake.conf import Conf
 from memberlake.errors import NotYet, UserError
+from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.made import life, write
 from memberlake.made.world import World
@@ -131,6 +134,25 @@ def test_a_rerun_leaves_the_scores_unchanged(lake: Lake) -> None:
     assert rows(lake) == before
 
 
+def test_by_capacity_as_many_are_told_as_can_be_called_that_day(lake: Lake) -> None:
+    conf, kept = settings(lake, "churn.threshold={by: capacity, missed: 5, needless: 1, capacity: 20}"), registry(lake)
+    champion = kept.champion(D)
+    assert champion is not None
+    model, members = kept.load(champion, types()), lake.read(CHURN_FEATURES).where(F.col("as_of") == F.lit(D))
+    threshold = score.threshold(members, model, conf.churn.threshold)
+    found = score.scores(members, model, conf.churn.bands, threshold).where("predicted_churn").collect()
+    least = min(round(row.probability, 4) for row in found)
+    assert len(found) >= 20 > sum(round(row.probability, 4) > least for row in found)
+
+
+def test_a_leak_is_not_trained_on(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "_is_known", lambda snapshot: F.lit(True))
+    before = registry(lake).versions()
+    with pytest.raises(ValueError, match="a leak; not trained"):
+        run(lake, "churn_train", D)
+    assert registry(lake).versions() == before
+
+
 def test_a_weaker_challenger_is_refused_and_a_rollback_is_possible(lake: Lake) -> None:
     jobs.find("churn_train").run(lake, configured(*WEAK, lake=str(lake.conf.root)), D)
     kept = registry(lake)
@@ -166,16 +188,24 @@ def test_monitoring_of_the_day_and_of_what_came_true(lake: Lake) -> None:
     of_day = {row["metric"] for row in lake.read(MODEL_MONITORING).where(F.col("as_of") == F.lit(D)).collect()}
     assert "psi:score" in of_day
     assert "pr_auc" not in of_day  # nothing was scored a gap and a horizon before D
-    alerts = [m for m, row in found.items() if row.is_alert]
-    due = registry(lake).due(later, 365)
-    assert (due is not None) == bool(alerts)
+
+
+def test_an_alert_makes_training_due_on_a_later_day(lake: Lake) -> None:
+    kept, on = registry(lake), D + timedelta(days=67)
+    champion = kept.champion(D)
+    assert champion is not None
+    kept.alert(champion, on)
+    next_day = on + timedelta(days=1)
+    assert kept.due(on, 365, 1) is None  # the day run again is scored by the same model
+    assert kept.due(next_day, 365, 1) == f"monitoring raised an alert as of {on}"
+    assert kept.due(next_day, 365, 69) is None
 
 
 def test_training_is_due_by_age(lake: Lake) -> None:
     kept = registry(lake)
-    assert kept.due(D - timedelta(days=1), 7) == "there is no model yet"
-    assert kept.due(D + timedelta(days=6), 7) is None
-    assert kept.due(D + timedelta(days=7), 7) == f"the last training was as of {D}"
+    assert kept.due(D - timedelta(days=1), 7, 3) == "there is no model yet"
+    assert kept.due(D + timedelta(days=6), 7, 3) is None
+    assert kept.due(D + timedelta(days=7), 7, 3) == f"the last training was as of {D}"
     lake.if_needed = True
     run(lake, "churn_train", D + timedelta(days=1))
     lake.if_needed = False
@@ -185,7 +215,9 @@ def test_training_is_due_by_age(lake: Lake) -> None:
 def test_a_model_that_foretells_something_else_is_none(lake: Lake) -> None:
     other = registry(lake, "churn.horizon_days=61")
     assert other.champion(D) is None
-    assert other.due(D, 7) == "there is no model yet"
+    assert other.due(D, 7, 3) == "there is no model yet"
+    with pytest.raises(UserError, match=r"version 1 foretells .* horizon 60; the configuration asks for .* horizon 61"):
+        other.promote("1")
 
 
 @pytest.mark.parametrize(
@@ -201,6 +233,25 @@ def test_without_a_champion_nobody_is_scored_and_scores_stay(lake: Lake, setting
     with pytest.raises(UserError, match=said):
         jobs.find("churn_score").module.score_members(lake, settings(lake, setting), D, unused, unused)
     assert rows(lake) == before
+
+
+def test_a_dead_registry_stops_only_what_needs_it(lake: Lake) -> None:
+    """Training and scores fail; who has churned is told all the same, and whoever reads that goes on."""
+    day = D + timedelta(days=2)
+    conf = settings(lake, "mlflow.tracking_uri=http://127.0.0.1:9")
+
+    def reader(name: str, table: Table) -> jobs.Job:
+        module: Any = SimpleNamespace(READS=(table,), WRITES=(table,), run=lambda *_: None)
+        return jobs.Job(name, "", module)
+
+    asked = [
+        *[jobs.find(name) for name in ("churn_train", "churn_score")],
+        reader("of status", CHURN_STATUS),
+        reader("of scores", CHURN_SCORES),
+    ]
+    found = {o.job: o.state for o in runner.run_day(lake, conf, asked, day)}
+    assert found == {"churn_train": "failed", "churn_score": "failed", "of status": "done", "of scores": "skipped"}
+    assert not lake.read(CHURN_STATUS).where(F.col("as_of") == F.lit(day)).isEmpty()
 
 
 def test_a_model_of_other_features_is_refused(lake: Lake) -> None:

@@ -44,6 +44,16 @@ def test_ingest_of_made_files_ends_in_the_clean_rows(lake: Lake, tmp_path: Path)
             ignore_metadata=True,
         )
     told = lake.spark.read.parquet(str(tmp_path / "made" / "truth" / "dirt"))
+    twice = lake.spark.read.parquet(str(tmp_path / "made" / "truth" / "duplicates" / "*"))
+    counted = told.where(F.col("why").isin(*dirt.DUPLICATES)).withColumn("table", F.concat(F.lit("silver."), "table"))
+    assert_df_equality(
+        twice.groupBy("table", "why").agg(F.count(F.lit(1)).cast("int").alias("rows")),
+        counted.select("table", "why", F.col("rows").cast("int")),
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
+    keys = twice.where(f"table = '{ORDERS.full_name}'").select(F.get_json_object("key", "$.order_id").alias("order_id"))
+    assert keys.join(lake.read(ORDERS), on="order_id", how="left_anti").isEmpty()
     broken = {
         (r["table"], r["n"])
         for r in told.where(F.col("why").isin(*dirt.BREACHES)).groupBy("table").agg(F.sum("rows").alias("n")).collect()

@@ -148,12 +148,15 @@ def test_a_snapshot_is_the_same_however_far_the_lake_reaches(made: list[DataFram
     assert {name for name, total in totals.asDict().items() if not total} <= {"anonymous_visits_365"}  # all are alive
 
 
-def test_a_planted_leak_is_refused(literal: Facts) -> None:
-    """A device that was known to be theirs only the day after, counted all the same."""
-    groups = measure.measured(literal, [D])
-    groups["events"] = groups["events"].withColumn("seen_events", F.date_add("seen_events", 4))
-    leaky = measure.table(literal.known.select(F.lit(D).alias("as_of"), "member_id"), literal, groups, 5)
-    with pytest.raises(ValueError, match=f"features of events at {D} saw {day(-1)}: a leak"):
+def test_a_planted_leak_is_refused(literal: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features that count what nobody knew on the day of the snapshot."""
+    then = day(3)
+    (honest,) = table(literal, [then]).where("member_id = 'm'").collect()
+    monkeypatch.setattr(measure, "_is_known", lambda snapshot: F.lit(True))
+    leaky = table(literal, [then])
+    (found,) = leaky.where("member_id = 'm'").collect()
+    assert (honest.recency_days, found.recency_days) == (86, -3)  # bought again, three days later
+    with pytest.raises(ValueError, match=f"features of lines at {then} saw {D}: a leak"):
         training.require_honest(leaky)
 
 

@@ -202,31 +202,44 @@ def test_status_of_the_day(spark: SparkSession) -> None:
         ],
     )
     status = rules.status(known.known, rules.stretches(every, known, D), every)
+
+    def lasting(since: int) -> tuple[date, None]:
+        return day(since), None
+
     expected = spark.createDataFrame(
         [
             # no login from day 25 to 16; no order since day 20, while that still held; no login again since day 6
-            ("both", True, "implicit", "temporary", ["no_login", "no_order"], day(25), None),
-            ("back", False, None, None, [], None, day(12)),
-            ("fine", False, None, None, [], None, None),
+            (
+                "both",
+                day(300),
+                True,
+                "implicit",
+                "temporary",
+                ["no_login", "no_order"],
+                day(25),
+                None,
+                [(day(25), None)],
+            ),
+            ("back", day(300), False, None, None, [], None, day(12), [(day(20), day(12))]),
+            ("fine", day(300), False, None, None, [], None, None, []),
             # no order from day 20 until yesterday, and gone since day 3: one stretch
-            ("said so", True, "explicit", "permanent", ["gone"], day(20), None),
+            ("said so", day(300), True, "explicit", "permanent", ["gone"], day(20), None, [lasting(20)]),
         ],
-        "member_id string, is_churned boolean, kind string, permanence string, rules array<string>, churned_on date,"
-        " came_back_on date",
+        "member_id string, known_on date, is_churned boolean, kind string, permanence string, rules array<string>,"
+        " churned_on date, came_back_on date, stretches array<struct<churned_on: date, back_on: date>>",
     )
     assert_df_equality(status, expected, ignore_row_order=True, ignore_nullable=True)
 
 
-def test_churn_counts_of_a_period(spark: SparkSession) -> None:
-    known = of(
-        spark,
-        {"long gone": 300, "left": 300, "left and back": 300, "stays": 300, "new": 4},
-        [("long gone", 40), ("left", 13), ("left and back", 15), ("left and back", 2), ("stays", 1), ("stays", 9)],
+def test_who_said_so_before_they_were_known_has_left_since_they_are(spark: SparkSession) -> None:
+    known = of(spark, {"m": 5}, events=[("m", "unsubscribe", 7)])
+    (row,) = rules.status(known.known, rules.stretches([GONE], known, D), [GONE]).collect()
+    assert (row.churned_on, [tuple(s) for s in row.stretches]) == (day(7), [(day(5), None)])
+    over = spark.createDataFrame(
+        [("m", day(9), day(5), [])], "member_id string, churned_on date, back_on date, rules array<string>"
     )
-    found = rules.movement(known.known, rules.stretches([NO_ORDER], known, D), day(6), day(1)).first()
-    assert found is not None
-    # `stays` has no order from day 40, the first of the lake, to day 9: churned until then
-    assert found.asDict() == {"members": 5, "churned": 2, "staying_before": 3, "became_churned": 2, "came_back": 1}
+    (row,) = rules.status(known.known, over, [GONE]).collect()
+    assert (row.came_back_on, row.stretches) == (day(5), [])
 
 
 def test_spells_by_brute_force(spark: SparkSession) -> None:

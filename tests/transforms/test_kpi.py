@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
@@ -72,6 +73,8 @@ def test_whom_an_order_is_owed_to(spark: SparkSession) -> None:
         ("credited", "m", "2026-03-06 09:00", {"campaign_id": "Z"}, "marked", "Z"),
         ("code before voucher", "m", "2026-03-06 09:00", {"promo_code": "P", "voucher_id": "v"}, "code", "V"),
         ("voucher", "m", "2026-03-06 09:00", {"voucher_id": "v"}, "voucher", "V"),
+        ("names the voucher", "m", "2026-03-12 09:00", {"voucher_id": "silent"}, "voucher", "W"),
+        ("another's voucher", "m", "2026-03-12 09:00", {"voucher_id": "v"}, "voucher", None),
         ("coupon of no voucher", "m", "2026-03-06 09:00", {"coupon_id": "k"}, "voucher", None),
         ("coupon amount 0", "m", "2026-03-11 09:00", {"coupon_amount": Decimal(0)}, "contact", "B"),  # its seventh day
         ("between the contacts", "m", "2026-03-05 08:59", {}, "contact", "A"),
@@ -85,100 +88,175 @@ def test_whom_an_order_is_owed_to(spark: SparkSession) -> None:
         {"order_id": name, "member_id": member, "ordered_at": utc(at), **given} for name, member, at, given, *_ in cases
     ]
     used = [
-        {"voucher_id": "v", "order_id": name, "campaign_id": "V"} for name in ("voucher", "code before voucher", "gone")
+        *[{"voucher_id": "v", "order_id": name, "campaign_id": "V"} for name in ("voucher", "code before voucher")],
+        {"voucher_id": "w", "order_id": "gone", "campaign_id": "V"},
+        {"voucher_id": "silent", "campaign_id": "W", "redeemed_amount": Decimal(3)},  # its redemption names no order
     ]
     placed = rows(spark, ORDERS, orders).withColumn("business_date", F.to_date("ordered_at"))
     found = attribution.attributed(
         placed, rows(spark, CAMPAIGN_CONTACTS, sent), rows(spark, VOUCHERS, used), CONF.attribution_days, "UTC"
     )
     assert {r.order_id: (r.method, r.campaign_id) for r in found.collect()} == {c[0]: (c[4], c[5]) for c in cases}
+    assert [r.order_id for r in found.where("voucher_value = 3").collect()] == ["names the voucher"]
 
 
-def status(spark: SparkSession, snapshots: Mapping[date, Mapping[str, date | None]]) -> DataFrame:
+Stretches = list[tuple[date, date | None]]
+
+
+def is_open(stretches: Stretches) -> bool:
+    return bool(stretches) and stretches[-1][1] is None
+
+
+def snapshot(
+    spark: SparkSession, as_of: date, members: Mapping[str, Stretches], known: Mapping[str, date], **given: Any
+) -> DataFrame:
+    """Members by their stretches of churn; the rest is that of the churned ones."""
     return rows(
         spark,
         CHURN_STATUS,
         [
             {
-                "as_of": day,
+                "as_of": as_of,
                 "member_id": m,
-                "is_churned": on is not None,
-                "churned_on": on,
-                "rules": [],
-                "kind": "implicit",
+                "known_on": known.get(m, ago(90)),
+                "stretches": stretches,
+                **(given.get(m, {"kind": "implicit", "permanence": "temporary"}) if is_open(stretches) else {}),
             }
-            for day, members in snapshots.items()
-            for m, on in members.items()
+            for m, stretches in members.items()
         ],
     )
 
 
-def test_churn_by_snapshots(spark: SparkSession) -> None:
-    """A week with a snapshot on its eve and one at its end; a day that only the later snapshot sees."""
-    eve, end = ago(7), D
-    churn = status(
+def test_churn_of_a_period_by_the_snapshot_that_sees_it(spark: SparkSession) -> None:
+    """A week with a snapshot at its end; a day that only this one sees, and one that an earlier one saw."""
+    sunday = date(2026, 3, 29)
+
+    def on(days_before: int) -> date:
+        return sunday - timedelta(days=days_before)
+
+    early = snapshot(spark, on(7), {"stays": [], "gone": [(on(30), None)], "returns": [(on(20), None)]}, {})
+    late = snapshot(
         spark,
+        sunday,
         {
-            eve: {"stays": None, "leaves": None, "gone": ago(30), "returns": ago(20)},
-            end: {
-                "stays": None,
-                "leaves": ago(3),
-                "gone": ago(30),
-                "returns": None,
-                "new": None,
-                "new and gone": ago(1),
-            },
+            "stays": [],
+            "leaves": [(on(3), None)],
+            "gone": [(on(30), None)],
+            "returns": [(on(20), on(2))],
+            "left and back": [(on(5), on(4))],
+            "twice": [(on(6), on(5)), (on(3), on(1))],  # once in the week, on the day
+            "new": [],
+            "new and gone": [(on(1), None)],
         },
+        {"new": on(2), "new and gone": on(5)},
+        gone={"kind": "explicit", "permanence": "permanent"},
     )
-    registered = {"stays": 90, "leaves": 90, "gone": 90, "returns": 90, "new": 2, "new and gone": 5}
-    members = spark.createDataFrame(
-        [(m, "here", ago(n)) for m, n in registered.items()], "member_id string, by_city string, registered_on date"
+    names = [r.member_id for r in late.collect()]
+    members = spark.createDataFrame([(m, "here") for m in names], "member_id string, by_city string")
+    week, day, past, unseen = (
+        Span("week", on(6), on(6), sunday),
+        Span("day", on(3), on(3), on(3)),
+        Span("day", on(30), on(30), on(30)),
+        Span("day", on(-1), on(-1), on(-1)),
     )
-    one = spark.range(1)
-    spans = [
-        Span("week", ago(6), ago(6), D),
-        Span("day", ago(3), ago(3), ago(3)),
-        Span("day", ago(30), ago(30), ago(30)),
-    ]
-    snapshots = [eve, end]
-    seen, before = movement.seen_by(one, spans, snapshots), movement.preceded_by(one, spans, snapshots)
-    sums = movement.sums(churn, members, ["city"], seen, before)
+    seen = movement.seen_by([week, day, past, unseen], [on(7), sunday])
+    looks = periods.literal(spark.range(1), seen, periods.SNAPSHOT)
     found = {
-        (r.period_start, r.dimension): (r.churned_in, r.not_churned, r.churned, r.all_members) for r in sums.collect()
+        (r.period_start, r.dimension, r.dimension_value): (
+            *(r.churned_in, r.returned, r.not_churned, r.churned, r.all_members),
+        )
+        for r in movement.sums(early.unionByName(late), members, ["city"], looks).collect()
     }
-    of = {
-        ago(6): (2, 2, 3, 6),  # at the start the eve's snapshot knows that `returns` was churned
-        ago(3): (1, 4, 2, 5),  # by the last snapshot: of 5 there on that day, gone was churned before it
-        ago(30): (2, 4, 2, 4),  # by the eve's snapshot: churned on that very day is gone, later is returns
+    everyone = {on(6): (4, 3, 4, 3, 8), on(3): (2, 0, 5, 4, 7), on(30): (1, 0, 3, 1, 3)}
+    assert {k[0]: v for k, v in found.items() if k[1] == "all"} == everyone
+    assert {k[0]: v for k, v in found.items() if k[1:] == ("city", "here")} == everyone
+    of_kind = {k[1:]: (v[0], v[3], v[4]) for k, v in found.items() if k[0] == on(6) and k[1] in ("kind", "permanence")}
+    assert of_kind == {  # what is over was implicit; of all members, not of those of the kind
+        ("kind", "explicit"): (0, 1, 8),
+        ("kind", "implicit"): (4, 2, 8),
+        ("permanence", "permanent"): (0, 1, 8),
+        ("permanence", "temporary"): (4, 2, 8),
     }
-    of[ago(30)] = (1, 4, 1, 4)
-    assert {key: value for key, value in found.items() if key[1] == "all"} == {(day, "all"): v for day, v in of.items()}
-    assert {v for k, v in found.items() if k[1] == "city"} == {*of.values()}
-    back = movement.returned(churn, seen, before)
-    assert {r.period_start: r.returned for r in back.collect()} == {ago(6): 1, ago(3): 1}
+
+
+def test_churn_of_periods_by_brute_force(spark: SparkSession) -> None:
+    """Every day of random members: churned or not, yesterday and today."""
+    draw = random.Random(3)
+    life = range(70, -1, -1)
+    members: dict[str, Stretches] = {}
+    for n in range(40):
+        turns = sorted(draw.sample(life, 2 * draw.randint(0, 4)), reverse=True)
+        ends = [ago(b) for b in turns[1::2]]
+        if ends and draw.random() < 0.5:
+            ends[-1] = None  # type: ignore[call-overload]
+        members[f"m{n}"] = [*zip([ago(b) for b in turns[::2]], ends, strict=True)]
+    known = {m: min([ago(draw.randint(0, 80)), *[s[0] for s in stretches]]) for m, stretches in members.items()}
+
+    def is_churned(member: str, on: date) -> bool:
+        return any(first <= on and (back is None or back > on) for first, back in members[member])
+
+    def there(on: date) -> list[str]:
+        return [m for m in members if known[m] <= on]
+
+    spans = periods.spans(periods.touched(ago(70), ago(1)), ago(70), ago(1))
+    expected = {}
+    for span in spans:
+        days = [span.first_on + timedelta(days=n) for n in range((span.last_on - span.first_on).days + 1)]
+        eve = span.first_on - timedelta(days=1)
+        left = {m for m in members for on in days if is_churned(m, on) > is_churned(m, on - timedelta(days=1))}
+        back = {m for m in members for on in days if is_churned(m, on) < is_churned(m, on - timedelta(days=1))}
+        expected[span.period, span.period_start, span.is_before] = (
+            *(len(left), len(back), sum(not is_churned(m, eve) for m in there(eve))),
+            *(sum(is_churned(m, span.last_on) for m in there(span.last_on)), len(there(span.last_on))),
+        )
+    looks = periods.literal(spark.range(1), movement.seen_by(spans, [D]), periods.SNAPSHOT)
+    described = spark.createDataFrame([], "member_id string")
+    found = movement.sums(snapshot(spark, D, members, known), described, [], looks).where("dimension = 'all'")
+    assert {
+        (r.period, r.period_start, r.is_before): (r.churned_in, r.returned, r.not_churned, r.churned, r.all_members)
+        for r in found.collect()
+    } == expected
 
 
 def test_winbacks(spark: SparkSession) -> None:
-    week = [Span("week", ago(6), ago(6), D), Span("day", ago(90), ago(90), ago(90))]  # before the day there is no look
-    before = movement.preceded_by(spark.range(1), week, [ago(8)])
-    churned = movement.churned_before(
-        status(spark, {ago(8): {m: ago(20) for m in ("won", "too late", "alone")} | {"never left": None}}), before
+    lost: Stretches = [(ago(20), None)]
+    status = snapshot(
+        spark,
+        D,
+        {
+            "won": [(ago(20), ago(3))],  # their order ended it
+            "still churned": lost,  # an order does not end every churn
+            "lost and won in the week": [(ago(6), ago(4))],
+            "back before": [(ago(20), ago(4))],
+            "too late": lost,
+            "alone": lost,
+            "never left": [],
+            "left on the day": [(ago(3), None)],
+        },
+        {},
     )
     campaigns = rows(spark, CAMPAIGNS, [{"campaign_id": "c", "starts_on": ago(10), "ends_on": ago(2)}])
-    orders = spark.createDataFrame(
-        [
-            ("won", ago(2), "contact", "c"),
-            ("won", ago(3), "marked", "c"),
-            ("too late", ago(1), "contact", "c"),
-            ("alone", ago(2), "none", None),
-            ("never left", ago(2), "contact", "c"),
-            (None, ago(2), "marked", "c"),
-        ],
-        "member_id string, business_date date, method string, campaign_id string",
-    )
-    days = periods.with_days(periods.frame(spark.range(1), week))
-    found = facts.winbacks(orders, campaigns, days, churned)
-    assert [(r.period, r.dimension, r.winbacks) for r in found.collect()] == [("week", "all", 1)]
+    orders = [
+        ("won", ago(3), "contact", "c"),
+        ("won", ago(2), "marked", "c"),
+        ("still churned", ago(2), "marked", "c"),
+        ("lost and won in the week", ago(4), "code", "c"),
+        ("back before", ago(3), "contact", "c"),
+        ("too late", ago(1), "contact", "c"),
+        ("alone", ago(2), "none", None),
+        ("never left", ago(2), "contact", "c"),
+        ("left on the day", ago(3), "contact", "c"),
+        (None, ago(2), "marked", "c"),
+    ]
+    placed = spark.createDataFrame(orders, "member_id string, business_date date, method string, campaign_id string")
+    spans = [Span("week", ago(6), ago(6), D), Span("day", ago(2), ago(2), ago(2)), Span("day", ago(1), ago(1), ago(1))]
+    looks = periods.literal(spark.range(1), movement.seen_by(spans, [D]), periods.SNAPSHOT)
+    found = facts.winbacks(placed, campaigns, periods.with_days(looks), status)
+    assert {(r.period, r.period_start, r.dimension): r.winbacks for r in found.collect()} == {
+        ("week", ago(6), "all"): 3,
+        ("day", ago(2), "all"): 1,
+        ("day", ago(1), "all"): 0,
+    }
 
 
 def test_cost_by_kind_and_goal(spark: SparkSession) -> None:
@@ -210,6 +288,28 @@ def test_cost_by_kind_and_goal(spark: SparkSession) -> None:
         ("campaign", "unknown"): 12.0,
     }
     assert {r.dimension_value: float(r.goal_cost) for r in found if r.goal_cost is not None} == {"lead": 15.5}
+
+
+def test_visits_are_sessions_else_days_of_active_events(spark: SparkSession) -> None:
+    other = ago(1)
+    events = [
+        ("session of two events", D, "m", "d1", "s1", "visit"),
+        ("session of two events", D, "m", "d1", "s1", "unsubscribe"),
+        ("before the login", D, None, "d1", "s1", "page_view"),  # the same visit
+        ("without a session, but has one", D, "m", "d1", None, "search"),
+        ("never a session", D, "n", "d2", None, "search"),
+        ("never a session", D, "n", "d3", None, "visit"),
+        ("no visit: says so in a session", D, "n", "d2", "s2", "unsubscribe"),
+        ("no visit: says so", D, None, "d4", None, "blacklist"),
+        ("no visit: no type", D, "m", "d1", "s3", None),
+        ("stranger", D, None, "d5", None, "visit"),
+        ("session over midnight", other, "m", "d1", "s1", "visit"),
+    ]
+    names = (
+        "about string, business_date date, member_id string, visitor_id string, session_id string, event_type string"
+    )
+    found = facts.visits(spark.createDataFrame(events, names), ["visit", "search", "page_view"])
+    assert {(r.business_date, r.dimension): r.visits for r in found.collect()} == {(D, "all"): 3, (other, "all"): 1}
 
 
 def test_an_order_counts_in_each_category_that_it_holds(spark: SparkSession) -> None:
@@ -309,8 +409,66 @@ def test_trends_and_movement(spark: SparkSession) -> None:
     trends = {k[1]: round(v, 9) for k, v in found.items() if k[2] == "churn_rate_trend"}
     # slopes through (0, .01) (1, .02) and (3, .05)
     assert trends == {months[1]: 0.01, months[2]: 0.013571429, months[3]: 0.013571429}
+    assert found["month", months[3], "new_purchasing_members_trend", "all"] == 0.0
     ratios = {k[1]: v for k, v in found.items() if k[2] == "movement_ratio"}
     assert ratios == {months[3]: 1.5}  # without a snapshot in January it is not known
+
+
+def test_orders_per_visit_count_everyones(spark: SparkSession) -> None:
+    """A guest's order and a stranger's visit are part of both; the running week is compared with the same days."""
+    given = [
+        {"period": "day", "period_start": ago(back), "metric": metric, "value": value}
+        for back, orders, visits in ((7, 3.0, 6.0), (6, 1.0, 0.0), (1, 1.0, 2.0), (0, 2.0, 2.0))
+        for metric, value in (("orders", orders), ("visits", visits))
+    ]
+    given += [
+        {"period": "day", "period_start": ago(back), "metric": "lifetime_orders", "value": 1.0} for back in (1, 0)
+    ]
+    week = {"period": "week", "period_start": ago(1), "metric": "visits", "value": 4.0, "as_of": D}
+    found = table.derived(
+        stored(spark, [*given, {**week, "is_complete": False}]), rows(spark, ACTIVE_COUNTS, []), CONF, D
+    )
+    assert {
+        (r.period, r.period_start): (r.numerator, r.denominator, r.value, r.same_days_before)
+        for r in found.where("metric = 'orders_per_visit'").collect()
+    } == {
+        ("day", ago(7)): (3, 6, 0.5, None),
+        ("day", ago(6)): (4, 6, 4 / 6, None),
+        ("day", ago(1)): (5, 8, 5 / 8, None),
+        ("day", D): (7, 10, 0.7, None),
+        ("week", ago(1)): (7, 10, 0.7, 0.5),  # the week before on its second day, ago(7)
+    }
+
+
+def test_ratios_of_a_running_month_beside_those_of_the_same_days(spark: SparkSession) -> None:
+    running = {"period": "month", "period_start": date(2026, 3, 1), "is_complete": False}
+
+    def row(metric: str, value: float, before: float | None, dimension: str = "all", of: str = "all") -> dict[str, Any]:
+        cell = {"dimension": dimension, "dimension_value": of}
+        return {**running, "metric": metric, "value": value, "same_days_before": before, **cell}
+
+    given = [
+        row("revenue", 40.0, 20.0),
+        row("marketing_revenue", 10.0, 15.0),
+        row("marketing_revenue", 10.0, 15.0, "method", "code"),
+        row("marketing_revenue", 10.0, None, "method", "contact"),  # nothing in the month before
+        row("unattributed_revenue", 30.0, 5.0),
+        row("new_purchasing_members", 6.0, 3.0),
+        row("churned_members", 4.0, 2.0),
+        row("new_purchasing_members", 6.0, None, "city", "Suzhou"),
+        row("churned_members", 4.0, 2.0, "city", "Suzhou"),
+        row("new_purchasing_members", 1.0, 1.0, "city", "nobody left"),
+    ]
+    found = table.derived(stored(spark, given), rows(spark, ACTIVE_COUNTS, []), CONF, D)
+    assert {(r.metric, r.dimension_value): (r.value, r.same_days_before) for r in found.collect()} == {
+        ("attributed_share", "all"): (0.25, 0.75),
+        ("attributed_share", "code"): (0.25, 0.75),
+        ("attributed_share", "contact"): (0.25, 0.0),
+        ("attributed_share", "none"): (0.75, 0.25),
+        ("movement_ratio", "all"): (1.5, 1.5),
+        ("movement_ratio", "Suzhou"): (1.5, 0.0),
+        ("movement_ratio", "nobody left"): (None, None),
+    }
 
 
 def test_activity_of_active_counts(spark: SparkSession) -> None:

@@ -35,6 +35,12 @@ def test_rows_do_not_depend_on_partitions(world: World, table: Table) -> None:
     assert digest(write.clean(small, table)) == digest(write.clean(dataclasses.replace(small, partitions=7), table))
 
 
+@pytest.mark.parametrize("name", write.TRUTH)
+def test_the_truth_does_not_depend_on_partitions(world: World, name: str) -> None:
+    small, make = dataclasses.replace(world, orders=2000), write.TRUTH[name]
+    assert digest(make(small)) == digest(make(dataclasses.replace(small, partitions=7)))
+
+
 def test_rows_depend_on_the_seed(world: World, orders: DataFrame) -> None:
     another = dataclasses.replace(world, conf=configured("made.seed=2").made)
     assert digest(write.clean(another, silver.ORDERS)) != digest(orders)
@@ -120,6 +126,23 @@ def test_seasons(world: World, orders: DataFrame) -> None:
     day = calendar.business_date(F.col("ordered_at"), world.zone)
     by_weekday = {r["d"]: r["count"] for r in orders.groupBy(F.weekday(day).alias("d")).count().collect()}
     assert min(by_weekday[5], by_weekday[6]) > max(by_weekday[d] for d in range(4))
+    by_month = {r["m"]: r["count"] for r in orders.groupBy(F.month(day).alias("m")).count().collect()}
+    assert by_month[11] > 1.1 * by_month[8]  # of planned purchases 1.0 and 0.8 happen
+
+
+def test_few_members_buy_much(orders: DataFrame) -> None:
+    bought = orders.where("member_id IS NOT NULL").groupBy("member_id").count()
+    each = sorted((r["count"] for r in bought.collect()), reverse=True)
+    assert sum(each[: len(each) // 5]) > 0.4 * sum(each)
+    assert share(orders, F.col("member_id").isNull()) == pytest.approx(0.03, abs=0.005)  # guests
+
+
+def test_some_clocks_are_wrong(world: World) -> None:
+    right = dataclasses.replace(world, conf=configured("made.shares.wrong_clock=0").made)
+    told, true = (write.clean(w, silver.COUPON_EVENTS).select("event_id", "occurred_at") for w in (world, right))
+    both = told.join(true.withColumnRenamed("occurred_at", "true_at"), on="event_id", how="inner")
+    # of 73 possible hours one is 0
+    assert share(both, F.col("occurred_at") != F.col("true_at")) == pytest.approx(0.01 * 72 / 73, abs=0.003)
 
 
 def test_dirt_in_its_shares(world: World, orders: DataFrame) -> None:

@@ -48,6 +48,21 @@ def test_the_measures_of_each_subject(spark: SparkSession) -> None:
     )  # fmt: skip
 
 
+def test_a_robots_day_is_no_visit(spark: SparkSession) -> None:
+    day, before = date(2026, 11, 20), date(2026, 11, 19)
+    robot = [("robot", False, day, f"s{n}", "page_view") for n in range(3)]
+    others = [
+        ("robot", False, before, "s9", "page_view"),  # as a person, the day before
+        ("busy", True, day, "b", "page_view"),
+        ("busy", True, day, "b", "search"),
+        ("busy", True, day, "b", "newsletter"),  # not active
+    ]
+    frame = spark.createDataFrame(robot + others, VISITS)
+    left = frame.transform(rfe.without_robots, ["page_view", "search"], 2)
+    assert_df_equality(left, spark.createDataFrame(others, VISITS), ignore_row_order=True)
+    assert frame.transform(rfe.without_robots, ["page_view", "search"], None) is frame
+
+
 def test_a_rare_but_deep_visitor_is_named_so(spark: SparkSession) -> None:
     """313 of the domain: seldom, but for long; it is the first to be invited back."""
     scores = [(3, 1, 3), (3, 3, 3), (1, 1, 1)]

@@ -108,6 +108,16 @@ def test_an_alert_of_a_rule_that_is_gone_is_closed() -> None:
     assert alert.state == "closed"
 
 
+def test_an_alert_of_a_model_that_was_replaced_is_closed() -> None:
+    def drift(version: str, metric: str, *, is_alert: bool = True) -> Reading:
+        return alerts.of_model("churn", version, metric, 0.4, 0.2, is_alert)
+
+    opened = alerts.advance([], [drift("1", "psi:score"), drift("2", "pr_auc")], D)
+    changed = alerts.advance(opened, [drift("2", "psi:score", is_alert=False)], D + timedelta(days=1))
+    # version 1 is no longer watched; of version 2 this metric has no number today
+    assert [(a.subject_id, a.state) for a in changed] == [("churn/1/psi:score", "closed")]
+
+
 def test_after_the_cooldown_it_is_opened_anew() -> None:
     broken, fine = reading(8, cooldown_days=3), reading(12, cooldown_days=3)
     assert [a.raised_on for a in lived([(0, broken), (1, fine), (3, broken)])] == [D]  # two days after it was closed
@@ -129,6 +139,14 @@ def test_a_day_of_the_past_changes_nothing() -> None:
             "twice",
         ),
         ("[{name: a, metric: orders, period: year, above: 1}]", "'day', 'week' or 'month'"),
+        (
+            "[{name: a, metric: orders, period: day, dimension: chanel, above: 1}]",
+            "--set alerts.rules: alerts: a: orders has no dimension chanel; with kpi.dimensions as they are it has "
+            "all, channel, brand, city, acquisition_channel$",
+        ),
+        ("[{name: a, metric: churn_rate, period: day, dimension: channel, above: 1}]", "churn_rate has no dimension"),
+        ("[{name: a, metric: orders, period: day, dimension_value: app, above: 1}]", "a: dimension_value needs a dim"),
+        ("[{name: a, metric: cost_per_goal, period: day, above: 1}]", "no dimension all; .* it has goal$"),
     ],
 )
 def test_a_rule_that_is_wrong_is_told(rules: str, said: str) -> None:

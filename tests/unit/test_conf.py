@@ -31,7 +31,7 @@ def test_values_of_set_are_yaml() -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("rfm.tile=4", "--set rfm.tile: rfm.tile: unknown key; allowed here: tiles, segment_map"),
+        ("rfm.tile=4", "--set rfm.tile: rfm.tile: unknown key; allowed here: tiles, thresholds"),
         ("rfm.tiles=many", "--set rfm.tiles: rfm.tiles: Input should be a valid integer"),
         ("rfm.tiles=11", "less than or equal to 10"),
         ("rfm=3", "--set rfm: rfm: "),
@@ -40,6 +40,8 @@ def test_values_of_set_are_yaml() -> None:
         ("ingest.max_reject_ratio=1.5", "less than or equal to 1"),
         ("rfm.thresholds={m: [100, 50, 20, 10]}", "thresholds.m needs 4 rising values for 5 tiles"),
         ("rfm.thresholds={m: [100]}", "thresholds.m needs 4 rising values for 5 tiles"),
+        ("rfe.thresholds={e: [100]}", "thresholds.e needs 4 rising values for 5 tiles"),
+        ("rfe.thresholds={m: [1, 2, 3, 4]}", "thresholds has m; there is r, f, e"),
         ("rfm.segment_maps.mine={rules: [{segment: a, e: high}, {segment: b}]}", "a asks for e; there is r, f, m"),
         ("rfe.segment_maps.mine={rules: [{segment: a, m: high}, {segment: b}]}", "a asks for m; there is r, f, e"),
         ("rfe.engagement_weights={search: 0.00001}", "search: a weight is 0 to 1,000,000 with at most four decimals"),

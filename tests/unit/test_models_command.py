@@ -20,11 +20,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = tmp_path_factory.mktemp("models")
     client = registry(str(root))._client
     client.create_registered_model(NAME)
+    foretells = configured().churn.foretells
     experiment = client.create_experiment("churn", artifact_location=f"file://{root}/artifacts")
     for as_of, pr_auc, reason in (("2026-01-04", 0.5, "beats recency alone"), ("2026-01-11", 0.25, "does not beat")):
         run = client.create_run(experiment).info.run_id
         client.log_metric(run, "pr_auc", pr_auc)
-        tags = {"as_of": as_of, "model": "random_forest", "reason": reason, "foretells": "no order", "promoted": "true"}
+        tags = {"as_of": as_of, "model": "random_forest", "reason": reason, "promoted": "true", "foretells": foretells}
         client.create_model_version(NAME, f"file://{root}/none", run, tags=tags)
     client.set_registered_model_alias(NAME, CHAMPION, "1")
     return str(root)
@@ -32,7 +33,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def registry(root: str) -> Registry:
     conf = configured(lake=root)
-    return Registry(conf.mlflow, conf.lake, "no order")
+    return Registry(conf.mlflow, conf.lake, conf.churn.foretells)
 
 
 def models(root: str, *arguments: str) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from memberlake.conf.kpi import AlertRule
 from memberlake.errors import UserError
 from memberlake.report import texts, write
 from memberlake.report.blocks import Block
-from memberlake.report.facts import Facts
+from memberlake.report.facts import DEFINED, Facts
 from memberlake.report.pages import every
 from memberlake.report.texts import Said, number
 
@@ -151,6 +151,28 @@ def test_an_alert_speaks_the_language_of_the_page(subject: str | None, rule: Any
     assert listed.rows[0][2].said == Said(en, zh)
 
 
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (
+            "DateTimeException: [CAST_INVALID_INPUT] The value 'Zhang San' of the type \"STRING\" cannot be cast",
+            "DateTimeException: [CAST_INVALID_INPUT]",
+        ),
+        (
+            "ValueError: the member's 'Zhang. San' of \"M1\" is odd. Row: (M1, Zhang)",
+            "ValueError: the member's … of … is odd.",
+        ),
+        ("OSError: cannot open 'Zhang San", "OSError: cannot open …"),  # cut off
+        (None, "–"),
+    ],
+)
+def test_an_error_is_told_without_what_it_quotes(error: str | None, shown: str) -> None:
+    at = datetime(2026, 11, 20)
+    run = {"job": "kpi", "as_of": D, "state": "failed", "started_at": at, "ended_at": at, "error": error}
+    listed = block("quality", "jobs", jobs=[{**run, "rows_read": 1, "rows_written": 0}])
+    assert listed.rows[0][-1].said.en == shown
+
+
 def test_a_command_that_brings_data_is_one_that_there_is() -> None:
     assert {job for _, job in texts.MISSING.values() if job} <= {job.name for job in jobs.every()} | {"coupons"}
 
@@ -163,6 +185,7 @@ def test_every_text_is_there_in_both_languages() -> None:
         return [text for value in values for text in said(value)]
 
     found = said((texts.PAGES, texts.UI, texts.HEADERS, texts.WORDS, texts.BLOCKS, texts.ALERTS, texts.MISSING))
+    found += [text for of in DEFINED.values() for text in (of.label, of.sentence, of.formula)]
     assert len(found) > 200
     assert all(text.en and text.zh for text in found)
     assert all(

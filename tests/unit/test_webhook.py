@@ -17,7 +17,7 @@ ALERT = Alert("a1", D, D, "fell", "metric", "revenue", 5.0, 10.0, "critical", "è
 
 
 def test_an_alert_is_posted_as_json(chat: Chat) -> None:
-    assert webhook.post(ALERT, chat.conf())
+    assert webhook.post(ALERT, chat.conf()) == "taken"
     ((headers, body),) = chat.got
     assert (headers["Idempotency-Key"], headers["Content-Type"]) == ("a1", "application/json")
     assert body == {
@@ -30,14 +30,14 @@ def test_an_alert_is_posted_as_json(chat: Chat) -> None:
 def test_it_is_tried_again_and_then_taken(chat: Chat) -> None:
     chat.statuses = [503, None]
     waits: list[float] = []
-    assert webhook.post(ALERT, chat.conf(), waits.append)
+    assert webhook.post(ALERT, chat.conf(), waits.append) == "taken"
     assert (len(chat.got), waits) == (3, [1.0, 2.0])
 
 
 @pytest.mark.parametrize("status", [400, 500])
 def test_a_refusal_is_no_error(chat: Chat, status: int) -> None:
     chat.statuses = [status] * 3
-    assert not webhook.post(ALERT, chat.conf(), lambda _: None)
+    assert webhook.post(ALERT, chat.conf(), lambda _: None) == "refused"
     assert len(chat.got) == 3
 
 
@@ -45,5 +45,6 @@ def test_nobody_there(chat: Chat) -> None:
     conf = chat.conf()
     chat.shutdown()
     chat.server_close()
-    assert not webhook.post(ALERT, conf, lambda _: None)
-    assert not webhook.post(ALERT, WebhookConf(url="http://no.such.host.invalid/", timeout_seconds=1, retries=0))
+    assert webhook.post(ALERT, conf, lambda _: None) == "none"
+    nowhere = WebhookConf(url="http://no.such.host.invalid/", timeout_seconds=1, retries=0)
+    assert webhook.post(ALERT, nowhere) == "none"

@@ -61,7 +61,10 @@ def effects(model: PipelineModel, examples: DataFrame) -> Effects:
 
 
 def with_effects(scored: DataFrame, effects: Effects) -> DataFrame:
-    """Adds `effects`: one struct (feature, value, effect) for each feature that the model looks at."""
+    """Adds `effects`: one struct (size, feature, value, effect) for each feature that the model looks at.
+
+    Those that moved the score most, either way, come first; of equal ones the first by name. `size` is -|effect|.
+    """
     if effects.of_leaves:
         scored = scored.withColumn("_places", vector_to_array(F.col("leaves")).cast("array<int>"))
         columns = {f"_effect_{name}": _looked_up(trees) for name, trees in effects.of_leaves.items()}
@@ -69,10 +72,16 @@ def with_effects(scored: DataFrame, effects: Effects) -> DataFrame:
         scored = scored.withColumn("_places", vector_to_array(F.col("features")))
         columns = {f"_effect_{name}": _weighted(terms) for name, terms in effects.weights.items()}
     entries = [
-        F.struct(_told(name).alias("feature"), _value(name).alias("value"), F.col(f"_effect_{name}").alias("effect"))
+        F.struct(
+            (-F.abs(f"_effect_{name}")).alias("size"),
+            _told(name).alias("feature"),
+            _value(name).alias("value"),
+            F.col(f"_effect_{name}").alias("effect"),
+        )
         for name in (effects.of_leaves or effects.weights)
     ]
-    return scored.withColumns(columns).withColumn("effects", F.array(*entries)).drop("_places", *columns)
+    # sort_array, not array_sort: Spark interprets what a lambda is given, a thousand look-ups a member
+    return scored.withColumns(columns).withColumn("effects", F.sort_array(F.array(*entries))).drop("_places", *columns)
 
 
 def importance(scored: DataFrame, effects: Effects) -> dict[str, float]:
@@ -85,11 +94,10 @@ def importance(scored: DataFrame, effects: Effects) -> dict[str, float]:
 
 
 def top_factors() -> Column:
-    """The features of `effects` that moved the score most, either way; of equal ones the first by name."""
-    by_size = F.transform(
-        "effects", lambda e: F.struct((-F.abs(e.effect)).alias("size"), e.feature.alias("name"), e.alias("entry"))
-    )
-    return F.transform(F.slice(F.array_sort(by_size), 1, FACTORS), lambda e: e.entry)
+    """The first of `effects`."""
+    first = [F.get("effects", F.lit(n)) for n in range(FACTORS)]
+    told = [F.when(e.isNotNull(), F.struct(e["feature"], e["value"], e["effect"])) for e in first]
+    return F.array_compact(F.array(*told))
 
 
 def _of_trees(classifier: Any, names: Sequence[str]) -> Effects:

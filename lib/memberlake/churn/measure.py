@@ -62,7 +62,7 @@ def _at_snapshots(daily: DataFrame, group: str, snapshots: Sequence[date]) -> Da
     dates = F.array(*[F.lit(s) for s in snapshots])
 
     def holds(snapshot: Column) -> Column:
-        return (F.col("seen_on") <= snapshot) & (F.date_diff(snapshot, F.col("on")) < longest)
+        return _is_known(snapshot) & (F.date_diff(snapshot, F.col("on")) < longest)
 
     return (
         daily.withColumn("as_of", F.explode(F.filter(dates, holds)))
@@ -70,6 +70,10 @@ def _at_snapshots(daily: DataFrame, group: str, snapshots: Sequence[date]) -> Da
         .groupBy("as_of", "member_id")
         .agg(*[f.of().alias(f.name) for f in own(group)], F.max("seen_on").alias(f"seen_{group}"))
     )
+
+
+def _is_known(snapshot: Column) -> Column:
+    return F.col("seen_on") <= snapshot
 
 
 def _order_days(facts: Facts) -> DataFrame:

@@ -134,17 +134,26 @@ class Registry:
             (v for v in versions if v.was_promoted), key=lambda v: (v.trained_as_of, int(v.version)), default=None
         )
 
-    def due(self, as_of: date, every_days: int) -> str | None:
-        """Why a model is to be trained, None when it is not: there is none, the last is old, or its champion alerts."""
+    def due(self, as_of: date, every_days: int, pause_days: int) -> str | None:
+        """Why a model is to be trained, None when it is not: there is none, the last is old, or a champion alerts.
+
+        An alert of the day itself waits for the next, so that a day that is run again is scored by the same model.
+
+        Args:
+            every_days: at the latest so long after the last training.
+            pause_days: at the earliest so long after it: challengers may be refused, and the alert stay.
+        """
         trained = self._of(as_of)
         if not trained:
             return "there is no model yet"
         last = max(v.trained_as_of for v in trained)
-        if (as_of - last).days >= every_days:
+        since = (as_of - last).days
+        if since >= every_days:
             return f"the last training was as of {last}"
         alerts = [v.tags["alert_on"] for v in trained if "alert_on" in v.tags]
-        alert = max(alerts, default="")
-        return f"monitoring raised an alert as of {alert}" if str(last) < alert <= str(as_of) else None
+        alert = max((day for day in alerts if day < str(as_of)), default="")
+        is_due = since >= pause_days and alert >= str(last)
+        return f"monitoring raised an alert as of {alert}" if is_due else None
 
     def differences(self, version: Version, columns: Mapping[str, str]) -> list[str]:
         """What a model asks for and the features do not have, by its signature.
@@ -223,11 +232,15 @@ class Registry:
         """Makes a version champion by hand: a rollback.
 
         Raises:
-            UserError: there is no such version.
+            UserError: there is no such version, or it foretells something else than is asked for.
         """
         known = {v.version: v for v in self.versions()}
         if version not in known:
             raise UserError(f"there is no version {version} of {self.name}; there are {', '.join(known) or 'none'}")
+        if (told := known[version].tags.get("foretells")) != self.foretells:
+            raise UserError(
+                f"{self.name} version {version} foretells {told}; the configuration asks for {self.foretells}"
+            )
         with self._reached():
             self._client.set_registered_model_alias(self.name, CHAMPION, version)
             self._client.set_model_version_tag(self.name, version, "promoted", "true")

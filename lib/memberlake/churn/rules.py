@@ -7,7 +7,7 @@ several rules that touch or overlap make one *stretch* of churn; the day a stret
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
@@ -75,57 +75,35 @@ def stretches(rules: Sequence[ChurnRule], facts: Facts, as_of: date) -> DataFram
 
 
 def status(known: DataFrame, stretches: DataFrame, rules: Sequence[ChurnRule]) -> DataFrame:
-    """One row a known member: is_churned, kind, permanence, rules, churned_on, came_back_on.
+    """One row a known member: known_on, is_churned, kind, permanence, rules, churned_on, came_back_on, stretches.
 
-    `came_back_on` is the day the last stretch ended; NULL while churned, and for those who never were.
+    `came_back_on` is the day the last stretch ended; NULL while churned, and for those who never were. `stretches` are
+    all of them by time, from the day on which the member was known: who had left before has not left later.
     """
-    last = stretches.groupBy("member_id").agg(
-        F.max_by(F.struct("churned_on", "back_on", "rules"), "churned_on").alias("last")
+    every = stretches.groupBy("member_id").agg(
+        F.array_sort(F.collect_list(F.struct("churned_on", "back_on", "rules"))).alias("every")
     )
     explicit = [rule.name for rule in rules if rule.kind == "explicit"]
     permanent = [rule.name for rule in rules if rule.permanence == "permanent"]
     no_names = F.array().cast("array<string>")
-    held = F.coalesce("last.rules", no_names)
+    last = F.element_at("every", -1)
+    held = F.coalesce(last["rules"], no_names)
     churned = F.size(held) > 0
-    return known.join(last, on="member_id", how="left").select(
+    later = F.filter("every", lambda s: F.coalesce(s["back_on"] > F.col("known_on"), F.lit(True)))
+    while_known = F.transform(
+        later,
+        lambda s: F.struct(F.greatest(s["churned_on"], "known_on").alias("churned_on"), s["back_on"].alias("back_on")),
+    )
+    return known.join(every, on="member_id", how="left").select(
         "member_id",
+        "known_on",
         churned.alias("is_churned"),
         F.when(churned, _either(held, explicit, "explicit", "implicit")).alias("kind"),
         F.when(churned, _either(held, permanent, "permanent", "temporary")).alias("permanence"),
         held.alias("rules"),
-        F.when(churned, F.col("last.churned_on")).alias("churned_on"),
-        F.when(~churned, F.col("last.back_on")).alias("came_back_on"),
-    )
-
-
-def movement(known: DataFrame, stretches: DataFrame, first: date, last: date) -> DataFrame:
-    """One row: what became of the members in the business dates first..last; for churn rate and share.
-
-    members (known by the last day), churned (on the last day), staying_before (known and not churned on the day before
-    the first), became_churned and came_back (members, within the days).
-    """
-    day_before = first - timedelta(days=1)
-
-    def holds(day: date) -> Column:
-        return (F.col("churned_on") <= F.lit(day)) & (F.col("back_on").isNull() | (F.col("back_on") > F.lit(day)))
-
-    of_member = stretches.groupBy("member_id").agg(
-        F.max(holds(last)).alias("churned"),
-        F.max(holds(day_before)).alias("churned_before"),
-        F.max(F.col("churned_on").between(first, last)).alias("became"),
-        F.coalesce(F.max(F.col("back_on").between(first, last)), F.lit(False)).alias("back"),
-    )
-    was_churned = F.coalesce("churned_before", F.lit(False))
-    return (
-        known.where(F.col("known_on") <= F.lit(last))
-        .join(of_member, on="member_id", how="left")
-        .agg(
-            F.count(F.lit(1)).alias("members"),
-            F.count_if("churned").alias("churned"),
-            F.count_if((F.col("known_on") <= F.lit(day_before)) & ~was_churned).alias("staying_before"),
-            F.count_if("became").alias("became_churned"),
-            F.count_if("back").alias("came_back"),
-        )
+        F.when(churned, last["churned_on"]).alias("churned_on"),
+        F.when(~churned, last["back_on"]).alias("came_back_on"),
+        F.coalesce(while_known, F.array().cast("array<struct<churned_on:date,back_on:date>>")).alias("stretches"),
     )
 
 

@@ -13,7 +13,7 @@ from memberlake.churn import evaluate, explain, models, monitor
 from memberlake.churn.features import DECLARED
 from memberlake.churn.monitor import Metric
 from memberlake.churn.registry import Loaded
-from memberlake.conf.churn import Bands, ChurnAlerts
+from memberlake.conf.churn import Bands, ChurnAlerts, Threshold
 
 _DRIFTING = [f.name for f in DECLARED if f.drifts]
 
@@ -26,7 +26,15 @@ class Monitored(NamedTuple):
     metric: Metric
 
 
-def scores(members: DataFrame, model: Loaded, bands: Bands, shift: float = 0.0) -> DataFrame:
+def threshold(members: DataFrame, model: Loaded, conf: Threshold, shift: float = 0.0) -> float:
+    """The probability from which on a member is told to churn: the model's; by capacity, that of these members."""
+    if conf.by != "capacity":
+        return model.version.threshold
+    nobody_knows = members.withColumn("label", F.lit(0))
+    return evaluate.threshold(evaluate.table(models.with_probability(model.pipeline, nobody_knows, shift)), conf)
+
+
+def scores(members: DataFrame, model: Loaded, bands: Bands, threshold: float, shift: float = 0.0) -> DataFrame:
     """Rows of gold.churn_scores from rows of gold.churn_features.
 
     Args:
@@ -42,7 +50,7 @@ def scores(members: DataFrame, model: Loaded, bands: Bands, shift: float = 0.0) 
         F.lit(model.version.version).alias("model_version"),
         "probability",
         # as the threshold was found: scores that agree to so many digits are one level
-        (F.round(probability, evaluate.DIGITS) >= model.version.threshold).alias("predicted_churn"),
+        (F.round(probability, evaluate.DIGITS) >= threshold).alias("predicted_churn"),
         band.alias("risk_band"),
         explain.top_factors().alias("top_factors"),
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from memberlake.conf.activity import ActivityConf, RfeConf
 from memberlake.conf.churn import ChurnConf, ChurnRule, MlflowConf
@@ -28,6 +28,7 @@ from memberlake.conf.report import ReportConf
 from memberlake.conf.section import Section, absolute, known_zone, local_path
 from memberlake.conf.value import OrdersConf, RfmConf
 from memberlake.errors import UserError
+from memberlake.kpi.metrics import METRICS
 
 __all__ = [
     "AbcConf",
@@ -91,6 +92,18 @@ class Conf(Section):
     @classmethod
     def _absolute(cls, place: str | None) -> str | None:
         return absolute(place)
+
+    @field_validator("alerts")
+    @classmethod
+    def _of_rows_that_there_are(cls, alerts: AlertsConf, info: ValidationInfo) -> AlertsConf:
+        for rule in alerts.rules if "kpi" in info.data else ():
+            there = info.data["kpi"].dimensions_of(METRICS[rule.metric])
+            if rule.dimension not in there:
+                raise ValueError(
+                    f"{rule.name}: {rule.metric} has no dimension {rule.dimension};"
+                    f" with kpi.dimensions as they are it has {', '.join(there)}"
+                )
+        return alerts
 
     @property
     def digest(self) -> str:

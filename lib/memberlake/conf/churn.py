@@ -52,7 +52,8 @@ class Threshold(Section):
     """From which probability on a member is told to churn.
 
     Attributes:
-        by: `best_f1` on the calibration part; `costs`; or `capacity`: as many as can be called.
+        by: `best_f1` on the calibration part; `costs`; or `capacity`: of each day's members as many as
+            can be called, and those who tie with the last.
         missed: cost of a churner that was not told.
         needless: cost of a member told who stays.
         capacity: members that can be called a day.
@@ -105,6 +106,7 @@ class ChurnConf(Section):
     bands: Bands
     promote_margin: float = Field(ge=0)
     retrain_every_days: int = Field(ge=1)
+    retrain_pause_days: int = Field(ge=1)
     alerts: ChurnAlerts
     seed: int
 

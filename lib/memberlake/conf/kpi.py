@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from memberlake.conf.section import Section, Share
-from memberlake.kpi.metrics import METRICS
+from memberlake.kpi.metrics import METRICS, Metric
 
 MEMBER_DIMENSIONS = ("source", "gender", "city", "occupation", "brand", "acquisition_channel", "tier")
 ORDER_DIMENSIONS = ("channel", "category")
@@ -39,6 +39,12 @@ class KpiConf(Section):
     def of_members(self) -> tuple[str, ...]:
         """The dimensions that describe members."""
         return tuple(d for d in self.dimensions if d not in ORDER_DIMENSIONS)
+
+    def dimensions_of(self, metric: Metric) -> list[str]:
+        """The dimensions that the metric has rows of."""
+        groups = {"member": self.of_members, "order": self.dimensions}
+        own = [name for kind in metric.by for name in groups.get(kind, (kind,))]
+        return own if metric.by == ("goal",) else ["all", *own]
 
 
 class AbcConf(Section):
@@ -85,6 +91,8 @@ class AlertRule(Section):
             raise ValueError(f"{self.name}: there is no metric {self.metric}; docs/metrics.md lists them")
         if (self.above is None) == (self.below is None):
             raise ValueError(f"{self.name}: give one of above and below")
+        if self.dimension_value is not None and self.dimension == "all":
+            raise ValueError(f"{self.name}: dimension_value needs a dimension")
         return self
 
 

@@ -67,8 +67,18 @@ class ScoredConf(Section):
     letters: ClassVar[str]  # the measures, in the order of the code
 
     tiles: int = Field(ge=2, le=10)
+    thresholds: dict[str, tuple[float, ...]]
     segment_map: str
     segment_maps: dict[str, SegmentMap] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _thresholds_fit(self) -> Self:
+        if foreign := sorted({*self.thresholds} - {*self.letters}):
+            raise ValueError(f"thresholds has {', '.join(foreign)}; there is {', '.join(self.letters)}")
+        for measure, cuts in self.thresholds.items():
+            if len(cuts) != self.tiles - 1 or list(cuts) != sorted(set(cuts)):
+                raise ValueError(f"thresholds.{measure} needs {self.tiles - 1} rising values for {self.tiles} tiles")
+        return self
 
     @model_validator(mode="after")
     def _segments_fit(self) -> Self:
@@ -107,14 +117,10 @@ class RfmConf(ScoredConf):
     look_back_days: int = Field(ge=1)
     by_category: bool
     monetary: Literal["sum", "mean", "last"]
-    thresholds: dict[Literal["r", "f", "m"], tuple[float, ...]]
     weights: dict[Literal["r", "f", "m"], float]
 
     @model_validator(mode="after")
     def _consistent(self) -> RfmConf:
-        for measure, cuts in self.thresholds.items():
-            if len(cuts) != self.tiles - 1 or list(cuts) != sorted(set(cuts)):
-                raise ValueError(f"thresholds.{measure} needs {self.tiles - 1} rising values for {self.tiles} tiles")
         if self.weights and set(self.weights) != {"r", "f", "m"}:
             raise ValueError("weights needs all of r, f, m, or nothing")
         return self

@@ -128,18 +128,19 @@ _KEPT = ("alert_id", "raised_on", "sent_at")  # of an alert that goes on
 def advance(held: Sequence[Alert], found: Iterable[Reading], as_of: date) -> list[Alert]:
     """The alerts that are new or different after the readings of a day. The same day again changes nothing.
 
-    An alert is opened when its rule is broken, updated while it is, closed when it is not any more or the rule is gone.
-    A day before the last one that was judged changes nothing: what happened since is known.
+    An alert is opened when its rule is broken, updated while it is, closed when it is not any more, or the rule or the
+    model's version is gone. A day before the last one that was judged changes nothing: what happened since is known.
     """
     if any(alert.as_of > as_of for alert in held):
         return []
     by_subject = {(r.rule, r.subject_id): r for r in found}
+    judged = {_judged(reading) for reading in by_subject.values()}
     is_open = {(a.rule, a.subject_id): a for a in held if a.state == "open"}
     by_id = {a.alert_id: a for a in held}
     changed = []
     for key, alert in is_open.items():
         reading = by_subject.get(key)
-        if reading is None and any(rule == alert.rule for rule, _ in by_subject):
+        if reading is None and _judged(alert) in judged:
             continue  # the subject has no number today
         if reading is None or (reading.value is not None and not reading.is_broken):
             value = reading.value if reading else alert.value
@@ -153,6 +154,11 @@ def advance(held: Sequence[Alert], found: Iterable[Reading], as_of: date) -> lis
         again = by_id.get(alert.alert_id)  # closed earlier on this day: it goes on, and is not sent again
         changed.append(replace(alert, sent_at=again.sent_at) if again else alert)
     return [alert for alert in changed if by_id.get(alert.alert_id) != alert]
+
+
+def _judged(of: Alert | Reading) -> tuple[str, str]:
+    """The rule, and of a model the name and version."""
+    return of.rule, (of.subject_id or "").rpartition("/")[0] if of.subject_kind == "model" else ""
 
 
 def _is_cooling(held: Sequence[Alert], reading: Reading, as_of: date) -> bool:

@@ -25,10 +25,16 @@ def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days
 
     Args:
         orders: with business_date.
-        vouchers: gold.vouchers; those that name an order give their campaign and their value to it.
+        vouchers: gold.vouchers. One that names an order gives its campaign and its value to it, any other to the order
+            that names the voucher.
     """
+    given = ("order_id", "campaign_id", "redeemed_amount")
+    named = vouchers.where(F.col("order_id").isNull()).drop("order_id")
+    of_orders = orders.select("order_id", "voucher_id").join(named, on="voucher_id", how="inner")
     used = (
         vouchers.where(F.col("order_id").isNotNull())
+        .select(*given)
+        .unionByName(of_orders.select(*given))
         .groupBy("order_id")
         .agg(F.max("campaign_id").alias("voucher_campaign"), F.sum("redeemed_amount").alias("voucher_value"))
     )

@@ -262,12 +262,18 @@ def responses(responses: DataFrame, contacts: DataFrame, campaigns: DataFrame, g
     )
 
 
-def visits(events: DataFrame) -> DataFrame:
-    """Daily: visits. An event without a session is its subject's visit of the day."""
-    subject = F.coalesce("member_id", "visitor_id")
-    visit = F.coalesce(F.concat(F.lit("s"), "session_id"), F.concat(F.lit("d"), subject))
+def visits(events: DataFrame, active_types: Sequence[str]) -> DataFrame:
+    """Daily: visits. Those of a subject on a day are its sessions with an event of an active type; where such events
+    have none, they are one visit."""
+    of_subject = (
+        events.where(F.col("event_type").isin(*active_types))
+        .groupBy("business_date", F.coalesce("member_id", "visitor_id").alias("subject_id"))
+        .agg(F.collect_set("session_id").alias("sessions"))
+    )
+    sessions = F.transform("sessions", lambda session: F.concat(F.lit("s"), session))
+    visit = F.when(F.size("sessions") > 0, sessions).otherwise(F.array(F.concat(F.lit("d"), "subject_id")))
     return (
-        exploded(events.select("business_date", visit.alias("visit")).distinct(), {})
+        exploded(of_subject.select("business_date", F.explode(visit).alias("visit")).distinct(), {})
         .groupBy("business_date", *CELL)
         .agg(F.count(F.lit(1)).alias("visits"))
     )
@@ -296,28 +302,29 @@ def cohorts(members: DataFrame, counted: DataFrame, dimensions: Sequence[str]) -
     )
 
 
-def winbacks(facts: DataFrame, campaigns: DataFrame, days: DataFrame, before: DataFrame) -> DataFrame:
-    """Spans: members churned at the last look before the span who ordered in it by a campaign, within its dates.
+def winbacks(facts: DataFrame, campaigns: DataFrame, days: DataFrame, status: DataFrame) -> DataFrame:
+    """Spans: members who were churned on the day before an order of theirs by a campaign, within its dates.
 
     Args:
-        before: churned members of the span's last snapshot before it: keys of the span and member_id (NULL when the
-            snapshot has none); no row for a span without such a snapshot.
+        days: of periods.with_days, with the snapshot that sees them, `as_of`; other spans are left out.
+        status: gold.churn_status.
     """
     windows = campaigns.select("campaign_id", "starts_on", "ends_on")
+    on = F.col("business_date")
     won = (
         facts.where((F.col("method") != "none") & F.col("member_id").isNotNull())
         .join(windows, on="campaign_id", how="inner")
-        .where(F.col("business_date").between(F.col("starts_on"), F.col("ends_on")))
-        .join(
-            F.broadcast(days.where(~F.col("is_before")).select(*SPAN, "business_date")), on="business_date", how="inner"
-        )
-        .select(*SPAN, "member_id", F.lit(True).alias("won"))
+        .where(on.between(F.col("starts_on"), F.col("ends_on")))
+        .select("member_id", "business_date")
         .distinct()
+        .join(F.broadcast(days.select(*SPAN, "as_of", "business_date")), on="business_date", how="inner")
+        .join(status.select("as_of", "member_id", "stretches"), on=["as_of", "member_id"], how="inner")
+        .where(F.exists("stretches", lambda s: (s["churned_on"] < on) & (s["back_on"].isNull() | (s["back_on"] >= on))))
     )
     return (
-        exploded(before.join(won, on=[*SPAN, "member_id"], how="left"), {})
+        exploded(union(won.select(*SPAN, "member_id"), days.select(*SPAN)), {})
         .groupBy(*SPAN, *CELL)
-        .agg(F.count_if("won").alias("winbacks"))
+        .agg(F.count_distinct("member_id").alias("winbacks"))
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from memberlake import calendar
 from memberlake.conf import Conf
 from memberlake.kpi import facts, metrics, movement, periods, since, table
 from memberlake.kpi.facts import CELL
@@ -176,10 +176,9 @@ def _operation(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
         facts.flows(daily, days),
         facts.stocks(daily, listed, {f"new_{m}": m for m in (*_PILING, *_STOCKS)}),
     ]
-    if inputs.snapshots:
-        before = movement.preceded_by(inputs.one, spans, inputs.snapshots)
-        churned = movement.churned_before(inputs.tables[CHURN], before)
-        found.append(facts.winbacks(orders, campaigns, days, churned))
+    if seen := movement.seen_by(spans, inputs.snapshots):
+        looked_at = periods.with_days(periods.literal(inputs.one, seen, periods.SNAPSHOT))
+        found.append(facts.winbacks(orders, campaigns, looked_at, _status(inputs, seen)))
     return table.rows(found, listed, metrics.OPERATION, inputs.known, inputs.one, kpi, as_of)
 
 
@@ -210,20 +209,18 @@ def _piled_up(stored: DataFrame, first: date) -> DataFrame:
     return known.groupBy(F.col("period_start").alias("business_date"), *CELL).agg(*amounts)
 
 
+def _status(inputs: Inputs, seen: Sequence[Mapping[str, Any]]) -> DataFrame:
+    """The snapshots that are looked at."""
+    return inputs.tables[CHURN].where(F.col("as_of").isin({look["as_of"] for look in seen}))
+
+
 def _movement(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
     """Who churned and who came back."""
-    seen = movement.seen_by(inputs.one, spans, inputs.snapshots)
-    before = movement.preceded_by(inputs.one, spans, inputs.snapshots)
-    needed = movement.asked(spans, inputs.snapshots)
-    status = inputs.tables[CHURN].where(F.col("as_of").isin(needed))
-    on = calendar.business_date(F.col("registered_at"), inputs.conf.business_timezone).alias("registered_on")
-    members = inputs.members.join(inputs.tables[MEMBERS].select("member_id", on), on="member_id", how="inner")
-    parts = [
-        movement.sums(status, members, inputs.conf.kpi.of_members, seen, before),
-        movement.returned(status, seen, before),
-    ]
+    seen = movement.seen_by(spans, inputs.snapshots)
+    looks = periods.literal(inputs.one, seen, periods.SNAPSHOT)
+    sums = movement.sums(_status(inputs, seen), inputs.members, inputs.conf.kpi.of_members, looks)
     listed = periods.frame(inputs.one, spans)
-    return table.rows(parts, listed, metrics.CHURN_METRICS, (), inputs.one, inputs.conf.kpi, inputs.as_of)
+    return table.rows([sums], listed, metrics.CHURN_METRICS, (), inputs.one, inputs.conf.kpi, inputs.as_of)
 
 
 def _visits(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
@@ -232,7 +229,8 @@ def _visits(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
     earlier = stored.where(
         (F.col("metric") == "visits") & (F.col("period") == "day") & (F.col("period_start") < F.lit(first))
     ).select(F.col("period_start").alias("business_date"), *CELL, F.col("numerator").cast("long").alias("visits"))
-    daily = facts.union(facts.visits(inputs.until(EVENTS, first)), earlier)
+    active = inputs.conf.activity.active_event_types
+    daily = facts.union(facts.visits(inputs.until(EVENTS, first), active), earlier)
     listed = periods.frame(inputs.one, spans)
     sums = [facts.flows(daily, periods.with_days(listed))]
     return table.rows(sums, listed, ("visits",), inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)

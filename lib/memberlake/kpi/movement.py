@@ -4,112 +4,97 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from memberlake.kpi import periods
 from memberlake.kpi.facts import CELL, SPAN, exploded, of_members, union
-from memberlake.kpi.periods import Span
+from memberlake.kpi.periods import PERIODS, Span
+
+_KINDS = {"kind": ("explicit", "implicit"), "permanence": ("permanent", "temporary")}
 
 
-def seen_by(one: DataFrame, spans: Sequence[Span], snapshots: Sequence[date]) -> DataFrame:
-    """The spans with the first snapshot that sees all of them; a span that none sees is left out."""
-    rows = [
+def seen_by(spans: Sequence[Span], snapshots: Sequence[date]) -> list[dict[str, Any]]:
+    """The spans with the first snapshot that sees all of them, as `as_of`; a span that none sees is left out."""
+    return [
         {**vars(span), "as_of": min(seen)}
         for span in spans
-        if not span.is_before and (seen := [day for day in snapshots if day >= span.last_on])
+        if (seen := [day for day in snapshots if day >= span.last_on])
     ]
-    return periods.literal(one, rows, periods.SNAPSHOT)
 
 
-def preceded_by(one: DataFrame, spans: Sequence[Span], snapshots: Sequence[date]) -> DataFrame:
-    """The spans with the last snapshot before them; a span without one is left out."""
-    rows = [
-        {**vars(span), "as_of": max(seen)}
-        for span in spans
-        if not span.is_before and (seen := [day for day in snapshots if day < span.first_on])
-    ]
-    return periods.literal(one, rows, periods.SNAPSHOT)
+def sums(status: DataFrame, members: DataFrame, dimensions: Sequence[str], seen: DataFrame) -> DataFrame:
+    """Spans: churned_in and returned, members who became churned and who came back, each once a span; not_churned, on
+    the day before it; churned and all_members, on its last day.
 
-
-def asked(spans: Sequence[Span], snapshots: Sequence[date]) -> list[date]:
-    """The snapshots of `seen_by` and `preceded_by`."""
-    seen = {min(s) for span in spans if (s := [day for day in snapshots if day >= span.last_on])}
-    before = {max(s) for span in spans if (s := [day for day in snapshots if day < span.first_on])}
-    return sorted(seen | before)
-
-
-def churned_before(status: DataFrame, preceded: DataFrame) -> DataFrame:
-    """Keys of the span and member_id of those churned before it, and one row without member for the span itself."""
-    churned = status.where("is_churned").select("as_of", "member_id")
-    return union(
-        F.broadcast(preceded).join(churned, on="as_of", how="inner").select(*SPAN, "member_id"), preceded.select(*SPAN)
-    )
-
-
-def sums(
-    status: DataFrame, members: DataFrame, dimensions: Sequence[str], seen: DataFrame, preceded: DataFrame
-) -> DataFrame:
-    """Spans: churned_in, not_churned, churned, all_members, returned.
-
-    Who was not churned at the start is read from the snapshot of the day before, when there is one; else those
-    registered before the start are taken whom the later snapshot does not call churned since an earlier day.
+    A churn that is over was implicit and temporary; one that lasts is what the snapshot calls it.
 
     Args:
-        status: gold.churn_status of the snapshots in `seen` and `preceded`.
-        members: registered_on, and the dimensions of facts.described.
+        status: gold.churn_status of the snapshots in `seen`.
+        members: of facts.described.
+        seen: of `seen_by`.
     """
     known = status.join(members, on="member_id", how="left")
-    cells = {**of_members(dimensions), "kind": F.col("kind"), "permanence": F.col("permanence")}
-    day = exploded(known, cells)
+    of_member = of_members(dimensions)
     # first small sums by day, so that no member is looked at once for every span
-    came = F.coalesce("registered_on", F.lit(date(1970, 1, 1)))  # a member whom silver does not know was always there
-    daily = union(
-        day.groupBy("as_of", came.alias("day"), *CELL).agg(F.count(F.lit(1)).alias("came")),
-        day.where("is_churned")
-        .groupBy("as_of", F.col("churned_on").alias("day"), *CELL)
-        .agg(F.count(F.lit(1)).alias("left")),
-    ).na.fill(0, ["came", "left"])
-    ends = (
+    came = (
+        exploded(known, of_member)
+        .groupBy("as_of", F.col("known_on").alias("day"), *CELL)
+        .agg(F.count(F.lit(1)).alias("came"))
+    )
+    kinds = [F.struct(F.lit(k).alias(CELL[0]), F.lit(v).alias(CELL[1])) for k, values in _KINDS.items() for v in values]
+    everyone = came.where("dimension = 'all'").select("as_of", "day", "came", F.inline(F.array(*kinds)))
+    daily = union(came, everyone, _turns(known, of_member)).na.fill(0)
+
+    def of_period(turn: str) -> Column:
+        by_period = F.coalesce(*[F.when(F.col("period") == p, F.col(f"{turn}_{p}")) for p in PERIODS])
+        return F.sum(F.when(F.col("day") >= F.col("first_on"), by_period).otherwise(0))
+
+    there = F.col("came") - F.col("churned_on_day") + F.col("back_on_day")
+    return (
         daily.join(F.broadcast(seen), on="as_of", how="inner")
         .where(F.col("day") <= F.col("last_on"))
         .groupBy(*SPAN, *CELL)
         .agg(
-            F.sum(F.when(F.col("day") >= F.col("first_on"), F.col("left")).otherwise(0)).alias("churned_in"),
-            F.sum("left").alias("churned"),
+            of_period("churned_on").alias("churned_in"),
+            of_period("back_on").alias("returned"),
+            F.sum(F.when(F.col("day") < F.col("first_on"), there).otherwise(0)).alias("not_churned"),
+            F.sum(F.col("came") - there).alias("churned"),
             F.sum("came").alias("all_members"),
-            F.sum(F.when(F.col("day") < F.col("first_on"), F.col("came") - F.col("left")).otherwise(0)).alias(
-                "derived"
-            ),
         )
     )
-    eve = F.broadcast(preceded.where(F.col("as_of") == F.date_sub("first_on", 1)))
-    starts = (
-        day.groupBy("as_of", *CELL)
-        .agg(F.count_if(~F.col("is_churned")).alias("not_churned"))
-        .join(eve, on="as_of", how="inner")
-        .select(*SPAN, *CELL, "not_churned")
-    )
-    return (
-        ends.join(starts, on=[*SPAN, *CELL], how="left")
-        .withColumn("not_churned", F.coalesce("not_churned", "derived"))
-        .drop("derived")
-    )
 
 
-def returned(status: DataFrame, seen: DataFrame, preceded: DataFrame) -> DataFrame:
-    """Spans: members churned before the span whom the snapshot that sees its end does not call churned."""
-    churned = status.where("is_churned").select("as_of", "member_id")
-    still = (
-        F.broadcast(seen).join(churned, on="as_of", how="inner").select(*SPAN, "member_id", F.lit(True).alias("still"))
+def _turns(known: DataFrame, of_member: dict[str, Column]) -> DataFrame:
+    """Daily, of each snapshot: churned_on_day and back_on_day, the beginnings and ends of churn; and of these
+    churned_on_week and the like, the member's first in that week or month. Spans begin with their period, so the first
+    in a period is the first in a span.
+    """
+    is_over, before = F.col("stretch")["back_on"].isNotNull(), F.get("stretches", F.col("n") - 1)
+    ways = ("churned_on", "back_on")
+    turns = F.array(
+        *[
+            F.struct(F.lit(w).alias("turn"), F.col("stretch")[w].alias("day"), before[w].alias("earlier_on"))
+            for w in ways
+        ]
     )
-    before = churned_before(status, preceded.join(seen.select(*SPAN), on=[*SPAN], how="left_semi"))
-    return (
-        exploded(before.join(still, on=[*SPAN, "member_id"], how="left"), {})
-        .groupBy(*SPAN, *CELL)
-        .agg(F.count_if(F.col("member_id").isNotNull() & F.col("still").isNull()).alias("returned"))
+    each = (
+        known.select("*", F.posexplode("stretches").alias("n", "stretch"))
+        .withColumn("kind", F.when(is_over, "implicit").otherwise(F.col("kind")))
+        .withColumn("permanence", F.when(is_over, "temporary").otherwise(F.col("permanence")))
+        .select("*", F.inline(turns))
+        .where(F.col("day").isNotNull())
     )
+    counted = [
+        F.count_if((F.col("turn") == w) & F.coalesce(F.col("earlier_on") < F.date_trunc(p, "day"), F.lit(True))).alias(
+            f"{w}_{p}"
+        )
+        for w in ways
+        for p in PERIODS
+    ]
+    cells = {**of_member, **{name: F.col(name) for name in _KINDS}}
+    return exploded(each, cells).groupBy("as_of", "day", *CELL).agg(*counted)
 
 
 def since(changed: date, snapshots: Sequence[date]) -> date:

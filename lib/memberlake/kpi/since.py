@@ -51,7 +51,7 @@ def changed(changes: Mapping[str, DataFrame], tables: Mapping[str, DataFrame], z
         tables: all rows, to find the orders of a changed member and the like.
     """
     orders = tables[ORDERS].select(
-        "order_id", "member_id", calendar.business_date(F.col("ordered_at"), zone).alias("day")
+        "order_id", "member_id", "voucher_id", calendar.business_date(F.col("ordered_at"), zone).alias("day")
     )
     found = []
     for name, rows in changes.items():
@@ -67,9 +67,10 @@ def changed(changes: Mapping[str, DataFrame], tables: Mapping[str, DataFrame], z
             days = rows.select(F.col("as_of").alias("day"))
         else:
             days = rows.select(_day(name, F.col(instant(name)), zone))
-            if name == VOUCHERS:  # its campaign is that of its order
-                named = rows.select("order_id").distinct()
-                days = days.unionAll(orders.join(named, on="order_id", how="left_semi").select("day"))
+            if name == VOUCHERS:  # its campaign and value are those of the order that it names, or that names it
+                for key in ("order_id", "voucher_id"):
+                    named = rows.select(key).distinct()
+                    days = days.unionAll(orders.join(named, on=key, how="left_semi").select("day"))
         found.append(days.agg(F.min("day").alias("day")).select(F.lit(name).alias("name"), "day"))
     return reduce(DataFrame.unionAll, found)
 

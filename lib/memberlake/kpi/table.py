@@ -27,8 +27,8 @@ _DECLARED = StructType(
 _CHANGING = {"revenue": "all", "member_revenue": "r", "member_orders": "o", "ordering_members": "m"}
 _NEEDED = (
     *_CHANGING,
-    *("registered_members", "visits", "lifetime_orders", "marketing_revenue", "unattributed_revenue"),
-    *("new_purchasing_members", "churned_members", "churn_rate", "churned_share"),
+    *("registered_members", "visits", "orders", "marketing_revenue", "unattributed_revenue"),
+    *("new_purchasing_members", "churned_members", "returned_members", "churn_rate", "churned_share"),
 )
 
 
@@ -96,15 +96,8 @@ def _declared(metric: Metric, known: set[str], conf: KpiConf) -> dict[str, objec
         "of_is_known": metric.numerator in known,
         "by": metric.denominator,
         "by_is_known": metric.denominator in known,
-        "dimensions": dimensions(metric, conf),
+        "dimensions": conf.dimensions_of(metric),
     }
-
-
-def dimensions(metric: Metric, conf: KpiConf) -> list[str]:
-    """The dimensions that the metric has rows of."""
-    groups = {"member": conf.of_members, "order": conf.dimensions}
-    own = [name for kind in metric.by for name in groups.get(kind, (kind,))]
-    return own if metric.by == ("goal",) else ["all", *own]
 
 
 def _ratio(numerator: Column, denominator: Column, is_ratio: Column) -> Column:
@@ -142,15 +135,20 @@ def derived(stored: DataFrame, active: DataFrame, conf: KpiConf, as_of: date) ->
     found = union(*parts).transform(with_completeness, as_of)
     trends = _trends(union(stored, found), conf.trend_periods)
     more = union(trends, _changes(stored)).transform(with_completeness, as_of)
-    return union(found, more).withColumn("same_days_before", F.lit(None).cast("double"))
+    return union(found, more)
 
 
-def _measured(metric: Column | str, numerator: Column, denominator: Column | None = None) -> list[Column]:
+def _measured(
+    metric: Column | str, numerator: Column, denominator: Column | None = None, same_days_before: Column | None = None
+) -> list[Column]:
     name = F.lit(metric) if isinstance(metric, str) else metric
-    under = F.lit(None).cast("double") if denominator is None else denominator.cast("double")
+    none = F.lit(None).cast("double")
+    under = none if denominator is None else denominator.cast("double")
     over = numerator.cast("double")
     value = over if denominator is None else F.when(under != 0, over / under)
-    return [name.alias("metric"), over.alias("numerator"), under.alias("denominator"), value.alias("value")]
+    before = none if same_days_before is None else same_days_before
+    named = {"metric": name, "numerator": over, "denominator": under, "value": value, "same_days_before": before}
+    return [column.alias(name) for name, column in named.items()]
 
 
 def _of(stored: DataFrame, metric: str, *columns: Column) -> DataFrame:
@@ -180,42 +178,66 @@ def _activity(stored: DataFrame, active: DataFrame, as_of: date) -> DataFrame:
 
 
 def _per_visit(stored: DataFrame) -> DataFrame:
-    """Lifetime conversion: a day's visits so far are a running sum of few rows, one a day."""
+    """Lifetime conversion: orders and visits so far are running sums of few rows, one a day."""
     so_far = Window.partitionBy("dimension").orderBy("period_start").rowsBetween(Window.unboundedPreceding, 0)
-    visits = _of(stored.where("period = 'day'"), "visits", F.sum("numerator").over(so_far).alias("life_visits"))
-    visits = visits.select(F.col("period_start").alias("as_of"), "life_visits")
-    orders = _of(stored, "lifetime_orders", F.col("as_of"), F.col("numerator")).where("dimension = 'all'")
-    return orders.join(visits, on="as_of", how="inner").select(
-        "period", "period_start", *CELL, *_measured("orders_per_visit", F.col("numerator"), F.col("life_visits"))
+    whole = stored.where("dimension = 'all'")
+    of_day = [F.max(F.when(F.col("metric") == m, F.col("numerator"))).alias(m) for m in ("orders", "visits")]
+    days = (
+        whole.where("period = 'day'")
+        .groupBy("dimension", "period_start")
+        .agg(*of_day)
+        .where("orders IS NOT NULL AND visits IS NOT NULL")
+        .select(F.col("period_start").alias("as_of"), *[F.sum(m).over(so_far).alias(m) for m in ("orders", "visits")])
+    )
+    before = days.select(
+        F.col("as_of").alias("same_on"), (F.col("orders") / F.nullif("visits", F.lit(0))).alias("same")
+    )
+    begun = F.when(F.col("period") == "week", F.date_sub("period_start", 7)).otherwise(F.add_months("period_start", -1))
+    same = F.least(F.date_add(begun, F.date_diff("as_of", "period_start")), F.date_sub("period_start", 1))
+    return (
+        whole.where("metric = 'visits'")
+        .select("period", "period_start", *CELL, "as_of", F.when(~F.col("is_complete"), same).alias("same_on"))
+        .join(days, on="as_of", how="inner")
+        .join(before, on="same_on", how="left")
+        .select(
+            *("period", "period_start", *CELL),
+            *_measured("orders_per_visit", F.col("orders"), F.col("visits"), F.col("same")),
+        )
     )
 
 
 def _attributed(stored: DataFrame) -> DataFrame:
-    """What each method has of all revenue, and the rest."""
-    total = _of(stored, "revenue", F.col("numerator").alias("total")).where("dimension = 'all'").drop(*CELL)
+    """What each method has of all revenue, and the rest; a method without a row had nothing."""
+    total = _of(stored, "revenue", F.col("numerator").alias("total"), F.col("same_days_before").alias("total_before"))
     shown = stored.where("metric = 'marketing_revenue' AND dimension IN ('all', 'method')")
     rest = stored.where("metric = 'unattributed_revenue' AND dimension = 'all'").withColumns(
         {"dimension": F.lit("method"), "dimension_value": F.lit("none")}
     )
-    parts = shown.unionByName(rest).select("period", "period_start", *CELL, "numerator")
-    return parts.join(total, on=["period", "period_start"], how="inner").select(
-        "period", "period_start", *CELL, *_measured("attributed_share", F.col("numerator"), F.col("total"))
+    parts = shown.unionByName(rest).select("period", "period_start", *CELL, "numerator", "same_days_before")
+    before = F.when(F.col("total_before") != 0, F.coalesce("same_days_before", F.lit(0.0)) / F.col("total_before"))
+    return parts.join(total.where("dimension = 'all'").drop(*CELL), on=["period", "period_start"], how="inner").select(
+        "period", "period_start", *CELL, *_measured("attributed_share", F.col("numerator"), F.col("total"), before)
     )
 
 
 def _moved(stored: DataFrame) -> DataFrame:
     """New buyers for each newly churned member; nobody churned in a cell that has no row of new buyers: 0 bought."""
-    new = _of(stored, "new_purchasing_members", F.col("numerator").alias("new"))
-    churned = _of(stored, "churned_members", F.col("numerator").alias("churned")).where(
-        ~F.col("dimension").isin("kind", "permanence")
-    )
+
+    def of(metric: str, name: str) -> DataFrame:
+        return _of(stored, metric, F.col("numerator").alias(name), F.col("same_days_before").alias(f"{name}_before"))
+
+    churned = of("churned_members", "churned").where(~F.col("dimension").isin("kind", "permanence"))
     # who has a snapshot for the period: without one the ratio is not known
     known = churned.where("dimension = 'all'").select("period", "period_start")
+    new = of("new_purchasing_members", "new")
     both = churned.join(new, on=["period", "period_start", *CELL], how="full").join(
         known, on=["period", "period_start"], how="left_semi"
     )
-    filled = both.na.fill(0.0, ["new", "churned"])
-    return filled.select("period", "period_start", *CELL, *_measured("movement_ratio", F.col("new"), F.col("churned")))
+    filled = both.na.fill(0.0, ["new", "churned", "new_before"])
+    before = F.when(F.col("churned_before") != 0, F.col("new_before") / F.col("churned_before"))
+    return filled.select(
+        "period", "period_start", *CELL, *_measured("movement_ratio", F.col("new"), F.col("churned"), before)
+    )
 
 
 def _trends(stored: DataFrame, count: int) -> DataFrame:

@@ -218,12 +218,13 @@ class Lake:
             frame.unpersist()
 
     def settled(self, frame: DataFrame) -> DataFrame:
-        """The frame, computed now and held by the executors.
+        """The frame, computed now and held by the executors; where Spark has a `spark.checkpoint.dir`, in there.
 
         What is built on it is planned without its past. Planning a long chain of joins again at each step takes longer
-        than the rows of a day do.
+        than the rows of a day do. An executor that is lost takes what it holds with it, and the job fails.
         """
-        return frame.localCheckpoint()
+        has_place = self.spark.conf.get("spark.checkpoint.dir", None)
+        return frame.checkpoint() if has_place else frame.localCheckpoint()
 
     def name(self, table: Table) -> str:
         """The table's name in SQL."""
@@ -248,6 +249,11 @@ class Lake:
             return False
         _check_version(table, properties)
         if differences := self._drift(table, properties):
+            if int(properties[_VERSION_PROPERTY]) < CONTRACT_VERSION:
+                raise UserError(
+                    f"{table.full_name} was made by an older memberlake: {'; '.join(differences)}. Move the table away "
+                    f"and run its job again: gold is made of silver"
+                )
             raise UserError(
                 f"{table.full_name} was changed by someone else: {'; '.join(differences)}. "
                 f"Undo that, for example with RESTORE, or move the table away"

@@ -13,7 +13,7 @@ from memberlake.made.world import World
 from memberlake.tables.silver import ORDERS
 
 WHY = ("repeated", "outdated", "no key", "before 1990", "unknown status")
-BREACHES = WHY[2:]
+DUPLICATES, BREACHES = WHY[:2], WHY[2:]
 
 
 def of(clean: DataFrame, table: Table, w: World) -> DataFrame | None:
@@ -47,3 +47,9 @@ def of(clean: DataFrame, table: Table, w: World) -> DataFrame | None:
         dirty = dirty.withColumn("updated_at", changed("updated_at", "outdated", F.col("ordered_at")))
         dirty = dirty.withColumn("status", F.when(F.col("why") == "unknown status", "?").otherwise(status))
     return dirty
+
+
+def duplicates(dirty: DataFrame, table: Table) -> DataFrame:
+    """Truth: which rows come once more, by table, key (as JSON) and why."""
+    key = F.to_json(F.struct(*table.key)).alias("key")
+    return dirty.where(F.col("why").isin(*DUPLICATES)).select(F.lit(table.full_name).alias("table"), key, "why")

@@ -102,7 +102,7 @@ def steps(tables: Sequence[Table], *, to_files: bool) -> int:
     if not to_files:
         return len(tables)
     dirty = sum(table.happened_at is not None for table in tables)
-    return len(tables) + dirty + len(TRUTH) + (dirty > 0)
+    return len(tables) + 2 * dirty + len(TRUTH) + (dirty > 0)
 
 
 def clean(w: World, table: Table) -> DataFrame:
@@ -114,17 +114,21 @@ def clean(w: World, table: Table) -> DataFrame:
 
 
 def into_files(w: World, folder: str, form: str, tables: Sequence[Table]) -> Iterator[Written]:
-    """folder/landing/<table>/ for the source `contracts`; folder/truth/<name>/ in Parquet, dirt among it."""
+    """folder/landing/<table>/ for the source `contracts`; folder/truth/<name>/ in Parquet, with dirt and duplicates."""
     dirt_by_why: list[tuple[str, str, int]] = []
     for table in tables:
         rows = clean(w, table)
         yield _files(rows, f"{folder}/landing/{table.name}/clean", form, table.name)[0]
         dirty = dirt.of(rows, table, w)
         if dirty is not None:
+            dirty.persist()  # a few rows in a hundred, written twice
             place = f"{folder}/landing/{table.name}/dirt"
             written, by_why = _files(dirty, place, form, f"{table.name}, dirt", dirt.WHY)
             dirt_by_why += [(table.name, why, count) for why, count in by_why.items() if count]
             yield written
+            twice, place = dirt.duplicates(dirty, table), f"{folder}/truth/duplicates/{table.name}"
+            yield _files(twice, place, "parquet", f"truth: duplicates of {table.name}")[0]
+            dirty.unpersist()
     for name, make in TRUTH.items():
         yield _files(make(w), f"{folder}/truth/{name}", "parquet", f"truth: {name}")[0]
     if dirt_by_why:

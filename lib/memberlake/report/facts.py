@@ -42,7 +42,7 @@ _FORMS = {"money": "money", "share": "share", "ratio": "ratio", "slope": "slope"
 def defined(metric: Metric) -> Defined:
     return Defined(
         Said(metric.en, metric.zh),
-        Said(metric.sentence, ""),  # in Chinese the formula says it
+        Said(metric.sentence, metric.sentence_zh),
         Said(metric.formula, metric.formula_zh),
         _FORMS.get(metric.unit, "count"),
         {"up": 1, "down": -1, "neither": 0}[metric.good],

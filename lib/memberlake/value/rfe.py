@@ -6,18 +6,32 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from memberlake import scoring
 from memberlake.conf import RfeConf
 from memberlake.scoring import Measure
 
-MEASURES = (
-    Measure("recency_days", "r_score", less_is_better=True),
-    Measure("frequency", "f_score"),
-    Measure("engagement", "e_score"),
-)
+
+def measures(thresholds: Mapping[str, tuple[float, ...]]) -> list[Measure]:
+    """What RFE scores, in the order of the code."""
+    return [
+        Measure("recency_days", "r_score", less_is_better=True, thresholds=thresholds.get("r", ())),
+        Measure("frequency", "f_score", thresholds=thresholds.get("f", ())),
+        Measure("engagement", "e_score", thresholds=thresholds.get("e", ())),
+    ]
+
+
+def without_robots(events: DataFrame, active_types: Sequence[str], robot_threshold: int | None) -> DataFrame:
+    """Without the days on which a subject has more active events than the threshold; NULL: all stay."""
+    if robot_threshold is None:
+        return events
+    of_day = Window.partitionBy("subject_id", "active_on").rowsBetween(
+        Window.unboundedPreceding, Window.unboundedFollowing
+    )
+    active = F.count_if(F.col("event_type").isin(*active_types)).over(of_day)
+    return events.withColumn("_active", active).where(F.col("_active") <= robot_threshold).drop("_active")
 
 
 def measure(events: DataFrame, as_of: date, active_types: Sequence[str], weights: Mapping[str, float]) -> DataFrame:
@@ -47,19 +61,20 @@ def measure(events: DataFrame, as_of: date, active_types: Sequence[str], weights
 
 def cuts(subjects: DataFrame, conf: RfeConf) -> DataFrame:
     """The exact quantiles that the scores are cut at. Persist both frames (`Lake.kept`)."""
-    return scoring.cuts(subjects, MEASURES, conf.tiles)
+    return scoring.cuts(subjects, measures(conf.thresholds), conf.tiles)
 
 
 def score(subjects: DataFrame, cuts: DataFrame, conf: RfeConf) -> DataFrame:
     """Adds to the measured subjects their scores."""
-    return scoring.with_scores(subjects, cuts, MEASURES, conf.tiles)
+    return scoring.with_scores(subjects, cuts, measures(conf.thresholds), conf.tiles)
 
 
 def combinations(scored: DataFrame, conf: RfeConf) -> DataFrame:
     """The combinations of scores that subjects have, with code, sum, rank and segment; persist them."""
+    ranked = measures(conf.thresholds)
     return (
-        scoring.combinations(scored, MEASURES)
-        .transform(scoring.with_code, MEASURES, conf.tiles)
+        scoring.combinations(scored, ranked)
+        .transform(scoring.with_code, ranked, conf.tiles)
         .transform(scoring.with_rank)
         .transform(scoring.with_segment, scoring.rules(conf.segments), conf.tiles)
     )

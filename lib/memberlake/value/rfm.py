@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Literal
 
@@ -17,7 +17,7 @@ from memberlake.scoring import Measure
 Monetary = Literal["sum", "mean", "last"]
 
 
-def measures(thresholds: dict[Literal["r", "f", "m"], tuple[float, ...]]) -> list[Measure]:
+def measures(thresholds: Mapping[str, tuple[float, ...]]) -> list[Measure]:
     """What RFM scores, in the order of the code."""
     return [
         Measure("recency_days", "r_score", less_is_better=True, thresholds=thresholds.get("r", ())),

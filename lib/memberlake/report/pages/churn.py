@@ -11,19 +11,14 @@ from memberlake.report.charts import Series
 from memberlake.report.facts import Facts
 from memberlake.report.texts import HEADERS, Said, headers, word
 
-MOVEMENT = (
-    "churned_members",
-    "returned_members",
-    "churn_rate",
-    "churn_rate_trend",
-    "churned_share",
-    "movement_ratio",
-    "movement_ratio_trend",
+_MOVEMENT = (
+    *("new_purchasing_members", "churned_members", "returned_members"),
+    *("churn_rate", "churned_share", "movement_ratio"),
 )
 
 
 def content(facts: Facts) -> Iterable[Block]:
-    yield blocks.figures_of(facts, "headline", MOVEMENT)
+    yield blocks.figures_of(facts, "headline", [m for name in _MOVEMENT for m in (name, f"{name}_trend")])
     yield blocks.trend(facts, "churn_rate", ("churn_rate", "churned_share"))
     yield blocks.trend(facts, "movement", ("new_purchasing_members", "churned_members"), as_bars=True)
     yield from _churned(facts)

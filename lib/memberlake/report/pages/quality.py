@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from memberlake.report import blocks, texts
@@ -56,9 +57,16 @@ def _jobs(facts: Facts) -> Block:
             blocks.number(facts, (r["ended_at"] - r["started_at"]).total_seconds() if r["ended_at"] else None),
             blocks.number(facts, r["rows_read"]),
             blocks.number(facts, r["rows_written"]),
-            Cell(same(r["error"] or "–")),
+            Cell(same(_told(r["error"] or "–"))),
         ]
         for r in facts.of("jobs")
     ]
     columns = headers("job", "as_of", "state", "started", "seconds", "read", "wrote", "error")
-    return blocks.block(facts, "jobs", "ops.runs", "kpi", columns=columns, rows=rows)
+    return blocks.block(facts, "jobs", "ops.runs", "kpi", columns=columns, rows=rows, command=facts.show("ops.runs"))
+
+
+def _told(error: str) -> str:
+    """Its class by Spark, else its first sentence without what that quotes: it may quote a member's row."""
+    if by_spark := re.match(r"\w+: \[[A-Z0-9_.]+\]", error):
+        return by_spark[0]
+    return re.split(r"(?<=\.) ", re.sub(r"(?<!\w)(['\"`]).*?(\1|$)", "…", error))[0]

@@ -9,6 +9,7 @@ from memberlake.tables.gold.common import AS_OF
 FACTORS = ArrayType(
     StructType([StructField("feature", STRING), StructField("value", DOUBLE), StructField("effect", DOUBLE)])
 )
+STRETCHES = ArrayType(StructType([StructField("churned_on", DATE), StructField("back_on", DATE)]))
 
 CHURN_STATUS = Table(
     "gold",
@@ -20,12 +21,19 @@ CHURN_STATUS = Table(
     columns=(
         AS_OF,
         Column("member_id", STRING, "the member", required=True),
+        Column("known_on", DATE, "first day of registration or a counted order", required=True),
         Column("is_churned", BOOL, "some enabled rule holds", required=True),
         Column("kind", STRING, "explicit when an explicit rule holds, else implicit; NULL when not churned"),
         Column("permanence", STRING, "permanent when such a rule holds, else temporary; NULL when not churned"),
         Column("rules", STRINGS, "names of the rules that hold", required=True),
         Column("churned_on", DATE, "first day since which some rule has held, NULL when not churned"),
         Column("came_back_on", DATE, "day on which the last churn ended, NULL while churned and when there was none"),
+        Column(
+            "stretches",
+            STRETCHES,
+            "every churn since known_on, by time: first day, and the day they were back, NULL while churned",
+            required=True,
+        ),
     ),
 )
 
