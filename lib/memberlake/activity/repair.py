@@ -55,7 +55,7 @@ def seen(held: DataFrame, of_events: DataFrame, claims: DataFrame, fresh: DataFr
     """What gold.activity_days says of some subjects: `first_on` and `last_on`, robots' days apart. Of those who may
     have moved, by events or claims, a row for each day; of the others one in all, with NULL for `active_on`.
 
-    The only scan of all subjects and days, of three columns.
+    A scan of all subjects and days, but of three columns only.
     """
     asked = _either(of_events.select("subject_id").unionByName(claims.select("subject_id")), fresh, "may_have_moved")
     counted = F.when(~F.col("is_robot"), F.col("active_on"))
