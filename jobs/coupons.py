@@ -5,12 +5,12 @@ due, and those whose definition, campaign, outreach list or order changed.
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from memberlake import cli
+from memberlake import calendar, cli
 from memberlake.conf import Conf
 from memberlake.coupons import campaigns, runs, state, touched
 from memberlake.coupons.place import Place
@@ -66,17 +66,38 @@ Changes = Mapping[Table, DataFrame]
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     if not lake.ready(COUPON_EVENTS):
         return  # a brand without coupons
-    rules = (conf.coupons.model_dump(exclude={"alerts"}), conf.business_timezone)
+    rules = (conf.coupons.model_dump(exclude={"alerts"}), conf.orders.counted_statuses, conf.business_timezone)
     with lake.since_last("coupons", *READS, rules=rules) as changes, lake.brought_to("coupons", as_of) as since:
         known = {table: rows for table, rows in changes.items() if rows is not None}
         if since is None or since > as_of or len(known) < len(READS):
             everything(lake, conf, as_of)
+            write_orders(lake, conf, as_of)
         else:
             only_touched(lake, conf, since, as_of, known)
+            write_orders(lake, conf, as_of, since, known[ORDERS])
         lake.replace(COUPON_LIABILITY, runs.liability(lake.read(COUPON_RUNS), as_of), as_of=as_of)
+
+
+def write_orders(
+    lake: Lake, conf: Conf, as_of: date, since: date | None = None, changed: DataFrame | None = None
+) -> None:
+    """Orders by their own business date: all days, or those since and those of changed orders.
+
+    A day's orders do not depend on as_of: later days that are held already are kept right as well.
+    """
+    held, zone = lake.read(COUPON_ORDERS).agg(F.max("as_of")).first(), conf.business_timezone
+    until = max(as_of, held[0]) if held and held[0] else as_of
     orders = lake.read(ORDERS).transform(rfm.only_counted, conf.orders.counted_statuses)
-    of_day = orders.transform(rfm.only_within, as_of, 1, conf.business_timezone)
-    lake.replace(COUPON_ORDERS, runs.orders_of_day(of_day, as_of), as_of=as_of)
+    if since is None or changed is None:
+        orders = orders.transform(state.only_until, "ordered_at", until, zone)
+        lake.replace(COUPON_ORDERS, runs.orders_per_day(orders, zone))
+        return
+    changed_on = changed.select(calendar.business_date(F.col("ordered_at"), zone)).distinct().collect()  # a row a day
+    days = {since + timedelta(days=n + 1) for n in range((as_of - since).days)}
+    days |= {day for (day,) in changed_on if day <= until}
+    if days:
+        orders = orders.transform(touched.on_days, "ordered_at", days, zone)
+        lake.replace(COUPON_ORDERS, runs.orders_per_day(orders, zone), as_of=sorted(days))
 
 
 def everything(lake: Lake, conf: Conf, as_of: date) -> None:
@@ -112,14 +133,15 @@ def only_touched(lake: Lake, conf: Conf, since: date, as_of: date, changes: Chan
 def decided(lake: Lake, conf: Conf, as_of: date, events: DataFrame, orders: DataFrame) -> DataFrame:
     """The vouchers of the events, with their campaigns; of the orders they need those of the events."""
     zone, rules = conf.business_timezone, conf.coupons
-    definitions = state.definitions(lake.read(COUPONS), lake.read(COUPON_CAMPAIGNS))
+    versions = lake.read(COUPONS).transform(state.only_until, "valid_from_version", as_of, zone)
+    definitions = state.definitions(versions, lake.read(COUPON_CAMPAIGNS))
     known = orders.transform(state.only_until, "ordered_at", as_of, zone)
     windows = campaigns.windows(lake.read(CAMPAIGNS), rules.window_grace_days)
     folded = lake.settled(state.fold(events, definitions, known, rules, as_of, zone))
     asked = [row.campaign_id for row in campaigns.candidates(folded, windows).collect()]  # a row a campaign
     contacts = lake.read(CAMPAIGN_CONTACTS).where(F.col("campaign_id").isin(asked))
     contacts = contacts.transform(state.only_until, "sent_at", as_of, zone)
-    overrides = lake.read(COUPON_CAMPAIGN_OVERRIDES)
+    overrides = lake.read(COUPON_CAMPAIGN_OVERRIDES).transform(state.only_until, "decided_at", as_of, zone)
     return lake.settled(campaigns.decide(folded, windows, campaigns.audience(contacts), overrides))
 
 
@@ -154,28 +176,33 @@ def touched_keys(
     lake: Lake, conf: Conf, since: date, as_of: date, changes: Changes, changed_events: DataFrame
 ) -> DataFrame:
     held, zone, rules = lake.read(VOUCHERS), conf.business_timezone, conf.coupons
-    contacts, orders = lake.read(CAMPAIGN_CONTACTS), lake.read(ORDERS)
-    sent = touched.between(contacts, "sent_at", since, as_of, zone).unionByName(
-        changes[CAMPAIGN_CONTACTS].drop("_change_type")
-    )
+    contacts = lake.read(CAMPAIGN_CONTACTS)
+
+    def moved(table: Table, rows: DataFrame, instant: str) -> DataFrame:
+        """Rows that changed, or that as_of has come to."""
+        due = touched.between(rows, instant, since, as_of, zone)
+        return changes[table].drop("_change_type").unionByName(due)
+
+    sent = moved(CAMPAIGN_CONTACTS, contacts, "sent_at")
     lists = touched.lists(contacts, sent, since, zone)
     all_windows = campaigns.windows(lake.read(CAMPAIGNS), rules.window_grace_days)
     changed_windows = campaigns.windows(changes[CAMPAIGNS], rules.window_grace_days)
     windows = touched.windows(changed_windows, all_windows.join(lists, on="campaign_id", how="inner"))
-    ordered = touched.between(orders, "ordered_at", since, as_of, zone).select("order_id")
     asking = lake.read(COUPON_DAYS).where("unknown_orders > 0").select("coupon_id", "issued_month").distinct()
     waiting = Place().plus(asking.collect())  # a row a coupon and month
     # a row a coupon with a new definition, or of which someone decided
-    redefined = Place().plus(touched.coupons(changes[COUPONS], changes[COUPON_CAMPAIGNS]).collect())
-    decided_on = Place().plus(touched.coupons(changes[COUPON_CAMPAIGN_OVERRIDES]).collect())
+    versions = moved(COUPONS, lake.read(COUPONS), "valid_from_version")
+    redefined = Place().plus(touched.coupons(versions, changes[COUPON_CAMPAIGNS]).collect())
+    overrides = moved(COUPON_CAMPAIGN_OVERRIDES, lake.read(COUPON_CAMPAIGN_OVERRIDES), "decided_at")
+    decided_on = Place().plus(touched.coupons(overrides).collect())
     return touched.union(
         [
             touched.by_events(changed_events),
             touched.by_calendar(held, since, as_of, zone),
             redefined.of_any_month(held).select(*touched.VOUCHER),
-            touched.by_overrides(decided_on.of_any_month(held), changes[COUPON_CAMPAIGN_OVERRIDES]),
+            touched.by_overrides(decided_on.of_any_month(held), overrides),
             touched.by_windows(held, lake.read(COUPON_MAPPING_REVIEW), windows),
-            touched.by_orders(waiting.of(held), ordered.unionByName(changes[ORDERS].select("order_id"))),
+            touched.by_orders(waiting.of(held), moved(ORDERS, lake.read(ORDERS), "ordered_at")),
         ]
     )
 

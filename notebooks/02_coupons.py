@@ -184,7 +184,8 @@ zone = rules.business_timezone
 events = lake.read(silver.COUPON_EVENTS).transform(state.only_until, "occurred_at", as_of, zone)
 orders = lake.read(silver.ORDERS).transform(state.only_until, "ordered_at", as_of, zone)
 contacts = lake.read(silver.CAMPAIGN_CONTACTS).transform(state.only_until, "sent_at", as_of, zone)
-definitions = state.definitions(lake.read(silver.COUPONS), lake.read(silver.COUPON_CAMPAIGNS))
+versions = lake.read(silver.COUPONS).transform(state.only_until, "valid_from_version", as_of, zone)
+definitions = state.definitions(versions, lake.read(silver.COUPON_CAMPAIGNS))
 is_redeemed = F.col("event_type") == "redeemed"
 hidden = events.withColumn("campaign_id", F.when(~is_redeemed, F.col("campaign_id"))).transform(state.with_holder)
 folded = state.fold(hidden, definitions, orders, rules.coupons, as_of, zone)

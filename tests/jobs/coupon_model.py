@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tests.jobs.coupon_rows import Event
@@ -15,6 +15,17 @@ from tests.jobs.orders import utc
 
 RANK = ("issued", "claimed", "redeemed", "returned", "voided")
 ZONE = ZoneInfo("Asia/Shanghai")
+
+
+class Decision(NamedTuple):
+    """An override: for a voucher or number, or for the days."""
+
+    coupon_id: str
+    campaign_id: str
+    at: str
+    voucher_id: str | None = None
+    from_on: date | None = None
+    to_on: date | None = None
 
 
 @dataclass
@@ -25,7 +36,9 @@ class World:
     valid_to: dict[str, str] = field(default_factory=dict)  # of a coupon
     links: set[tuple[str, str]] = field(default_factory=set)  # coupon and campaign
     windows: dict[str, tuple[date, date]] = field(default_factory=dict)
-    contacts: set[tuple[str, str, str]] = field(default_factory=set)  # campaign, instant, member
+    contacts: dict[tuple[str, str], tuple[str, bool]] = field(default_factory=dict)  # by campaign and member; held out?
+    decisions: list[Decision] = field(default_factory=list)
+    orders: dict[str, str] = field(default_factory=dict)  # their instants
 
     def take(self, events: Iterable[Event]) -> None:
         for e in events:
@@ -39,16 +52,68 @@ def day(instant: str | datetime) -> date:
 
 
 def vouchers(world: World, as_of: date) -> dict[str, dict[str, Any]]:
-    """State and campaign of numbered vouchers by voucher_id, of a world in which a number belongs to one coupon."""
-    of_voucher: dict[str, list[Event]] = defaultdict(list)
-    for e in world.events.values():
-        if day(e.at) <= as_of:
-            of_voucher[str(e.voucher_id)].append(e)
+    """State and campaign by voucher_id. `events` are those that count, `history` all of them."""
+    told = [e for e in world.events.values() if day(e.at) <= as_of]
+    told.sort(key=lambda e: (utc(e.at), RANK.index(e.event_type), e.event_id))
     found = {}
-    for voucher_id, events in of_voucher.items():
-        events.sort(key=lambda e: (utc(e.at), RANK.index(e.event_type), e.event_id))
-        found[voucher_id] = {**state(events, world, as_of), **campaign(events, world, as_of), "events": events}
+    for voucher_id, history, is_shared in (*numbered(told), *without_number(told)):
+        events = history if history[0].voucher_id else once(history)
+        found[voucher_id] = {
+            **state(events, world, as_of),
+            **campaign(voucher_id, history, world, as_of),
+            "events": events,
+            "history": history,
+        }
+        flags = found[voucher_id]["flags"]
+        flags |= {"number_of_several_coupons"} if is_shared else set()
+        flags |= {"negative_amount"} if any(Decimal(e.amount or 0) < 0 for e in history) else set()
+        flags |= {"several_campaigns"} if len({e.campaign_id for e in history} - {None}) > 1 else set()
+        known = {order_id for order_id, at in world.orders.items() if day(at) <= as_of}
+        flags |= {"unknown_order"} if {e.order_id for e in history} - known - {None} else set()
     return found
+
+
+def numbered(told: list[Event]) -> Iterator[tuple[str, list[Event], bool]]:
+    """Id, events by time, and whether another coupon has the number."""
+    of_number: dict[str, dict[str, list[Event]]] = defaultdict(lambda: defaultdict(list))
+    for e in told:
+        if e.voucher_id:
+            of_number[e.voucher_id][e.coupon_id].append(e)
+    for number, of_coupon in of_number.items():
+        for coupon_id, events in of_coupon.items():
+            own = number if coupon_id == min(of_coupon) else f"{coupon_id}/{number}"
+            yield own, events, len(of_coupon) > 1
+
+
+def without_number(told: list[Event]) -> Iterator[tuple[str, list[Event], bool]]:
+    lines: dict[tuple[str, str, str | None], list[Event]] = defaultdict(list)
+    unnumbered = [e for e in told if not e.voucher_id]
+    for e in unnumbered:
+        line = e.campaign_id
+        if e.event_type in ("redeemed", "returned"):  # once for each campaign that was open
+            alike = [o for o in unnumbered if same(o, e) and (o.coupon_id, o.member_id) == (e.coupon_id, e.member_id)]
+            line = next((o.campaign_id for o in alike if o.campaign_id), None)
+        lines[e.coupon_id, e.member_id or e.event_id, line if e.member_id else None].append(e)
+    for (coupon_id, holder, line), events in lines.items():
+        opened: list[list[Event]] = []
+        for e in events:
+            issue = next((o for v in reversed(opened) for o in reversed(v) if o.event_type == "issued"), None)
+            turns = [o for o in opened[-1] if o.event_type in ("redeemed", "returned")] if opened else []
+            again = e.event_type == "redeemed" and turns and turns[-1].event_type == "redeemed"
+            is_issue = e.event_type == "issued" and not (issue and same(issue, e))
+            if not opened or is_issue or (again and not same(turns[-1], e)):
+                opened.append([])
+            opened[-1].append(e)
+        for history in opened:
+            yield f"{coupon_id}/{holder}/{line or ''}/{utc(history[0].at):%Y-%m-%dT%H:%M:%S}", history, False
+
+
+def same(a: Event, b: Event) -> bool:
+    return (a.event_type, utc(a.at)) == (b.event_type, utc(b.at))
+
+
+def once(events: list[Event]) -> list[Event]:
+    return [e for n, e in enumerate(events) if n == 0 or not same(events[n - 1], e)]
 
 
 def first_of(events: list[Event], *kinds: str) -> Event | None:
@@ -57,7 +122,7 @@ def first_of(events: list[Event], *kinds: str) -> Event | None:
 
 def state(events: list[Event], world: World, as_of: date) -> dict[str, Any]:
     in_force: Event | None = None
-    status, flags, was = "issued", set(), None
+    status, flags = "issued", set()
     claim, valid_to = first_of(events, "claimed"), world.valid_to.get(events[0].coupon_id)
     for e in events:
         if e.event_type == "redeemed":
@@ -73,23 +138,18 @@ def state(events: list[Event], world: World, as_of: date) -> dict[str, Any]:
                 flags.add("redeemed_after_expiry")
             if e.amount and Decimal(e.amount) > 10:
                 flags.add("redeemed_above_value")
-            in_force, was = e, None
+            in_force = e
         elif e.event_type == "returned":
             if in_force is None:
                 flags.add("returned_without_redemption")
             in_force = None
-        elif e.event_type == "voided":
-            was = e
     if first_of(events, "issued") is None:
         flags.add("issue_unrecorded")
-    if any(e.order_id for e in events):
-        flags.add("unknown_order")
     voids = [e for e in events if e.event_type == "voided"]
-    if voids and in_force and events.index(voids[-1]) < events.index(in_force):
-        flags.add("redeemed_after_void")
-    if was and in_force:
-        flags.add("voided_after_redemption")
-    if was:
+    comes_last = bool(voids) and (in_force is None or events.index(voids[-1]) > events.index(in_force))
+    if voids and in_force:
+        flags.add("voided_after_redemption" if comes_last else "redeemed_after_void")
+    if comes_last:
         status = "voided"
     elif in_force:
         status = "redeemed"
@@ -106,7 +166,7 @@ def state(events: list[Event], world: World, as_of: date) -> dict[str, Any]:
     }
 
 
-def campaign(events: list[Event], world: World, as_of: date) -> dict[str, Any]:
+def campaign(voucher_id: str, events: list[Event], world: World, as_of: date) -> dict[str, Any]:
     first = first_of(events, "issued") or first_of(events, "claimed") or first_of(events, "redeemed") or events[0]
     claim = first_of(events, "claimed")
     member = claim.member_id if claim and claim.member_id else None
@@ -114,22 +174,29 @@ def campaign(events: list[Event], world: World, as_of: date) -> dict[str, Any]:
     member = member or (issue.member_id if issue else None) or next((e.member_id for e in events if e.member_id), None)
     declared = {p for c, p in world.links if c == first.coupon_id}
     lists: dict[str, set[str]] = defaultdict(set)
-    for p, at, m in world.contacts:
-        if day(at) <= as_of:
+    for (p, m), (at, is_control) in world.contacts.items():
+        if day(at) <= as_of and not is_control:
             lists[p].add(m)
     on = day(first.at)
     in_window = {p for p in declared or world.windows if p in world.windows}
     in_window = {p for p in in_window if world.windows[p][0] <= on <= world.windows[p][1]}
     left = {p for p in in_window if p not in lists or member in lists[p]}
     recorded = next((e.campaign_id for e in events if e.campaign_id), None)
+    decided = [
+        (d.voucher_id is not None, utc(d.at), d.campaign_id)
+        for d in world.decisions
+        if d.coupon_id == first.coupon_id and day(d.at) <= as_of
+        if (d.voucher_id in (voucher_id, first.voucher_id) if d.voucher_id else d.from_on <= on <= d.to_on)
+    ]
+    by_hand = max(decided)[2] if decided else None
     evidence = ("" if declared else "undeclared+") + ("window" if len(in_window) == 1 else "window+audience")
     inferred = next(iter(left)) if len(left) == 1 else None
     return {
         "first_on": on,
         "recorded": recorded,
-        "campaign_id": recorded or inferred,
-        "method": "recorded" if recorded else "inferred" if inferred else None,
-        "evidence": evidence if inferred and not recorded else None,
+        "campaign_id": by_hand or recorded or inferred,
+        "method": "override" if by_hand else "recorded" if recorded else "inferred" if inferred else None,
+        "evidence": evidence if inferred and not recorded and not by_hand else None,
         "trial": (evidence, inferred) if inferred else None,
     }
 
@@ -137,7 +204,7 @@ def campaign(events: list[Event], world: World, as_of: date) -> dict[str, Any]:
 def confidence(found: dict[str, dict[str, Any]]) -> dict[str, float]:
     tried: dict[str, list[bool]] = defaultdict(list)
     for v in found.values():
-        if v["recorded"] and v["trial"]:
+        if v["method"] == "recorded" and v["trial"]:
             tried[v["trial"][0]].append(v["trial"][1] == v["recorded"])
     return {evidence: sum(right) / len(right) for evidence, right in tried.items()}
 
@@ -184,6 +251,12 @@ def funnel(found: dict[str, dict[str, Any]], runs: dict[str, str]) -> dict[tuple
             ends += [utc(e.at) for e in events if e.event_type == "returned"]
             counts[run, day(max(ends))][5] += 1
     return dict(counts)
+
+
+def in_force(v: dict[str, Any], on: date) -> bool:
+    """Redeemed by the end of the day, and not returned since."""
+    turns = [e.event_type for e in v["events"] if e.event_type in ("redeemed", "returned") and day(e.at) <= on]
+    return turns[-1:] == ["redeemed"]
 
 
 def liability(found: dict[str, dict[str, Any]], runs: dict[str, str]) -> dict[str, tuple[int, int]]:

@@ -68,8 +68,8 @@ def links(lake: Lake, *declared: tuple[str, str]) -> None:
     lake.upsert(COUPON_CAMPAIGNS, rows(lake.spark, COUPON_CAMPAIGNS, full))
 
 
-def contacts(lake: Lake, campaign_id: str, at: str, *member_ids: str) -> None:
-    sent = {"campaign_id": campaign_id, "channel": "sms", "sent_at": utc(at)}
+def contacts(lake: Lake, campaign_id: str, at: str, *member_ids: str, is_control: bool | None = None) -> None:
+    sent = {"campaign_id": campaign_id, "channel": "sms", "sent_at": utc(at), "is_control": is_control}
     full = [{**sent, "contact_id": f"{campaign_id}-{m}", "member_id": m} for m in member_ids]
     lake.upsert(CAMPAIGN_CONTACTS, rows(lake.spark, CAMPAIGN_CONTACTS, full))
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from tests.conftest import configured
 
 from memberlake import calendar, jobs
-from memberlake.conf import Conf, project_home
+from memberlake.conf import Conf, Layer, load, project_home
 from memberlake.ingest import source as sources
 from memberlake.ingest.source import Package
 from memberlake.ingest.take import Ingest
@@ -22,7 +21,7 @@ from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.tables import ops, silver
 from memberlake.tables.gold.activity import ACTIVE_COUNTS
-from memberlake.tables.gold.coupons import COUPON_MAPPING_REVIEW, VOUCHERS
+from memberlake.tables.gold.coupons import COUPON_MAPPING_REVIEW, COUPON_RUNS, VOUCHERS
 from memberlake.tables.gold.kpi import KPI
 from memberlake.tables.gold.value import ABC_CLASSES, RFM_SCORES, SCORE_BINS
 
@@ -35,8 +34,9 @@ ZONE = "America/New_York"
 @pytest.fixture(scope="module")
 def conf(tmp_path_factory: pytest.TempPathFactory) -> Conf:
     lake = str(tmp_path_factory.mktemp("complete_journey") / "lake")
-    rules = (f"business_timezone={ZONE}", "currency=USD", "rfm.look_back_days=180", "abc.look_back_days=180")
-    return configured(*rules, "kpi.dimensions=[channel]", lake=lake)
+    source = sources.find("complete_journey", project_home())
+    rules = ("rfm.look_back_days=180", "abc.look_back_days=180", "kpi.dimensions=[channel]")
+    return load(sets=rules, lake=lake, settings=Layer("source complete_journey", source.settings))
 
 
 @pytest.fixture(scope="module")
@@ -101,19 +101,22 @@ def test_redemptions(full: Lake) -> None:
     assert {r.event_type for r in events.select("event_type").distinct().collect()} == {"issued", "redeemed"}
 
 
-def test_campaigns_hidden_from_the_redemptions_are_found_again(
-    spark: SparkSession, full: Lake, conf: Conf, tmp_path: Path
-) -> None:
-    """2,076 of 2,089 redemptions, none of them wrong; 13 were made while two campaigns fit, and are left to review."""
-    lake = Lake(spark, conf.lake.model_copy(update={"root": str(tmp_path / "hidden")}))
+def vouchers_of(events: DataFrame, full: Lake, conf: Conf, root: Path) -> Lake:
+    """A lake with vouchers folded from the events; the full one stays without."""
+    lake = Lake(full.spark, conf.lake.model_copy(update={"root": str(root)}))
     for table in (silver.COUPONS, silver.COUPON_CAMPAIGNS, silver.CAMPAIGNS, silver.CAMPAIGN_CONTACTS):
         lake.append(table, full.read(table))
+    lake.append(silver.COUPON_EVENTS, events)
+    jobs.find("coupons").run(lake, conf, date(2018, 3, 31))
+    return lake
+
+
+def test_campaigns_hidden_from_the_redemptions_are_found_again(full: Lake, conf: Conf, tmp_path: Path) -> None:
+    """2,076 of 2,089 redemptions, none of them wrong; 13 were made while two campaigns fit, and are left to review."""
     events = full.read(silver.COUPON_EVENTS)
     redeemed = events.where(F.col("event_type") == "redeemed")
     hidden = F.when(F.col("event_type") != "redeemed", F.col("campaign_id"))
-    lake.append(silver.COUPON_EVENTS, events.withColumn("campaign_id", hidden))
-    unclaimed = conf.model_copy(update={"coupons": conf.coupons.model_copy(update={"claim_required": False})})
-    jobs.find("coupons").run(lake, unclaimed, date(2018, 3, 31))
+    lake = vouchers_of(events.withColumn("campaign_id", hidden), full, conf, tmp_path / "hidden")
 
     vouchers = lake.read(VOUCHERS)
     truth = redeemed.groupBy("coupon_id", "member_id", F.col("occurred_at").alias("redeemed_at")).agg(
@@ -127,6 +130,17 @@ def test_campaigns_hidden_from_the_redemptions_are_found_again(
     review = lake.read(COUPON_MAPPING_REVIEW).where("in_window AND in_audience").groupBy("voucher_id").count()
     assert [r["count"] for r in review.collect()] == [2] * 13
     assert vouchers.where(F.col("redeemed_at").isNotNull()).count() == 2_089
+
+
+def test_redemptions_as_recorded(full: Lake, conf: Conf, tmp_path: Path) -> None:
+    """13 are recorded once for each of two open campaigns: a voucher each, flagged; and nothing is claimed here."""
+    lake = vouchers_of(full.read(silver.COUPON_EVENTS), full, conf, tmp_path / "recorded")
+    redeemed = lake.read(VOUCHERS).where("status = 'redeemed'")
+    flags = redeemed.select(F.explode("flags").alias("flag")).groupBy("flag").count()
+    unrecorded = redeemed.where("issued_at IS NULL").count()
+    assert {r.flag: r["count"] for r in flags.collect()} == {"several_campaigns": 13, "issue_unrecorded": unrecorded}
+    assert {r.method: r["count"] for r in redeemed.groupBy("method").count().collect()} == {"recorded": 2_089}
+    assert lake.read(COUPON_RUNS).agg(F.sum("redeemed")).collect()[0][0] == 2_089
 
 
 def test_a_redemption_is_on_a_day_with_a_basket(full: Lake, visits: DataFrame) -> None:

@@ -6,7 +6,7 @@ import gzip
 import logging
 import os
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from memberlake.ingest.take import Ingest, Taken
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.tables.ops import REJECTS
-from memberlake.tables.silver import COUPONS, MEMBERS, ORDERS, PRODUCTS
+from memberlake.tables.silver import COUPON_CAMPAIGN_OVERRIDES, COUPONS, MEMBERS, ORDERS, PRODUCTS
 
 pytestmark = pytest.mark.lake
 
@@ -101,6 +101,13 @@ def many(
         landing / "coupons" / "c.csv",
         'coupon_id,valid_from_version,discount_rate,product_ids\nc1,2026-01-01T00:00:00Z,0.15,"[""001"", ""002""]"\n',
     )
+    put(
+        landing / "coupon_campaign_overrides" / "decided.csv",
+        "coupon_id,voucher_id,from_on,to_on,campaign_id,decided_by,decided_at\n"
+        "c1,v1,,,P1,me,2026-11-19T10:00:00Z\n"
+        "c1,,2026-11-01,2026-11-30,P2,,2026-11-19T09:00:00Z\n"
+        "c1,v1,,,P3,,2026-11-19T12:00:00Z\n",  # decided again
+    )
     warned: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: warned.append(record.getMessage())  # type: ignore[method-assign]
@@ -142,6 +149,18 @@ def test_cells_of_a_csv_get_the_types_of_the_contract(many: tuple[Lake, Path, di
     assert (member["has_phone"], str(member["birth_date"]), member["city"]) == (True, "1990-05-06", None)
     coupon = lake.read(COUPONS).collect()[0]
     assert (coupon["product_ids"], coupon["discount_rate"], coupon["face_value"]) == (["001", "002"], 0.15, None)
+
+
+def test_decisions_by_hand_land(many: tuple[Lake, Path, dict[str, Taken], list[str]]) -> None:
+    """Of two about one voucher the later; without a voucher for all of the days."""
+    lake, _, _, _ = many
+    at = datetime(2026, 11, 19, 9, tzinfo=timezone.utc)
+    assert_rows(
+        lake,
+        COUPON_CAMPAIGN_OVERRIDES,
+        ("c1", "v1", None, None, "P3", None, at.replace(hour=12)),
+        ("c1", None, date(2026, 11, 1), date(2026, 11, 30), "P2", None, at),
+    )
 
 
 def test_an_unknown_column_is_a_warning(many: tuple[Lake, Path, dict[str, Taken], list[str]]) -> None:

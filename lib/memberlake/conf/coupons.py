@@ -12,7 +12,7 @@ class CouponAlertsConf(Section):
     redeemed_by_others: int = Field(ge=1)
     claims_factor: float = Field(ge=1)
     claims_at_least: int = Field(ge=1)
-    claimers_on_order: int = Field(ge=2)
+    members_on_order: int = Field(ge=2)
     resale_vouchers: int = Field(ge=1)
     resale_share: Share
 

@@ -1,4 +1,7 @@
-"""Signs of abuse: who redeems what others claimed, who claims far more than the rest."""
+"""Signs of abuse: who redeems what others hold, who claims far more than the rest.
+
+A voucher is held by who claimed it; where nobody did, by whom it was issued to.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def of(vouchers: DataFrame, rules: CouponAlertsConf, as_of: date, zone: str) -> 
     redeemed = vouchers.where(_is_within("redeemed_at", rules, as_of, zone)).select(
         "voucher_id",
         "order_id",
-        _member_of("claimed", "claimed_at").alias("claimer"),
+        F.coalesce(_member_of("claimed", "claimed_at"), _member_of("issued", "issued_at")).alias("holder"),
         _member_of("redeemed", "redeemed_at").alias("redeemer"),
     )
     claims = vouchers.where(_is_within("claimed_at", rules, as_of, zone)).select(
@@ -25,7 +28,7 @@ def of(vouchers: DataFrame, rules: CouponAlertsConf, as_of: date, zone: str) -> 
     signs = (
         _redeemed_by_others(redeemed, rules),
         _many_claims(claims, rules),
-        _many_claimers_on_an_order(redeemed, rules),
+        _many_members_on_an_order(redeemed, rules),
         _resale(redeemed, rules),
     )
     found, *others = signs
@@ -35,9 +38,9 @@ def of(vouchers: DataFrame, rules: CouponAlertsConf, as_of: date, zone: str) -> 
 
 
 def _redeemed_by_others(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFrame:
-    per_claimer = redeemed.where("claimer <> redeemer").groupBy("claimer").agg(F.count(F.lit(1)).alias("n"))
-    said = F.format_string("%d vouchers that the member claimed were redeemed by others", "n")
-    return _sign(per_claimer, "redeemed_by_others", "member", "claimer", "n", F.lit(rules.redeemed_by_others), said)
+    per_holder = redeemed.where("holder <> redeemer").groupBy("holder").agg(F.count(F.lit(1)).alias("n"))
+    said = F.format_string("%d vouchers that the member held were redeemed by others", "n")
+    return _sign(per_holder, "redeemed_by_others", "member", "holder", "n", F.lit(rules.redeemed_by_others), said)
 
 
 def _many_claims(claims: DataFrame, rules: CouponAlertsConf) -> DataFrame:
@@ -49,21 +52,22 @@ def _many_claims(claims: DataFrame, rules: CouponAlertsConf) -> DataFrame:
     return _sign(with_usual, "many_claims", "member", "claimer", "n", limit, said)
 
 
-def _many_claimers_on_an_order(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFrame:
-    per_order = redeemed.where("order_id IS NOT NULL").groupBy("order_id").agg(F.count_distinct("claimer").alias("n"))
-    said = F.format_string("vouchers of %d members were redeemed on one order", "n")
-    limit = F.lit(rules.claimers_on_order)
-    return _sign(per_order, "many_claimers_on_an_order", "order", "order_id", "n", limit, said)
+def _many_members_on_an_order(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFrame:
+    members = F.count_distinct(F.coalesce("redeemer", "holder"))
+    per_order = redeemed.where("order_id IS NOT NULL").groupBy("order_id").agg(members.alias("n"))
+    said = F.format_string("%d members redeemed vouchers on one order", "n")
+    limit = F.lit(rules.members_on_order)
+    return _sign(per_order, "many_members_on_an_order", "order", "order_id", "n", limit, said)
 
 
 def _resale(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFrame:
     per_redeemer = (
         redeemed.where("redeemer IS NOT NULL")
         .groupBy("redeemer")
-        .agg(F.count(F.lit(1)).alias("all"), F.count_if(F.col("claimer") != F.col("redeemer")).alias("n"))
+        .agg(F.count(F.lit(1)).alias("all"), F.count_if(F.col("holder") != F.col("redeemer")).alias("n"))
         .where(F.col("n") >= rules.resale_share * F.col("all"))
     )
-    said = F.format_string("%d of the %d vouchers that the member redeemed were claimed by others", "n", "all")
+    said = F.format_string("%d of the %d vouchers that the member redeemed were held by others", "n", "all")
     return _sign(per_redeemer, "resale", "member", "redeemer", "n", F.lit(rules.resale_vouchers), said)
 
 

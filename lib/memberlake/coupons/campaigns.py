@@ -15,9 +15,13 @@ _UNDECLARED = "undeclared+"  # of evidence: no campaign is declared for the coup
 
 
 def audience(contacts: DataFrame) -> DataFrame:
-    """One row a campaign and member of its outreach list; who was held out got nothing."""
-    sent = contacts.where(~F.coalesce("is_control", F.lit(False)))
-    return sent.select("campaign_id", "member_id").distinct()
+    """One row a campaign and member of its outreach list."""
+    return contacts.transform(only_sent).select("campaign_id", "member_id").distinct()
+
+
+def only_sent(contacts: DataFrame) -> DataFrame:
+    """Without those held out for comparison, who are on no list."""
+    return contacts.where(~F.coalesce("is_control", F.lit(False)))
 
 
 def windows(campaigns: DataFrame, grace_days: int) -> DataFrame:

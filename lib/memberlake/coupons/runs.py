@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from memberlake import calendar
-from memberlake.coupons.state import escaped
+from memberlake.coupons.state import MEMBER, TURNS, escaped
 from memberlake.lake.contract import MONEY
 
 STEPS = ("issued", "claimed", "redeemed", "returned", "voided", "expired")
@@ -19,7 +19,9 @@ def per_day(vouchers: DataFrame, zone: str) -> DataFrame:
     """What happened on each business date to vouchers that are alike; without coupon_run_id.
 
     A voucher counts once for its issue, claim, void and expiry, and once on each day on which it was redeemed or
-    returned. What it is now (its number, open, tried, its order unknown) counts on its first day.
+    returned. It is in force from a redemption to its return: what changes that counts as one more or one less, so that
+    their sum is the vouchers in force. What it is now (its number, open, tried, its order unknown) counts on its first
+    day.
     """
     recorded = F.col("recorded_campaign_id")
     is_tested = (F.col("method") == "recorded") & recorded.isNotNull()
@@ -35,18 +37,20 @@ def per_day(vouchers: DataFrame, zone: str) -> DataFrame:
         _sum(step["amount"], step["kind"] == kind).alias(name)
         for name, kind in (
             ("redeemed_amount", "value redeemed"),
-            ("returned_amount", "value returned"),
+            ("returned_amount", "undone"),
             ("expired_value", "expired"),
             ("open_value", "open"),
         )
     ]
     unvalued = [F.count_if((step["kind"] == k) & ~is_known).alias(f"{k}_unvalued") for k in ("expired", "open")]
+    in_force = F.count_if(step["kind"] == "in force") - F.count_if(step["kind"] == "undone")
     return (
         vouchers.withColumns(alike)
-        .withColumn("turns", F.filter("history", lambda e: e["event_type"].isin("redeemed", "returned")))
+        .withColumn("turns", F.filter("history", lambda e: e["event_type"].isin(*TURNS)))
+        .withColumn("turns", F.filter("turns", _is_no_repeat))
         .withColumn("step", F.explode(_steps(zone)))
         .groupBy(*OF_A_DAY, "issued_month", "channel", "method", "evidence", *alike, step["on"].alias("business_date"))
-        .agg(*counts, *amounts, *unvalued)
+        .agg(*counts, in_force.alias("in_force"), *amounts, *unvalued)
     )
 
 
@@ -95,7 +99,10 @@ def with_run(rows: DataFrame, episodes: DataFrame) -> DataFrame:
 
 
 def runs(days: DataFrame) -> DataFrame:
-    """One row a run, with its funnel so far, median days to redeem, cost, liability and breakage."""
+    """One row a run, with its funnel so far, median days to redeem, cost, liability and breakage.
+
+    Redeemed are the vouchers whose redemption is in force, so that none counts twice.
+    """
     of_coupon = Window.partitionBy("coupon_id")
     by_first_day = of_coupon.orderBy("first_on", "coupon_run_id")
     issued, claimed, redeemed = (F.col(step) for step in ("issued", "claimed", "redeemed"))
@@ -105,7 +112,8 @@ def runs(days: DataFrame) -> DataFrame:
         .agg(
             F.min("first_on").alias("first_on"),
             F.max("first_on").alias("last_on"),
-            *[F.sum(count).alias(count) for count in ("vouchers", *STEPS, "open")],
+            *[F.sum(count).alias(count) for count in ("vouchers", *STEPS, "open") if count != "redeemed"],
+            F.sum("in_force").alias("redeemed"),
             F.percentile(to_redeem, F.lit(0.5), F.col("redeemed")).alias("days_to_redeem"),
             F.sum(F.col("redeemed_amount") - F.col("returned_amount")).cast(MONEY).alias("redeemed_amount"),
             *[_value_of(kind).alias(f"{kind}_value") for kind in ("open", "expired")],
@@ -144,7 +152,7 @@ def cohorts(days: DataFrame) -> DataFrame:
         .groupBy("coupon_run_id", "coupon_id", "first_on", "days_since")
         .agg(
             *[F.sum(count).alias(count) for count in ("vouchers", "open", "claimed")],
-            F.sum(F.col("redeemed") - F.col("returned")).alias("redeemed"),
+            F.sum("in_force").alias("redeemed"),
         )
         .withColumns(
             {
@@ -171,19 +179,19 @@ def liability(runs: DataFrame, as_of: date) -> DataFrame:
     )
 
 
-def orders_of_day(orders: DataFrame, as_of: date) -> DataFrame:
-    """Counted orders of a day with coupons and without, by channel."""
+def orders_per_day(orders: DataFrame, zone: str) -> DataFrame:
+    """Counted orders of each business date (`as_of`) with coupons and without, by channel."""
     with_coupon = F.col("voucher_id").isNotNull() | F.col("coupon_id").isNotNull()
     with_coupon |= F.coalesce(F.col("coupon_amount") > 0, F.lit(False))
     return (
-        orders.groupBy("channel", with_coupon.alias("with_coupon"))
+        orders.withColumn("as_of", calendar.business_date(F.col("ordered_at"), zone))
+        .groupBy("as_of", "channel", with_coupon.alias("with_coupon"))
         .agg(
             F.count(F.lit(1)).alias("orders"),
             F.sum("net_amount").cast(MONEY).alias("net_amount"),
             F.coalesce(F.sum("coupon_amount"), F.lit(0)).cast(MONEY).alias("coupon_amount"),
         )
         .withColumn("average_order_value", F.col("net_amount").cast("double") / F.col("orders"))
-        .withColumn("as_of", F.lit(as_of))
     )
 
 
@@ -217,22 +225,31 @@ def _steps(zone: str) -> Column:
         "vouchers": (F.lit(True), step("vouchers", first)),
     }
     redeemed = F.transform(of("redeemed"), lambda e: step("value redeemed", on(e["occurred_at"]), e["amount"]))
-    # a return undoes the redemption just before it, when there is one
+    # a redemption is in force until a return undoes it, which may not be there; more of a kind change nothing
     pairs = F.transform("turns", lambda turn, n: F.struct(turn.alias("turn"), F.get("turns", n - 1).alias("before")))
-    undone = F.filter(
-        pairs,
-        lambda p: (p["turn"]["event_type"] == "returned") & (p["before"]["event_type"] == "redeemed"),
+    changes = F.filter(
+        pairs, lambda p: p["turn"]["event_type"] != F.coalesce(p["before"]["event_type"], F.lit("returned"))
     )
-    given_back = F.transform(
-        undone, lambda p: step("value returned", on(p["turn"]["occurred_at"]), p["before"]["amount"])
+    turned = F.transform(
+        changes,
+        lambda p: F.when(
+            p["turn"]["event_type"] == "redeemed", step("in force", on(p["turn"]["occurred_at"]))
+        ).otherwise(step("undone", on(p["turn"]["occurred_at"]), p["before"]["amount"])),
     )
     return F.concat(
         F.array_compact(F.array(*[F.when(holds, what) for holds, what in once.values()])),
         on_each_day("redeemed"),
         on_each_day("returned"),
         redeemed,
-        given_back,
+        turned,
     )
+
+
+def _is_no_repeat(turn: Column, n: Column) -> Column:
+    """False for what repeats the event before it, as in the fold: only without a number."""
+    before = F.get("turns", n - 1)
+    is_same = (before["event_type"] == turn["event_type"]) & (before["occurred_at"] == turn["occurred_at"])
+    return ~(F.col("holder").startswith(MEMBER) & F.coalesce(is_same, F.lit(False)))
 
 
 def _sum(amount: Column, where: Column) -> Column:

@@ -17,6 +17,7 @@ from memberlake.conf import CouponsConf
 from memberlake.tables.gold.coupons import HISTORY_EVENT
 
 KINDS = ("issued", "claimed", "redeemed", "returned", "voided")  # the rank of a type is its place here
+TURNS = ("redeemed", "returned")
 NUMBER, MEMBER, EVENT = "n:", "m:", "e:"
 _KEPT = tuple(HISTORY_EVENT.names)
 _VOUCHER = ("coupon_id", "holder", "line", "issue", "again")
@@ -106,11 +107,16 @@ def _without_number(events: DataFrame) -> DataFrame:
     """Events without a number, told apart within coupon, member and recorded campaign (`line`).
 
     An issue opens a voucher, and so does a redemption while the voucher before is redeemed: another one was issued,
-    unrecorded. Events of one type and instant are one: sources record a thing more than once.
+    unrecorded. Events of one type and instant are one: sources record a thing more than once, and a redemption or
+    return once for each campaign that was open. It is of the first that names one.
     """
     line = Window.partitionBy("coupon_id", "holder", "line").orderBy("occurred_at", "rank", "event_id")
     issue = Window.partitionBy("coupon_id", "holder", "line", "issue").orderBy("occurred_at", "rank", "event_id")
     start, before = Window.unboundedPreceding, -1
+    at_once = Window.partitionBy("coupon_id", "holder", "event_type", "occurred_at").rowsBetween(
+        start, Window.unboundedFollowing
+    )
+    first_named = F.min_by("line", F.struct(F.col("line").isNull(), "event_id")).over(at_once)
 
     def last(kinds: tuple[str, ...], value: str, window: WindowSpec) -> Column:
         of_kind = F.when(F.col("event_type").isin(*kinds), F.col(value))
@@ -122,10 +128,12 @@ def _without_number(events: DataFrame) -> DataFrame:
     redeems_again = is_new("redeemed", "redeemed_before") & F.coalesce(F.col("before") == "redeemed", F.lit(False))
     return (
         events.where(F.col("holder").startswith(MEMBER))
+        .repartition("coupon_id", "holder")  # once, for all windows
         .withColumn("line", F.coalesce("campaign_id", "only_campaign_id"))
+        .withColumn("line", F.when(F.col("event_type").isin(*TURNS), first_named).otherwise(F.col("line")))
         .withColumn("issued_before", last(("issued",), "occurred_at", line))
         .withColumn("issue", F.sum(is_new("issued", "issued_before").cast("long")).over(line.rowsBetween(start, 0)))
-        .withColumn("before", last(("redeemed", "returned"), "event_type", issue))
+        .withColumn("before", last(TURNS, "event_type", issue))
         .withColumn("redeemed_before", last(("redeemed",), "occurred_at", issue))
         .withColumn("again", F.sum(redeems_again.cast("long")).over(issue.rowsBetween(start, 0)))
         .drop("only_campaign_id", "issued_before", "before", "redeemed_before")
@@ -133,16 +141,21 @@ def _without_number(events: DataFrame) -> DataFrame:
 
 
 def _with_place(events: DataFrame) -> DataFrame:
-    """The place of an event among those of its voucher, their number, and the redemption or return before it."""
+    """The place of an event among those of its voucher, their number, and the redemption or return before it.
+
+    Without a number an event of the type and instant of the one before repeats it: it is kept, and not counted.
+    """
     by_time = Window.partitionBy(*_VOUCHER).orderBy("occurred_at", "rank", "event_id")
     earlier = by_time.rowsBetween(Window.unboundedPreceding, -1)
     whole = Window.partitionBy(*_VOUCHER).rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    turn = F.when(F.col("event_type").isin("redeemed", "returned"), F.col("event_type"))
+    turn = F.when(F.col("event_type").isin(*TURNS), F.col("event_type"))
+    what = F.struct("event_type", "occurred_at")
     return events.withColumns(
         {
             "place": F.row_number().over(by_time),
             "count": F.count(F.lit(1)).over(whole),
             "turn_before": F.last(turn, ignorenulls=True).over(earlier),
+            "is_repeat": F.col("holder").startswith(MEMBER) & F.lag(what).over(by_time).eqNullSafe(what),
         }
     )
 
@@ -152,9 +165,10 @@ def _facts(history_cap: int) -> list[Column]:
     event = F.struct("occurred_at", "rank", "event_id", *[c for c in _KEPT if c not in {"occurred_at", "event_id"}])
 
     def of(*kinds: str) -> Column:
-        return F.when(F.col("event_type").isin(*kinds), event)
+        return F.when(F.col("event_type").isin(*kinds) & ~F.col("is_repeat"), event)
 
-    redeemed = F.col("event_type") == "redeemed"
+    redeemed = (F.col("event_type") == "redeemed") & ~F.col("is_repeat")
+    returned = (F.col("event_type") == "returned") & ~F.col("is_repeat")
     half = history_cap // 2
     is_kept = (F.col("place") <= half) | (F.col("count") - F.col("place") < half)
     return [
@@ -162,7 +176,7 @@ def _facts(history_cap: int) -> list[Column]:
         F.min(of("issued")).alias("issued"),
         F.min(of("claimed")).alias("claimed"),
         F.min(of("redeemed")).alias("redeemed"),
-        F.max(of("redeemed", "returned")).alias("turn"),
+        F.max(of(*TURNS)).alias("turn"),
         F.max(of("returned")).alias("returned"),
         F.max(of("voided")).alias("voided"),
         F.min(F.when(F.col("member_id").isNotNull(), event)).alias("first_of_member"),
@@ -174,9 +188,9 @@ def _facts(history_cap: int) -> list[Column]:
         F.max(F.when(redeemed, F.col("amount"))).alias("most_redeemed"),
         F.coalesce(F.min("amount") < 0, F.lit(False)).alias("is_negative"),
         F.bool_or(redeemed & F.coalesce(F.col("turn_before") == "redeemed", F.lit(False))).alias("is_redeemed_twice"),
-        F.bool_or(
-            (F.col("event_type") == "returned") & F.coalesce(F.col("turn_before") == "returned", F.lit(True))
-        ).alias("is_returned_for_nothing"),
+        F.bool_or(returned & F.coalesce(F.col("turn_before") == "returned", F.lit(True))).alias(
+            "is_returned_for_nothing"
+        ),
         F.bool_or(F.col("order_id").isNotNull() & F.col("order_is_known").isNull()).alias("has_unknown_order"),
         (F.max("count") > F.lit(history_cap)).alias("is_capped"),
         F.sort_array(F.collect_list(F.when(is_kept, F.struct(*_KEPT)))).alias("history"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
 from functools import reduce
 
@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from memberlake import calendar
 from memberlake.coupons import campaigns
-from memberlake.coupons.state import NUMBER, from_history, with_holder
+from memberlake.coupons.state import NUMBER, from_history, only_until, with_holder
 
 VOUCHER = ("coupon_id", "holder")
 _MOST = 1000  # ranges listed in a condition
@@ -23,6 +23,12 @@ def between(rows: DataFrame, instant: str, since: date, as_of: date, zone: str) 
     near = rows.where((F.col(instant) >= F.lit(begin)) & (F.col(instant) < F.lit(end)))
     day = calendar.business_date(F.col(instant), zone)
     return near.where((day > F.lit(since)) & (day <= F.lit(as_of)))
+
+
+def on_days(rows: DataFrame, instant: str, days: Collection[date], zone: str) -> DataFrame:
+    """Rows of the business dates."""
+    near = between(rows, instant, min(days) - timedelta(days=1), max(days), zone)
+    return near.where(calendar.business_date(F.col(instant), zone).isin(*days))
 
 
 def by_events(events: DataFrame) -> DataFrame:
@@ -52,12 +58,14 @@ def by_overrides(vouchers: DataFrame, changed: DataFrame) -> DataFrame:
 
 
 def lists(contacts: DataFrame, changed: DataFrame, since: date, zone: str) -> DataFrame:
-    """Campaigns and members whose being on the campaign's list may have changed; all members (NULL) of a new list.
+    """Campaigns and members whose being on the campaign's list may have changed.
+
+    All members (NULL) where the campaign may have had no list before, or has none now.
 
     Args:
         changed: contacts that changed, or that as_of has come to.
     """
-    old = contacts.where(calendar.business_date(F.col("sent_at"), zone) <= F.lit(since))
+    old = contacts.transform(campaigns.only_sent).transform(only_until, "sent_at", since, zone)
     had_list = (
         old.join(F.broadcast(changed.select("campaign_id").distinct()), on="campaign_id", how="left_semi")
         .join(changed.select("contact_id").distinct(), on="contact_id", how="left_anti")

@@ -24,7 +24,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-CONTRACT_VERSION = 1  # rises with every change of a contract; a lake with a higher one is not touched
+CONTRACT_VERSION = 2  # rises with every change of a contract; a lake with a higher one is not touched
 
 STRING, BOOL, INT, LONG, DOUBLE = StringType(), BooleanType(), IntegerType(), LongType(), DoubleType()
 DATE, TS, MONEY, QUANTITY = DateType(), TimestampType(), DecimalType(18, 2), DecimalType(18, 3)

@@ -249,6 +249,11 @@ class Lake:
             return False
         _check_version(table, properties)
         if differences := self._drift(table, properties):
+            if int(properties[_VERSION_PROPERTY]) < CONTRACT_VERSION:
+                raise UserError(
+                    f"{table.full_name} was made by an older memberlake: {'; '.join(differences)}. Move the table away "
+                    f"and run its job again: gold is made of silver"
+                )
             raise UserError(
                 f"{table.full_name} was changed by someone else: {'; '.join(differences)}. "
                 f"Undo that, for example with RESTORE, or move the table away"

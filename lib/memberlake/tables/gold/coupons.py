@@ -96,6 +96,7 @@ COUPON_DAYS = Table(
             Column(step, LONG, f"vouchers {step} on that day", required=True)
             for step in ("issued", "claimed", "redeemed", "returned", "voided", "expired")
         ],
+        Column("in_force", LONG, "vouchers redeemed on that day that were not, less those undone", required=True),
         Column("open", LONG, "vouchers whose first date is this day and that can still be redeemed", required=True),
         Column("redeemed_amount", MONEY, "value redeemed on that day", required=True),
         Column("returned_amount", MONEY, "value of the redemptions undone on that day", required=True),
@@ -121,10 +122,11 @@ COUPON_RUNS = Table(
         Column("last_on", DATE, "last first-known date of its vouchers", required=True),
         Column("vouchers", LONG, "vouchers of the run", required=True),
         Column("is_reused", BOOL, "its coupon has more than one run", required=True),
-        *[
-            Column(step, LONG, f"vouchers {step} so far", required=True)
-            for step in ("issued", "claimed", "redeemed", "returned", "voided", "expired", "open")
-        ],
+        Column("issued", LONG, "vouchers issued so far", required=True),
+        Column("claimed", LONG, "vouchers claimed so far", required=True),
+        Column("redeemed", LONG, "vouchers whose redemption is in force", required=True),
+        Column("returned", LONG, "returns so far, one a voucher and day", required=True),
+        *[Column(step, LONG, f"vouchers {step} so far", required=True) for step in ("voided", "expired", "open")],
         Column("claim_rate", DOUBLE, "claimed / issued, NULL when none was issued"),
         Column("redemption_rate", DOUBLE, "redeemed / claimed, NULL when none was claimed"),
         Column("end_to_end_rate", DOUBLE, "redeemed / issued, NULL when none was issued"),
@@ -212,7 +214,7 @@ COUPON_COHORTS = Table(
         Column("days_since", INT, "days after it; days on which nothing happened have no row", required=True),
         Column("vouchers", LONG, "vouchers of the cohort", required=True),
         Column("claimed", LONG, "claimed up to that day", required=True),
-        Column("redeemed", LONG, "redeemed up to that day, less returned", required=True),
+        Column("redeemed", LONG, "vouchers whose redemption is in force on that day", required=True),
         Column("claimed_share", DOUBLE, "claimed / vouchers", required=True),
         Column("redeemed_share", DOUBLE, "redeemed / vouchers", required=True),
         Column("is_open", BOOL, "some voucher of the cohort can still be redeemed", required=True),
