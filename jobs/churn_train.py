@@ -57,7 +57,8 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         spells = kept.enter_context(lake.kept(rules.spells(rule, known, as_of)))
         eligible = snapshots.eligible(known.known, spells, split.every)
         examples = snapshots.with_labels(eligible, spells, split.every, conf.churn)
-        groups = {n: kept.enter_context(lake.kept(g)) for n, g in measure.measured(known, split.every).items()}
+        active = conf.activity.active_event_types
+        groups = {n: kept.enter_context(lake.kept(g)) for n, g in measure.measured(known, split.every, active).items()}
         table = kept.enter_context(lake.kept(measure.table(examples, known, groups, conf.rfm.tiles)))
         training.require_honest(table)
         training.require_both_classes(table, split)

@@ -77,7 +77,8 @@ def churn_features_memberlake(run: Run) -> None:
     days = [AS_OF - timedelta(days=rules.churn.embargo_days + 30 * n) for n in range(12)]
 
     spells = churn_rules.spells(rules.churn.foretold, known, AS_OF).persist()
-    groups = {name: group.persist() for name, group in measure.measured(known, days).items()}
+    measured = measure.measured(known, days, rules.activity.active_event_types)
+    groups = {name: group.persist() for name, group in measured.items()}
     examples = snapshots.with_labels(snapshots.eligible(known.known, spells, days), spells, days, rules.churn)
     run.timed(lambda: sink(measure.table(examples, known, groups, rules.rfm.tiles)))
     run.told["rows"] = examples.count()

@@ -244,12 +244,12 @@ def test_stickiness_registered_members_and_columns_of_members(spark: SparkSessio
         Day("x", date(2026, 11, 18), False, frozenset({"web"})),
     ]
     members = spark.createDataFrame(
-        [("ann", "Lyon", utc("2026-10-21 20:00")), ("bob", None, utc("2026-11-01 00:00")),
-         ("never came", "Nice", utc("2026-11-20 23:59")), ("after as_of", "Nice", utc("2026-11-21 00:00"))],
-        "member_id string, city string, registered_at timestamp",
+        [("ann", "Lyon", utc("2026-10-21 20:00"), {"tier": "gold"}), ("bob", None, utc("2026-11-01 00:00"), {}),
+         ("never came", "Nice", utc("2026-11-20 23:59"), None), ("after as_of", "Nice", utc("2026-11-21 00:00"), None)],
+        "member_id string, city string, registered_at timestamp, attributes map<string, string>",
     )  # fmt: skip
-    known = counts.with_member_columns(frame(spark, given), members, ["city"])
-    found = per_window(known, D, (7,), ("all", "kind", "city"))
+    known = counts.with_member_columns(frame(spark, given), members, ["city", "tier"])
+    found = per_window(known, D, (7,), ("all", "kind", "city", "tier"))
     found = found.transform(counts.with_registered, members, (7,), D, "UTC").persist()
     of_day = found.where((F.col("window") == "day") & (F.col("period_end") == F.lit(D)))
     columns = ("dimension", "dimension_value", "active", "active_30", "stickiness", "registered", "activity_rate")
@@ -259,6 +259,8 @@ def test_stickiness_registered_members_and_columns_of_members(spark: SparkSessio
         ("kind", "anonymous", 0, 1, 0.0, None, None),
         ("city", "Lyon", 1, 1, 1.0, None, None),
         ("city", "unknown", 0, 2, 0.0, None, None),
+        ("tier", "gold", 1, 1, 1.0, None, None),
+        ("tier", "unknown", 0, 2, 0.0, None, None),
     ]
     kind = "dimension string, dimension_value string, active bigint, active_30 bigint, stickiness double"
     same(of_day.select(*columns), spark.createDataFrame(expected, f"{kind}, registered bigint, activity_rate double"))

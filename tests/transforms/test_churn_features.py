@@ -29,11 +29,13 @@ TABLES = (
     silver.CAMPAIGN_CONTACTS, silver.CAMPAIGN_RESPONSES, silver.COUPON_EVENTS,
 )  # fmt: skip
 
+ACTIVE = configured().activity.active_event_types
+
 
 def table(known: Facts, days: list[date]) -> DataFrame:
     examples = known.known.select("member_id", F.explode(F.array(*map(F.lit, days))).alias("as_of"))
     seen = examples.join(known.known, on="member_id").where("known_on <= as_of").select("as_of", "member_id")
-    groups = {name: group.persist() for name, group in measure.measured(known, days).items()}
+    groups = {name: group.persist() for name, group in measure.measured(known, days, ACTIVE).items()}
     return measure.table(seen, known, groups, 5).persist()
 
 
@@ -81,7 +83,9 @@ def literal(spark: SparkSession) -> Facts:
             event("page_view", 40, None), event("search", 40, None),  # one visit, before anyone was known
             event("login", 20, "m"), event("page_view", 20, "m"), event("campaign_enquiry", 20, "m"),
             event("login", 4, "other"),  # the device stays the first one's
-            event("add_to_cart", 3, None),
+            event("add_to_cart", 3, None), {**event("search", 3, None), "session_id": None},  # one visit
+            {**event("search", 5, "m"), "session_id": None}, {**event("login", 5, "m"), "session_id": None},  # one too
+            event("coupon_seen", 9, "m"), {**event("coupon_seen", 6, None), "session_id": None},  # no visit: not active
             event("page_view", 2, None, visitor="a stranger's"),
             event("login", -1, "quiet", visitor="known tomorrow"), event("page_view", 1, None, "known tomorrow"),
         ],
@@ -105,8 +109,8 @@ def test_features_of_literal_members(literal: Facts) -> None:
         "spent_90_before": 70, "spent_365": 110, "discount_365": 3, "coupon_orders_365": 2, "points_365": 7,
         "gap_longest": 250, "gap_mean": (250 + 30 + 1 + 89) / 4, "first_order_days": 370, "overdue": 0,
         "basket_365": 27.5, "orders_trend": 0.5, "coupon_share": 0.5, "items_90": 3, "categories_365": 2,
-        "visits_30": 2, "visits_90": 3, "visit_days": 3, "logins_90": 1, "login_days": 20, "page_views_90": 2,
-        "searches_90": 1, "actions_90": 3, "carts_90": 1, "enquiries_365": 1, "anonymous_visits_365": 1,
+        "visits_30": 3, "visits_90": 4, "visit_days": 3, "logins_90": 2, "login_days": 5, "page_views_90": 2,
+        "searches_90": 3, "actions_90": 5, "carts_90": 1, "enquiries_365": 1, "anonymous_visits_365": 1,
         "contacts_90": 1, "contacts_365": 2, "responses_365": 1, "response_rate": 0.5, "response_days": 49,
         "claimed_365": 1, "redeemed_365": 1, "tenure_days": 400, "activated_days": 10, "gender": "F",
         "acquisition_channel": "web", "r_score": 1, "f_score": 1, "m_score": 1,

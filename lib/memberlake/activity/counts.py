@@ -38,10 +38,14 @@ def range_start(since: date, windows: Sequence[int]) -> date:
 
 
 def with_member_columns(days: DataFrame, members: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """Adds columns of silver.members, as known today; `unknown` where there is no value, or no member."""
+    """Adds columns of silver.members, as known today; `unknown` where there is no value, or no member.
+
+    `tier` is the attribute of that name.
+    """
     if not columns:
         return days
-    wanted = members.select(F.col("member_id").alias("subject_id"), *[F.col(c).cast("string") for c in columns])
+    values = {c: F.col("attributes")["tier"] if c == "tier" else F.col(c).cast("string") for c in columns}
+    wanted = members.select(F.col("member_id").alias("subject_id"), *[v.alias(c) for c, v in values.items()])
     joined = days.join(wanted.withColumn("_there", F.lit(True)), on="subject_id", how="left")
     said = {c: F.when(F.col("is_member"), F.col(c)) for c in columns}
     return joined.drop("_there").withColumns({c: F.coalesce(v, F.lit(UNKNOWN)) for c, v in said.items()})

@@ -15,7 +15,7 @@ from memberlake.lake.contract import MONEY
 from memberlake.scoring import Measure
 
 
-def measured(facts: Facts, snapshots: Sequence[date]) -> dict[str, DataFrame]:
+def measured(facts: Facts, snapshots: Sequence[date], active_types: Sequence[str]) -> dict[str, DataFrame]:
     """For each group of facts, one row an (as_of, member_id): the group's features, and `seen_<group>`.
 
     seen_<group> is the last date that was looked at; `orders` and `events` are read again for the scores: persist them.
@@ -23,7 +23,7 @@ def measured(facts: Facts, snapshots: Sequence[date]) -> dict[str, DataFrame]:
     daily = {
         "orders": _order_days(facts),
         "lines": _line_days(facts),
-        "events": _event_days(facts),
+        "events": _event_days(facts, active_types),
         "campaigns": _campaign_days(facts),
         "coupons": _coupon_days(facts),
     }
@@ -106,10 +106,11 @@ def _line_days(facts: Facts) -> DataFrame:
     )
 
 
-def _event_days(facts: Facts) -> DataFrame:
+def _event_days(facts: Facts, active_types: Sequence[str]) -> DataFrame:
     """Events of a member, and those of a device from the day on which it is known whose it is.
 
-    A device belongs to the first member who was known on it.
+    A device belongs to the first member who was known on it. A day's visits, as in kpi.facts.visits, are the
+    sessions with an event of an active type; where such events have none, they are one visit.
     """
     named = facts.events.where(F.col("member_id").isNotNull())
     devices = named.groupBy("visitor_id").agg(
@@ -129,11 +130,12 @@ def _event_days(facts: Facts) -> DataFrame:
     def of_type(*types: str) -> Column:
         return F.count_if(F.col("event_type").isin(*types))
 
-    sessions = (  # events without a session: one visit a day
+    sessions = (
         of_members.unionByName(of_devices)
         .groupBy("member_id", "on", "seen_on", "session_id")
         .agg(
             F.max("was_anonymous").alias("was_anonymous"),
+            (of_type(*active_types) > 0).alias("is_visit"),
             of_type("login").alias("logins"),
             of_type("page_view").alias("page_views"),
             of_type("search").alias("searches"),
@@ -142,10 +144,16 @@ def _event_days(facts: Facts) -> DataFrame:
             of_type("campaign_enquiry").alias("enquiries"),
         )
     )
+    is_visit, in_session = F.col("is_visit"), F.col("session_id").isNotNull()
+    has_sessions = F.count_if(is_visit & in_session) > 0
+
+    def visits(of: Column) -> Column:
+        return F.when(has_sessions, F.count_if(of & in_session)).otherwise(F.count_if(of))
+
     counted = ("logins", "page_views", "searches", "actions", "carts", "enquiries")
     return sessions.groupBy("member_id", "on", "seen_on").agg(
-        F.count(F.lit(1)).alias("visits"),
-        F.count_if("was_anonymous").alias("anonymous_visits"),
+        visits(is_visit).alias("visits"),
+        visits(is_visit & F.col("was_anonymous")).alias("anonymous_visits"),
         *[F.sum(c).alias(c) for c in counted],
     )
 

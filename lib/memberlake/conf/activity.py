@@ -12,7 +12,8 @@ from memberlake.lake.contract import BOOL, STRING
 from memberlake.tables.silver import MEMBERS
 
 _OF_EVENTS = ("all", "channel", "kind")
-_OF_MEMBERS = tuple(c.name for c in MEMBERS.columns if c.type in (STRING, BOOL) and c.name not in MEMBERS.key)
+_TEXTS = tuple(c.name for c in MEMBERS.columns if c.type in (STRING, BOOL) and c.name not in MEMBERS.key)
+_OF_MEMBERS = (*_TEXTS, "tier")  # an attribute
 
 
 class ActivityConf(Section):
@@ -49,7 +50,7 @@ class ActivityConf(Section):
 
     @property
     def member_columns(self) -> tuple[str, ...]:
-        """The dimensions that are columns of silver.members."""
+        """The dimensions that silver.members tells."""
         return tuple(name for name in self.dimensions if name not in _OF_EVENTS)
 
 
