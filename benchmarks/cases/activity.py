@@ -95,9 +95,8 @@ def windows_memberlake(run: Run) -> None:
     """From gold.activity_days: all windows, with the lifecycle, of all subjects."""
 
     def counted() -> DataFrame:
-        linked = counts.linked(_days(run), ["all"]).persist()
-        starts = counts.starts(run.lake(LAKE).read(ACTIVE_COUNTS).limit(0))
-        return counts.per_window(linked, starts, WINDOWS, ["all"], None, LAST)
+        changes = counts.changes(_days(run).withColumn("sign", F.lit(1)), WINDOWS, ["all"]).persist()
+        return counts.per_window(changes, WINDOWS, LAST)
 
     run.timed(lambda: sink(counted()))
     _tell(run, counted())
