@@ -53,7 +53,10 @@ def activity_job(run: Run) -> None:
 
 
 def activity_duckdb(run: Run) -> None:
-    """The windows of all dates and subjects in DuckDB, from the same Parquet files: no lifecycle, no other tables."""
+    """The windows of all dates and subjects in DuckDB, from the same Parquet files: no lifecycle, no other tables.
+
+    Of the events that the job began with: what came on its later days is in the files, too.
+    """
     database, target = run.duckdb(), run.fresh("duckdb_activity") / "counts.parquet"
     target.parent.mkdir()
     files = sorted(str(path) for path in (run.folder / LAKE / "silver" / "events").glob("*.parquet"))
@@ -62,7 +65,7 @@ def activity_duckdb(run: Run) -> None:
         lambda: database.execute(
             f"""COPY (
                 WITH seen AS (SELECT * REPLACE (occurred_at::TIMESTAMP AS occurred_at) FROM read_parquet({files})
-                              WHERE occurred_at::TIMESTAMP < {limit}),
+                              WHERE occurred_at::TIMESTAMP < {limit} AND event_id::BIGINT < {run.orders}),
                      named AS (SELECT visitor_id, min(member_id) AS member FROM seen WHERE member_id IS NOT NULL
                                GROUP BY visitor_id),
                      days AS (SELECT DISTINCT coalesce(s.member_id, n.member, s.visitor_id) AS subject,
@@ -112,7 +115,8 @@ def windows_explode(run: Run) -> None:
             ends = F.sequence(day, F.date_add(day, w - 1))
             named = F.lit(f"rolling_{w}").alias("window")
             spans.append(F.transform(ends, lambda end, named=named: F.struct(named, end.alias("period_end"))))
-        exploded = _days(run).select("subject_id", F.explode(F.concat(*spans)).alias("of")).select("subject_id", "of.*")
+        alike = [span.cast("array<struct<window: string, period_end: date>>") for span in spans]
+        exploded = _days(run).select("subject_id", F.explode(F.concat(*alike)).alias("of")).select("subject_id", "of.*")
         once = exploded.groupBy("window", "period_end", "subject_id").agg(F.lit(1))
         return _until(once.groupBy("window", "period_end").agg(F.count(F.lit(1)).alias("active")))
 
