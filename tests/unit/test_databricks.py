@@ -61,6 +61,23 @@ def test_a_task_for_each_job_after_those_that_write_what_it_reads() -> None:
     assert len(tasks) == len(declared)
 
 
+def test_a_failed_task_stops_those_that_wait_for_it() -> None:
+    """As in `memberlake nightly`: scoring goes on without a new model, and the report shows what failed."""
+    after = {task["task_key"]: {t["task_key"] for t in task.get("depends_on", [])} for task in nightly("prod")["tasks"]}
+    condition = {task["task_key"]: task.get("run_if", "ALL_SUCCESS") for task in nightly("prod")["tasks"]}
+    writers = {table: job.name for job in jobs.every() for table in job.writes}
+    for job in jobs.every():
+        waits = {writers[t] for t in job.waits_for if t in writers}
+        if not job.writes:
+            assert condition[job.name] == "ALL_DONE"
+        elif waits == after[job.name]:
+            assert condition[job.name] == "ALL_SUCCESS"
+        else:  # it runs when one has succeeded: the only one it waits for, which all the others wait for as well
+            assert condition[job.name] == "AT_LEAST_ONE_SUCCESS"
+            (needed,) = waits
+            assert all(needed in after[other] for other in after[job.name] - waits)
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_task_gives_its_command_the_options_that_it_has(target: str) -> None:
     business_timezone = conf.load(lake="/nowhere").business_timezone
