@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +22,7 @@ from pyspark.sql import functions as F
 from tests.conftest import configured
 
 from memberlake import jobs, runner
-from memberlake.churn import measure, score
+from memberlake.churn import measure, models, score
 from memberlake.churn.features import NAMES
 from memberlake.churn.registry import Registry, types
 from memberlake.conf import Conf
@@ -252,6 +261,52 @@ def test_a_dead_registry_stops_only_what_needs_it(lake: Lake) -> None:
     found = {o.job: o.state for o in runner.run_day(lake, conf, asked, day)}
     assert found == {"churn_train": "failed", "churn_score": "failed", "of status": "done", "of scores": "skipped"}
     assert not lake.read(CHURN_STATUS).where(F.col("as_of") == F.lit(day)).isEmpty()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A tracking server in a process of its own; its URI."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    places = ["--backend-store-uri", f"sqlite:///{tmp_path}/kept.db", "--artifacts-destination", str(tmp_path / "kept")]
+    command = [sys.executable, "-m", "mlflow", "server", *places, "--host", "127.0.0.1", "--port", port]
+    own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # needs another package
+    with (tmp_path / "log").open("w") as log:
+        started = subprocess.Popen(
+            [*command, "--workers", "1"], env={**os.environ, **own}, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        for _ in range(600):
+            if started.poll() is not None:
+                break
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+                yield f"http://127.0.0.1:{port}"
+                return
+            time.sleep(0.2)
+        pytest.fail((tmp_path / "log").read_text())
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)  # its workers too
+
+
+def test_a_tracking_server_keeps_what_the_folder_does(lake: Lake, server: str) -> None:
+    """Trained and loaded over HTTP alone: the same model and files as with the default store."""
+    at_server = f"mlflow.tracking_uri={server}"
+    ours, theirs = registry(lake), registry(lake, at_server)
+    local = ours.champion(D)
+    run(lake, "churn_train", D, at_server)
+    remote = theirs.champion(D)
+    assert local is not None
+    assert remote is not None
+    assert theirs.measures(remote) == ours.measures(local)
+    kept = [{f.path for f in r._client.list_artifacts(v.run_id)} for r, v in ((ours, local), (theirs, remote))]
+    assert kept[0] == kept[1]
+    members = lake.read(CHURN_FEATURES).where(F.col("as_of") == F.lit(D))
+    loaded = [r.load(v, types()) for r, v in ((ours, local), (theirs, remote))]
+    assert loaded[0].effects == loaded[1].effects
+    told = [models.with_probability(m.pipeline, members).select("member_id", "probability") for m in loaded]
+    assert sorted(told[0].collect()) == sorted(told[1].collect())
 
 
 def test_a_model_of_other_features_is_refused(lake: Lake) -> None:

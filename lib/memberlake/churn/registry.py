@@ -94,8 +94,6 @@ class Registry:
         self._folder = None if conf.tracking_uri else self._own_folder(lake)
         self.tracking_uri = conf.tracking_uri or f"sqlite:///{self._folder}/mlflow.db"
         self.registry_uri = conf.registry_uri or self.tracking_uri
-        mlflow.set_tracking_uri(self.tracking_uri)
-        mlflow.set_registry_uri(self.registry_uri)
 
     @staticmethod
     def _own_folder(lake: LakeConf) -> str:
@@ -296,11 +294,13 @@ class Registry:
 
     @contextlib.contextmanager
     def _reached(self) -> Iterator[None]:
-        """Tells what MLflow could not do in one sentence."""
+        """MLflow, which knows one place at a time, set to this one; tells what it could not do in one sentence."""
         from requests.exceptions import RequestException
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
+            self._mlflow.set_tracking_uri(self.tracking_uri)
+            self._mlflow.set_registry_uri(self.registry_uri)
             yield
         except (self._mlflow.exceptions.MlflowException, RequestException, SQLAlchemyError, OSError) as error:
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
