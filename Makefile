@@ -9,7 +9,7 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-fast fault-test cluster-test bench lint fmt docs notebooks package clean
+.PHONY: help run setup test suite test-fast fault-test cluster-test bench lint fmt docs notebooks package clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,7 +30,10 @@ made/truth/dirt: | $(VENV)/.run  # what generate writes last
 
 setup: $(VENV)/.dev  ## everything for working on the project, into .venv
 
-test: lint  ## the whole suite, after linting and types
+test: $(VENV)/.dev  ## the whole suite, and style, types and docs beside it
+	@$(MAKE) --no-print-directory -j2 lint suite
+
+suite: $(VENV)/.dev
 	pytest -n 2 $(BY_FILE)
 
 test-fast: $(VENV)/.dev  ## the part without Delta and commands

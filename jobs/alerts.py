@@ -1,5 +1,6 @@
 """alerts: opens, updates and closes alerts by the rules, and posts new ones to the webhook when there is one."""
 
+import logging
 from dataclasses import asdict, fields, replace
 from datetime import date, datetime, timezone
 
@@ -16,8 +17,19 @@ from memberlake.tables.gold.kpi import ALERTS, KPI
 READS = (KPI, MODEL_MONITORING)
 WRITES = (ALERTS,)
 
+log = logging.getLogger(__name__)
+
 
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
+    last = lake.stands_at("alerts")
+    if last and as_of < last:
+        log.info("alerts were judged until %s: a day before that changes none", last)
+        return
+    with lake.brought_to("alerts", as_of):
+        judge(lake, conf, as_of)
+
+
+def judge(lake: Lake, conf: Conf, as_of: date) -> None:
     # collected are a few periods of each rule, a row a metric of each model, and the alerts: what a person looks at
     found: list[Reading] = []
     stored, one = lake.read(KPI), lake.spark.range(1)
@@ -25,8 +37,12 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         days = alerts.needed(rule, conf.alerts, conf.kpi.trend_periods, as_of)
         same = (F.col("metric") == rule.metric) & (F.col("period") == rule.period)
         # collected: a metric's few periods, for the values of one dimension
-        rows = stored.where(same & (F.col("dimension") == rule.dimension) & F.col("period_start").isin(days)).collect()
-        found += alerts.readings(rule, days, {(r["dimension_value"], r["period_start"]): r["value"] for r in rows})
+        dimensions = F.col("dimension").isin("all", rule.dimension)
+        rows = stored.where(same & dimensions & F.col("period_start").isin(days)).collect()
+        of_rule = [r for r in rows if r["dimension"] == rule.dimension]
+        values = {(r["dimension_value"], r["period_start"]): r["value"] for r in of_rule}
+        counted = {r["period_start"] for r in rows if r["dimension"] == "all"}
+        found += alerts.readings(rule, days, values, counted)
     monitored = lake.read(MODEL_MONITORING).where(F.col("as_of") <= F.lit(as_of))
     newest = monitored.join(monitored.agg(F.max("as_of").alias("as_of")), on="as_of", how="inner")
     # collected: a row a metric of a model; an alert that is open, or was closed so lately that it matters still
@@ -37,7 +53,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     cooldown = max((rule.cooldown_days for rule in conf.alerts.rules), default=0)
     matters = (F.col("state") == "open") | (F.col("closed_on") >= F.date_sub(F.lit(as_of), cooldown))
     held = [Alert(**{f.name: r[f.name] for f in fields(Alert)}) for r in lake.read(ALERTS).where(matters).collect()]
-    changed = alerts.advance(held, found, as_of)
+    changed = alerts.advance(held, found, conf.alerts.rules, as_of)
     if changed:
         lake.put(ALERTS, periods.literal(one, map(asdict, changed), ALERTS.struct))
     if conf.alerts.webhook.url is None:

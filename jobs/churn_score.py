@@ -75,9 +75,8 @@ def score_members(lake: Lake, conf: Conf, as_of: date, known: Facts, spells: Dat
         )
     model = models.load(champion, registry.types())
     members = lake.read(CHURN_FEATURES).where(F.col("as_of") == F.lit(as_of))
-    shift = 0.0
+    shift, first = 0.0, snapshots.first_day(conf.churn.foretold, known).collect()[0]["on"]  # one row
     if day := champion.calibrated_on:
-        first = snapshots.first_day(conf.churn.foretold, known).collect()[0]["on"]  # one row
         ago = season.year_ago(known.known, spells, conf.churn, first, day, as_of).collect()  # two rows
         shift = season.shift(ago, day, as_of)
     threshold = score.threshold(members, model, conf.churn.threshold, shift)
@@ -87,10 +86,12 @@ def score_members(lake: Lake, conf: Conf, as_of: date, known: Facts, spells: Dat
     told = members.join(every.where(F.col("as_of") == F.lit(as_of)), on=["as_of", "member_id"], how="inner")
     then = as_of - timedelta(days=conf.churn.embargo_days)  # what came of those scores is known today
     given = snapshots.with_labels(every.where(F.col("as_of") == F.lit(then)), spells, [then], conf.churn)
-    found = score.shifts(told, model, conf.churn.alerts)
+    found = score.shifts(told, model, conf.churn.alerts, first)
     found += score.outcomes(given, lake.read(CHURN_MODELS), conf.churn.alerts)
     lake.replace(MODEL_MONITORING, score.monitoring(lake.spark, found, as_of), as_of=as_of)
-    if alerts := [row.metric.metric for row in found if row.metric.is_alert]:
+    # what came of scores that an earlier model gave says nothing of this one
+    of_champion = [row.metric for row in found if row.model_version == champion.version]
+    if alerts := [metric.metric for metric in of_champion if metric.is_alert]:
         log.warning("%s version %s: alerts for %s", champion.name, champion.version, ", ".join(alerts))
         models.alert(champion, as_of)
 

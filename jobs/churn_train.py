@@ -72,7 +72,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     versions = {f"delta:{t.full_name}": lake.version(t) for t in READS}
     days = {**split._asdict(), "train": " ".join(map(str, split.train))}
     told = {"config_hash": conf.digest, "rule": conf.churn.label_rule, **versions, **days}
-    version = models.record(trained, verdict, as_of, told, conf.churn.model)
+    version = models.record(trained, verdict, as_of, told, conf.churn.model, split.train[0])
     log.info("%s version %s: %s", version.name, version.version, verdict.reason)
     row = {
         "as_of": as_of,

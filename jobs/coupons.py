@@ -96,7 +96,7 @@ def write_orders(
     days = {since + timedelta(days=n + 1) for n in range((as_of - since).days)}
     days |= {day for (day,) in changed_on if day <= until}
     if days:
-        orders = orders.transform(touched.on_days, "ordered_at", days, zone)
+        orders = orders.where(calendar.on_dates(F.col("ordered_at"), days, zone))
         lake.replace(COUPON_ORDERS, runs.orders_per_day(orders, zone), as_of=sorted(days))
 
 

@@ -1,6 +1,6 @@
 """rfe: recency, frequency and engagement of everyone who visited, members and strangers, as of a day."""
 
-from datetime import date
+from datetime import date, timedelta
 
 from pyspark.sql import functions as F
 
@@ -20,7 +20,8 @@ WRITES = (RFE_SCORES, SCORE_BINS)
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     until = lake.read(EVENTS).transform(days.only_until, as_of, conf.business_timezone)
     known = identity.stretches(until, conf.business_timezone)
-    in_look_back = until.where(calendar.in_look_back(F.col("active_on"), as_of, conf.rfe.look_back_days))
+    first = as_of - timedelta(days=conf.rfe.look_back_days - 1)
+    in_look_back = until.where(calendar.between(F.col("occurred_at"), first, as_of, conf.business_timezone))
     visits = in_look_back.transform(identity.with_subject, known, as_of)
     active, measures = conf.activity.active_event_types, rfe.measures(conf.rfe.thresholds)
     people = visits.transform(rfe.without_robots, active, conf.activity.robot_threshold)

@@ -29,7 +29,6 @@ from memberlake.lake import session
 from memberlake.lake.store import Lake
 from memberlake.tables import silver
 from memberlake.tables.gold.coupons import COUPON_FUNNEL, COUPON_MAPPING_QUALITY, COUPON_RUNS, VOUCHERS
-from memberlake.tables.ops import CUTOFFS
 
 # COMMAND ----------
 
@@ -60,7 +59,7 @@ rules = conf.load([home / "conf" / ("databricks.yaml" if on_databricks else "loc
 
 spark = session.start()  # the session that is there, or a local one
 lake = Lake(spark, rules.lake)
-as_of = lake.read(CUTOFFS).where("job = 'coupons'").first()["as_of"]
+as_of = lake.stands_at("coupons")
 runs = lake.read(COUPON_RUNS).toPandas()  # a row a use of a coupon
 of_all = runs[["vouchers", "issued", "claimed", "redeemed", "expired"]].sum()
 uses = runs.groupby("coupon_id").size()

@@ -111,10 +111,7 @@ def windows_explode(run: Run) -> None:
     def counted() -> DataFrame:
         day = F.col("active_on")
         spans = [F.array(F.struct(F.lit(g).alias("window"), end.alias("period_end"))) for g, end in _calendar().items()]
-        for w in WINDOWS:
-            ends = F.sequence(day, F.date_add(day, w - 1))
-            named = F.lit(f"rolling_{w}").alias("window")
-            spans.append(F.transform(ends, lambda end, named=named: F.struct(named, end.alias("period_end"))))
+        spans += [_holding(day, w) for w in WINDOWS]
         alike = [span.cast("array<struct<window: string, period_end: date>>") for span in spans]
         exploded = _days(run).select("subject_id", F.explode(F.concat(*alike)).alias("of")).select("subject_id", "of.*")
         once = exploded.groupBy("window", "period_end", "subject_id").agg(F.lit(1))
@@ -180,6 +177,14 @@ def _days(run: Run) -> DataFrame:
 def _calendar() -> dict[str, Column]:
     day = F.col("active_on")
     return {"day": day, "week": F.date_add(F.trunc(day, "week"), 6), "month": F.last_day(day)}
+
+
+def _holding(day: Column, width: int) -> Column:
+    """The rolling windows of a width that hold a day."""
+    named = F.lit(f"rolling_{width}").alias("window")
+    return F.transform(
+        F.sequence(day, F.date_add(day, width - 1)), lambda end: F.struct(named, end.alias("period_end"))
+    )
 
 
 def _until(rows: DataFrame) -> DataFrame:

@@ -18,6 +18,7 @@ from memberlake.tables.silver import CAMPAIGN_COSTS
 
 MADE = write.tables(())
 NEXT = AS_OF + timedelta(days=1)
+EVER = date(1970, 1, 1)
 
 
 def nightly_made(run: Run) -> None:
@@ -27,7 +28,7 @@ def nightly_made(run: Run) -> None:
 
 def nightly_new_day(run: Run) -> None:
     """The jobs of a lake that had everything but the last day, and all of whose jobs had run the night before."""
-    lake = _filled(run, "nightly_new_day", date.min, AS_OF)
+    lake = _filled(run, "nightly_new_day", EVER, AS_OF)
     _run(run, lake, AS_OF)
     _take(run, lake, NEXT, NEXT)
     run.told["jobs"] = run.timed(lambda: _run(run, lake, NEXT))
@@ -36,7 +37,7 @@ def nightly_new_day(run: Run) -> None:
 
 def nightly_full(run: Run) -> None:
     """The jobs of a lake with the same rows that none has ever run on."""
-    lake = _filled(run, "nightly_full", date.min, NEXT)
+    lake = _filled(run, "nightly_full", EVER, NEXT)
     run.told["jobs"] = run.timed(lambda: _run(run, lake, NEXT))
     _tell(run, lake)
 
@@ -55,7 +56,7 @@ def _take(run: Run, lake: Lake, first: date, last: date) -> None:
     for table in MADE:
         rows = run.lake("nightly_made").read(table)
         day = _day(table, zone)
-        if day is None and first > date.min:
+        if day is None and first > EVER:
             continue
         lake.append(table, rows if day is None else rows.where(day.between(first, last)))
 

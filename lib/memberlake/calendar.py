@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -31,6 +32,37 @@ def instants(first: date, last: date, zone: str) -> tuple[datetime, datetime]:
     after = last + timedelta(days=1)
     end = datetime(after.year, after.month, after.day, tzinfo=ZoneInfo(zone))
     return begin.astimezone(utc), end.astimezone(utc)
+
+
+def between(instant: Column, first: date, last: date, zone: str) -> Column:
+    """True for instants of the business dates from first to last; skips files that can hold none."""
+    return _near(instant, first, last, zone) & business_date(instant, zone).between(first, last)
+
+
+def on_dates(instant: Column, dates: Collection[date], zone: str) -> Column:
+    """True for instants of the business dates; skips files that can hold none."""
+    near = F.lit(False)
+    for first, last in _runs(dates):
+        near = near | _near(instant, first, last, zone)
+    return near & business_date(instant, zone).isin(*dates)
+
+
+def _near(instant: Column, first: date, last: date, zone: str) -> Column:
+    begin, end = instants(first - timedelta(days=1), last + timedelta(days=1), zone)
+    return (instant >= F.lit(begin)) & (instant < F.lit(end))
+
+
+def _runs(dates: Collection[date]) -> list[tuple[date, date]]:
+    """Stretches that hold the dates, some fifty at most: dates less than a week apart are in one."""
+    runs: list[tuple[date, date]] = []
+    days = sorted(set(dates))
+    gap = max(7, (days[-1] - days[0]).days // 50) if days else 0
+    for day in days:
+        if runs and (day - runs[-1][1]).days <= gap:
+            runs[-1] = (runs[-1][0], day)
+        else:
+            runs.append((day, day))
+    return runs
 
 
 def yesterday(zone: str) -> date:

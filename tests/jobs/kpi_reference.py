@@ -80,7 +80,7 @@ class Reference:
         ]  # fmt: skip
         campaigns = [v["campaign_id"] for v in used if v["campaign_id"]]
         campaign = order["campaign_id"] or (max(campaigns) if campaigns else None)
-        coupon = bool(order["voucher_id"] or order["coupon_id"] or (order["coupon_amount"] or 0) > 0)
+        coupon = bool(used or order["voucher_id"] or order["coupon_id"] or (order["coupon_amount"] or 0) > 0)
         contacts = [
             c
             for c in self.data["contacts"]

@@ -72,6 +72,9 @@ def test_the_life_of_an_alert(lake: Lake, chat: Chat) -> None:
     day(3, 12.0)  # the drift is over
     over = memberlake(lake, "--exit-code", "--format", "json")
     assert (over.exit_code, json.loads(over.stdout)) == (0, [])
+    day(-1, 5.0, drift=True)  # before the last day that was judged: what happened since is known
+    assert lake.read(ALERTS).count() == 2
+    assert len(chat.got) == 3
 
 
 def test_an_alert_that_is_refused_keeps_no_other_back(lake: Lake, chat: Chat) -> None:

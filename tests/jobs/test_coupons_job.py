@@ -21,9 +21,11 @@ from tests.jobs.orders import Order, orders, utc
 from memberlake import jobs
 from memberlake.conf import Conf
 from memberlake.coupons import state
+from memberlake.errors import UserError
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.coupons import (
+    COUPON_ALERTS,
     COUPON_COHORTS,
     COUPON_FUNNEL,
     COUPON_LIABILITY,
@@ -351,6 +353,29 @@ def test_vouchers_without_a_number(lake: Lake) -> None:
         "K3/P4": (1, 1),
         "K3/P5": (1, 1),
     }
+
+
+def test_signs_of_abuse_are_of_the_day_that_vouchers_stand_at(lake: Lake) -> None:
+    def found() -> list[tuple[Any, ...]]:
+        return [(r.as_of, r.reason, r.subject_id, r.value) for r in lake.read(COUPON_ALERTS).collect()]
+
+    signs, conf, stands = (
+        jobs.find("coupon_alerts"),
+        configured("coupons.alerts.redeemed_by_others=1"),
+        date(2026, 11, 4),
+    )
+    events(
+        lake,
+        Event("1", "K1", "A", "issued", "2026-11-02"),
+        Event("2", "K1", "A", "redeemed", "2026-11-03", member_id="other"),
+    )
+    run(lake, stands)
+    signs.run(lake, conf, stands)
+    assert found() == [(stands, "redeemed_by_others", "m", 1)]
+    said = "gold.vouchers are as of 2026-11-04: run `memberlake run coupons --as-of 2026-11-03` first"
+    with pytest.raises(UserError, match=said):
+        signs.run(lake, conf, date(2026, 11, 3))
+    assert found() == [(stands, "redeemed_by_others", "m", 1)]
 
 
 def test_a_later_fact_decides_again_just_what_it_touches(lake: Lake) -> None:

@@ -134,6 +134,8 @@ def made(seed: int) -> dict[str, Any]:
                 "campaign_id": maybe(0.6, f"c{rng.randrange(5)}"),
                 "redeemed_amount": maybe(0.7, Decimal("2.50")),
             }
+            if voucher["order_id"] and n % 3 == 0:
+                order["voucher_id"] = None  # the voucher names the order, the order no voucher
             data["vouchers"].append(
                 {**voucher, "on": ordered["on"], "issued_month": FIRST, "flags": [], "updated_at": ordered["at"]}
             )

@@ -31,6 +31,8 @@ def rule(**given: Any) -> AlertRule:
         ({"measure": "trend"}, ["2026-11-20", "2026-11-19", "2026-11-18"]),
         ({"period": "week"}, ["2026-11-09"]),  # the week of the 16th is not over
         ({"period": "month", "measure": "change"}, ["2026-10-01", "2026-09-01", "2026-08-01", "2026-07-01"]),
+        ({"period": "month", "metric": "register_to_purchase_30d_rate"}, ["2026-09-01"]),  # October's wait 30 days
+        ({"period": "day", "metric": "register_to_purchase_7d_rate"}, ["2026-11-13"]),
     ],
 )
 def test_the_periods_that_a_rule_looks_at(given: dict[str, Any], days: list[str]) -> None:
@@ -63,7 +65,7 @@ def test_what_is_measured(measure: str, values: list[float | None], expected: fl
 
 
 def test_a_rule_for_each_value_of_a_dimension() -> None:
-    numbers = {("app", D): 9.0, ("shop", D): 10.0, ("gone", D - timedelta(days=7)): 1.0}
+    numbers = {("app", D): 9.0, ("shop", D): 10.0}
     found = alerts.readings(rule(dimension="channel"), [D], numbers)
     assert [(r.subject_id, r.is_broken) for r in found] == [
         ("revenue/channel/app", True),
@@ -71,7 +73,26 @@ def test_a_rule_for_each_value_of_a_dimension() -> None:
     ]
     only = alerts.readings(rule(dimension="channel", dimension_value="shop"), [D], numbers)
     assert [r.subject_id for r in only] == ["revenue/channel/shop"]
-    assert found[0].message == "Revenue (day of 2026-11-20, channel app) is 9.0, below 10.0"
+
+
+def test_a_channel_without_a_row_had_nothing() -> None:
+    """Where the metric was counted; a ratio of nothing is not known."""
+    days = [D, D - timedelta(days=7)]
+    numbers = {("app", D): 9.0, ("app", days[1]): 9.0, ("shop", days[1]): 40.0}
+
+    def found(of: AlertRule, counted: Sequence[date] = days) -> list[tuple[str | None, float | None]]:
+        return [(r.subject_id, r.value) for r in alerts.readings(of, days, numbers, counted)]
+
+    assert found(rule(dimension="channel")) == [("revenue/channel/app", 9.0), ("revenue/channel/shop", 0.0)]
+    assert found(rule(dimension="channel"), days[1:])[1] == ("revenue/channel/shop", None)
+    assert found(rule(dimension="channel", dimension_value="web")) == [("revenue/channel/web", 0.0)]
+    ratio = rule(metric="repurchase_rate", dimension="channel", dimension_value="web")
+    assert found(ratio) == [("repurchase_rate/channel/web", None)]
+
+
+def test_the_message_of_a_reading() -> None:
+    (found,) = alerts.readings(rule(dimension="channel"), [D], {("app", D): 9.0})
+    assert found.message == "Revenue (day of 2026-11-20, channel app) is 9.0, below 10.0"
 
 
 def reading(value: float | None, **given: Any) -> Reading:
@@ -80,12 +101,13 @@ def reading(value: float | None, **given: Any) -> Reading:
     return Reading("r", "metric", "revenue", value, 10.0, is_broken, **told)
 
 
-def lived(days: Sequence[tuple[int, Reading | None]]) -> list[Alert]:
+def lived(days: Sequence[tuple[int, Reading | None]], last_rules: Sequence[AlertRule] = (rule(),)) -> list[Alert]:
     """The alerts after readings on days (numbered from D), each day judged twice: a rerun changes nothing."""
     held: dict[str, Alert] = {}
     for n, found in days:
+        rules = last_rules if n == days[-1][0] else [rule()]
         for _ in range(2):
-            changed = alerts.advance([*held.values()], [found] if found else [], D + timedelta(days=n))
+            changed = alerts.advance([*held.values()], [found] if found else [], rules, D + timedelta(days=n))
             held |= {a.alert_id: a for a in changed}
         assert changed == []
     return sorted(held.values(), key=lambda a: a.raised_on)
@@ -103,18 +125,28 @@ def test_an_alert_is_opened_once_updated_and_closed() -> None:
     assert lived([(0, reading(12)), (1, reading(None))]) == []
 
 
-def test_an_alert_of_a_rule_that_is_gone_is_closed() -> None:
-    (alert,) = lived([(0, reading(8)), (1, None)])
-    assert alert.state == "closed"
+@pytest.mark.parametrize(
+    ("rules", "state"),
+    [
+        ([], "closed"),
+        ([rule(metric="orders")], "closed"),  # about something else now
+        ([rule(dimension="channel")], "closed"),
+        ([rule()], "open"),  # no number today
+    ],
+)
+def test_an_alert_of_a_rule_that_is_gone_is_closed(rules: list[AlertRule], state: str) -> None:
+    (alert,) = lived([(0, reading(8)), (1, None)], rules)
+    assert alert.state == state
 
 
 def test_an_alert_of_a_model_that_was_replaced_is_closed() -> None:
     def drift(version: str, metric: str, *, is_alert: bool = True) -> Reading:
         return alerts.of_model("churn", version, metric, 0.4, 0.2, is_alert)
 
-    opened = alerts.advance([], [drift("1", "psi:score"), drift("2", "pr_auc")], D)
-    changed = alerts.advance(opened, [drift("2", "psi:score", is_alert=False)], D + timedelta(days=1))
-    # version 1 is no longer watched; of version 2 this metric has no number today
+    opened = alerts.advance([], [drift("1", "psi:score"), drift("1", "pr_auc"), drift("2", "pr_auc")], [], D)
+    found = [drift("2", "psi:score", is_alert=False), drift("1", "ece", is_alert=False)]
+    changed = alerts.advance(opened, found, [], D + timedelta(days=1))
+    # version 1 scores no more, though what came of its scores is still told; the others have no number today
     assert [(a.subject_id, a.state) for a in changed] == [("churn/1/psi:score", "closed")]
 
 
@@ -122,11 +154,6 @@ def test_after_the_cooldown_it_is_opened_anew() -> None:
     broken, fine = reading(8, cooldown_days=3), reading(12, cooldown_days=3)
     assert [a.raised_on for a in lived([(0, broken), (1, fine), (3, broken)])] == [D]  # two days after it was closed
     assert [a.raised_on for a in lived([(0, broken), (1, fine), (4, broken)])] == [D, D + timedelta(days=4)]
-
-
-def test_a_day_of_the_past_changes_nothing() -> None:
-    held = lived([(0, reading(8)), (5, reading(7))])
-    assert alerts.advance(held, [reading(12)], D + timedelta(days=3)) == []
 
 
 @pytest.mark.parametrize(

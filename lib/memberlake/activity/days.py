@@ -27,13 +27,9 @@ def only_until(events: DataFrame, as_of: date, zone: str) -> DataFrame:
 
 def only_on(events: DataFrame, dates: Sequence[date], zone: str) -> DataFrame:
     """Events of some business dates, with it as `active_on`."""
-    spare = timedelta(days=1)
-    near = F.lit(False)
-    for first, last in _runs(dates):  # raw instants let Delta skip files
-        begin, end = calendar.instants(first - spare, last + spare, zone)
-        near = near | ((F.col("occurred_at") >= F.lit(begin)) & (F.col("occurred_at") < F.lit(end)))
-    dated = events.where(near).withColumn("active_on", calendar.business_date(F.col("occurred_at"), zone))
-    return dated.where(F.col("active_on").isin(*dates))
+    instant = F.col("occurred_at")
+    of_dates = events.where(calendar.on_dates(instant, dates, zone))
+    return of_dates.withColumn("active_on", calendar.business_date(instant, zone))
 
 
 def per_day(events: DataFrame, robot_threshold: int | None) -> DataFrame:
@@ -73,16 +69,3 @@ def with_first_seen(days: DataFrame) -> DataFrame:
         first = F.least(first, "known_first")  # passes over a NULL
     is_first = F.coalesce(F.col("active_on") == first, F.lit(False)) & ~F.col("is_robot")
     return days.withColumn("first_seen_on", is_first)
-
-
-def _runs(dates: Sequence[date]) -> list[tuple[date, date]]:
-    """Stretches that hold the dates, some fifty at most: dates less than a week apart are in one."""
-    runs: list[tuple[date, date]] = []
-    days = sorted(set(dates))
-    gap = max(7, (days[-1] - days[0]).days // 50) if days else 0
-    for day in days:
-        if runs and (day - runs[-1][1]).days <= gap:
-            runs[-1] = (runs[-1][0], day)
-        else:
-            runs.append((day, day))
-    return runs

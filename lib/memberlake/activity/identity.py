@@ -107,12 +107,16 @@ def renewed(held: DataFrame, changed: DataFrame) -> DataFrame:
 
 
 def renewal(renewed: DataFrame, held: DataFrame, changed: DataFrame, events: DataFrame, zone: str) -> DataFrame:
-    """The stretches of the visitors that `renewed` gave; of those who are not told all events are read."""
+    """The stretches of the visitors that `renewed` gave. Those who are not told keep what began before anything
+    changed; from there on their events are read."""
     told, others = renewed.where("is_told"), renewed.where("NOT is_told")
-    naming = of_visitors(held, told).select(
+    first = of_visitors(changed, others).agg(F.min("occurred_at")).collect()[0][0]  # one row; NULL without others
+    since = F.lit(first).cast("timestamp")
+    before = of_visitors(held, told).unionByName(of_visitors(held, others).where(F.col("identified_at") < since))
+    naming = before.select(
         "visitor_id", "member_id", F.col("identified_at").alias("occurred_at"), F.lit("").alias("event_id")
     )
-    for rows, whose in ((changed, told), (events, others)):
+    for rows, whose in ((changed, told), (events.where(F.col("occurred_at") >= since), others)):
         naming = naming.unionByName(of_visitors(rows, whose).select(*naming.columns))
     return stretches(naming, zone)
 

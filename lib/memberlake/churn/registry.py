@@ -49,6 +49,11 @@ class Version(NamedTuple):
         return date.fromisoformat(self.tags["calibrated_on"]) if "calibrated_on" in self.tags else None
 
     @property
+    def trained_from(self) -> date | None:
+        """The first snapshot that it was trained on. None for a version of before this was kept."""
+        return date.fromisoformat(self.tags["trained_from"]) if "trained_from" in self.tags else None
+
+    @property
     def threshold(self) -> float:
         return float(self.tags["threshold"])
 
@@ -196,7 +201,13 @@ class Registry:
         )
 
     def record(
-        self, trained: Trained, verdict: Verdict, as_of: date, parameters: Mapping[str, Any], model: str
+        self,
+        trained: Trained,
+        verdict: Verdict,
+        as_of: date,
+        parameters: Mapping[str, Any],
+        model: str,
+        trained_from: date,
     ) -> Version:
         """A run with all that is told of the model, a version of it; and the alias, when the verdict says so."""
         tags = {
@@ -205,6 +216,7 @@ class Registry:
             "foretells": self.foretells,
             "threshold": str(trained.threshold),
             "calibrated_on": str(parameters["calibrate"]),
+            "trained_from": str(trained_from),
             "promoted": str(verdict.is_promoted).lower(),
             "reason": verdict.reason,
         }
@@ -227,7 +239,7 @@ class Registry:
         return version
 
     def promote(self, version: str) -> Version:
-        """Makes a version champion by hand: a rollback.
+        """Makes a version champion by hand: a rollback. Later ones are withdrawn, and score no past day again either.
 
         Raises:
             UserError: there is no such version, or it foretells something else than is asked for.
@@ -242,10 +254,15 @@ class Registry:
         with self._reached():
             self._client.set_registered_model_alias(self.name, CHAMPION, version)
             self._client.set_model_version_tag(self.name, version, "promoted", "true")
+            for other in known.values():
+                if other.was_promoted and int(other.version) > int(version):
+                    self._client.set_model_version_tag(self.name, other.version, "promoted", "false")
         return known[version]._replace(is_champion=True)
 
     def alert(self, version: Version, as_of: date) -> None:
-        """Marks a version as alerting, so that training is due."""
+        """Marks a version as alerting, so that training is due. A day of the past does not hide a later one."""
+        if version.tags.get("alert_on", "") >= str(as_of):
+            return
         with self._reached():
             self._client.set_model_version_tag(version.name, version.version, "alert_on", str(as_of))
 

@@ -15,8 +15,6 @@ from memberlake.churn.monitor import Metric
 from memberlake.churn.registry import Loaded
 from memberlake.conf.churn import Bands, ChurnAlerts, Threshold
 
-_DRIFTING = [f.name for f in DECLARED if f.drifts]
-
 
 class Monitored(NamedTuple):
     """A measure of a model."""
@@ -56,10 +54,18 @@ def scores(members: DataFrame, model: Loaded, bands: Bands, threshold: float, sh
     )
 
 
-def shifts(scored: DataFrame, model: Loaded, limits: ChurnAlerts) -> list[Monitored]:
-    """How far the members of the day, with their features and probability, are from those the model was trained on."""
+def shifts(scored: DataFrame, model: Loaded, limits: ChurnAlerts, first: date) -> list[Monitored]:
+    """How far the members of the day, with their features and probability, are from those the model was trained on.
+
+    Args:
+        first: day of the record. A feature whose window reached before it in training grows with the record, whatever
+            members do: no alert for it.
+    """
+    since = model.version.trained_from
+    seen = (since - first).days + 1 if since else None
+    drifting = [f.name for f in DECLARED if f.drifts or (seen is not None and f.window is not None and f.window > seen)]
     now = monitor.spreads(scored, {name: then.bounds for name, then in model.spreads.items()})
-    found = monitor.shifts(model.spreads, now, limits, _DRIFTING)
+    found = monitor.shifts(model.spreads, now, limits, drifting)
     return [Monitored(model.version.name, model.version.version, metric) for metric in found]
 
 

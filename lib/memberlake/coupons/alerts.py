@@ -5,7 +5,7 @@ A voucher is held by who claimed it; where nobody did, by whom it was issued to.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -89,4 +89,4 @@ def _member_of(kind: str, at: str) -> Column:
 
 
 def _is_within(instant: str, rules: CouponAlertsConf, as_of: date, zone: str) -> Column:
-    return calendar.in_look_back(calendar.business_date(F.col(instant), zone), as_of, rules.look_back_days)
+    return calendar.between(F.col(instant), as_of - timedelta(days=rules.look_back_days - 1), as_of, zone)

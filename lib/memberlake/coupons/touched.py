@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from functools import reduce
 
@@ -19,16 +19,7 @@ _MOST = 1000  # ranges listed in a condition
 
 def between(rows: DataFrame, instant: str, since: date, as_of: date, zone: str) -> DataFrame:
     """Rows of the business dates in (since, as_of]."""
-    begin, end = calendar.instants(since, as_of + timedelta(days=1), zone)  # a day to spare, for the files' statistics
-    near = rows.where((F.col(instant) >= F.lit(begin)) & (F.col(instant) < F.lit(end)))
-    day = calendar.business_date(F.col(instant), zone)
-    return near.where((day > F.lit(since)) & (day <= F.lit(as_of)))
-
-
-def on_days(rows: DataFrame, instant: str, days: Collection[date], zone: str) -> DataFrame:
-    """Rows of the business dates."""
-    near = between(rows, instant, min(days) - timedelta(days=1), max(days), zone)
-    return near.where(calendar.business_date(F.col(instant), zone).isin(*days))
+    return rows.where(calendar.between(F.col(instant), since + timedelta(days=1), as_of, zone))
 
 
 def by_events(events: DataFrame) -> DataFrame:

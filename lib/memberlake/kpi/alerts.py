@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import hashlib
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
 from memberlake.conf.kpi import AlertRule, AlertsConf
 from memberlake.kpi import periods
-from memberlake.kpi.metrics import METRICS
+from memberlake.kpi.metrics import METRICS, WAITS
 
 Severity = Literal["info", "warning", "critical"]
 
@@ -58,9 +58,11 @@ class Reading:
 
 
 def needed(rule: AlertRule, conf: AlertsConf, trend_periods: int, as_of: date) -> list[date]:
-    """First days of the periods that a rule looks at, the latest first: the day as_of, the last whole week or month."""
-    latest = periods.start(rule.period, as_of)
-    if periods.end(rule.period, as_of) > as_of:
+    """First days of the periods that a rule looks at, the latest first: the day as_of, the last whole week or month;
+    of a metric that waits for its cohort the last that is known."""
+    known = as_of - timedelta(days=WAITS.get(rule.metric, 0))
+    latest = periods.start(rule.period, known)
+    if periods.end(rule.period, known) > known:
         latest = periods.start(rule.period, latest - timedelta(days=1))
     count = {"level": 0, "change": conf.change_periods, "trend": trend_periods - 1}[rule.measure]
     step = 7 if rule.period == "day" and rule.measure == "change" else 1
@@ -76,16 +78,36 @@ def readings(
     rule: AlertRule,
     days: Sequence[date],
     values: Mapping[tuple[str, date], float | None],
+    counted: Collection[date] = (),
 ) -> list[Reading]:
-    """What the rule says of each value of its dimension that has a number in the latest period.
+    """What the rule says of each value of its dimension that has a number in one of the periods, or that it names.
 
     Args:
         days: of `needed`.
         values: by dimension value and first day of the period; of the rule's metric, period and dimension.
+        counted: first days of the periods in which the metric is known over all: one that is no ratio is 0 there for a
+            value without a row, a channel in which nobody ordered.
     """
-    subjects = sorted({value for value, day in values if day == days[0]})
-    wanted = [s for s in subjects if rule.dimension_value in {None, s}]
-    return [_reading(rule, s, days[0], _measured(rule, [values.get((s, day)) for day in days])) for s in wanted]
+    subjects = {rule.dimension_value} if rule.dimension_value else {value for value, _ in values}
+    zeros = dict.fromkeys(counted, 0.0) if METRICS[rule.metric].denominator is None else {}
+    found = []
+    for subject in sorted(subjects):
+        numbers = [values.get((subject, day), zeros.get(day)) for day in days]
+        found.append(_reading(rule, subject, days[0], _measured(rule, numbers)))
+    return found
+
+
+def _subject(rule: AlertRule, value: str) -> str:
+    return rule.metric if rule.dimension == "all" else f"{rule.metric}/{rule.dimension}/{value}"
+
+
+def _is_about(rule: AlertRule | None, alert: Alert) -> bool:
+    """True while the rule is there and still about the alert's subject."""
+    if rule is None or alert.subject_id is None:
+        return False
+    if rule.dimension == "all" or rule.dimension_value:
+        return alert.subject_id == _subject(rule, rule.dimension_value or "")
+    return alert.subject_id.startswith(_subject(rule, ""))
 
 
 def _measured(rule: AlertRule, values: Sequence[float | None]) -> float | None:
@@ -111,7 +133,7 @@ def _reading(rule: AlertRule, subject: str, day: date, value: float | None) -> R
     return Reading(
         rule.name,
         "metric",
-        rule.metric if rule.dimension == "all" else f"{rule.metric}/{rule.dimension}/{subject}",
+        _subject(rule, subject),
         value,
         limit,
         is_broken,
@@ -125,22 +147,25 @@ def _reading(rule: AlertRule, subject: str, day: date, value: float | None) -> R
 _KEPT = ("alert_id", "raised_on", "sent_at")  # of an alert that goes on
 
 
-def advance(held: Sequence[Alert], found: Iterable[Reading], as_of: date) -> list[Alert]:
+def advance(held: Sequence[Alert], found: Iterable[Reading], rules: Iterable[AlertRule], as_of: date) -> list[Alert]:
     """The alerts that are new or different after the readings of a day. The same day again changes nothing.
 
     An alert is opened when its rule is broken, updated while it is, closed when it is not any more, or the rule or the
-    model's version is gone. A day before the last one that was judged changes nothing: what happened since is known.
+    model's version is gone; a rule is not gone because its subject has no number on a day.
+
+    Args:
+        rules: those of the configuration.
     """
-    if any(alert.as_of > as_of for alert in held):
-        return []
     by_subject = {(r.rule, r.subject_id): r for r in found}
-    judged = {_judged(reading) for reading in by_subject.values()}
+    named = {rule.name: rule for rule in rules}
+    models = {_model(r.subject_id) for r in by_subject.values() if r.subject_kind == "model"}
     is_open = {(a.rule, a.subject_id): a for a in held if a.state == "open"}
     by_id = {a.alert_id: a for a in held}
     changed = []
     for key, alert in is_open.items():
         reading = by_subject.get(key)
-        if reading is None and _judged(alert) in judged:
+        is_watched = _is_of(models, alert) if alert.subject_kind == "model" else _is_about(named.get(alert.rule), alert)
+        if reading is None and is_watched:
             continue  # the subject has no number today
         if reading is None or (reading.value is not None and not reading.is_broken):
             value = reading.value if reading else alert.value
@@ -156,9 +181,16 @@ def advance(held: Sequence[Alert], found: Iterable[Reading], as_of: date) -> lis
     return [alert for alert in changed if by_id.get(alert.alert_id) != alert]
 
 
-def _judged(of: Alert | Reading) -> tuple[str, str]:
-    """The rule, and of a model the name and version."""
-    return of.rule, (of.subject_id or "").rpartition("/")[0] if of.subject_kind == "model" else ""
+def _is_of(models: Collection[tuple[str, bool]], alert: Alert) -> bool:
+    """True while the alert's model has numbers: of its drift, while it scores; of outcomes, while either comes."""
+    model, is_drift = _model(alert.subject_id)
+    return (model, True) in models or (not is_drift and (model, False) in models)
+
+
+def _model(subject_id: str | None) -> tuple[str, bool]:
+    """Of a metric of a model: name and version, and whether it is one of drift."""
+    model, _, metric = (subject_id or "").rpartition("/")
+    return model, metric.startswith(("psi:", "missing:"))
 
 
 def _is_cooling(held: Sequence[Alert], reading: Reading, as_of: date) -> bool:

@@ -10,14 +10,15 @@ from memberlake import calendar
 METHODS = ("marked", "code", "voucher", "contact", "none")
 
 
-def has_coupon() -> Column:
-    return (
-        F.col("voucher_id").isNotNull() | F.col("coupon_id").isNotNull() | (F.coalesce("coupon_amount", F.lit(0)) > 0)
-    )
+def _has_coupon() -> Column:
+    """The order says so, or a voucher that names the order."""
+    said = F.col("voucher_id").isNotNull() | F.col("coupon_id").isNotNull()
+    return said | (F.coalesce("coupon_amount", F.lit(0)) > 0) | F.col("has_voucher").isNotNull()
 
 
 def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days: int, zone: str) -> DataFrame:
-    """Adds to each order its `method`, the credited `campaign_id`, and `voucher_value`, redeemed by its vouchers.
+    """Adds to each order its `method`, the credited `campaign_id`, whether it `has_coupon`, and what its vouchers
+    redeemed, `voucher_value`.
 
     The first that applies: `marked` (a marked channel or a campaign that the source credits), `code` (a promo code),
     `voucher` (a coupon was used), `contact` (the member's last contact, not a held-out one, that was sent before the
@@ -36,7 +37,11 @@ def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days
         .select(*given)
         .unionByName(of_orders.select(*given))
         .groupBy("order_id")
-        .agg(F.max("campaign_id").alias("voucher_campaign"), F.sum("redeemed_amount").alias("voucher_value"))
+        .agg(
+            F.max("campaign_id").alias("voucher_campaign"),
+            F.sum("redeemed_amount").alias("voucher_value"),
+            F.lit(True).alias("has_voucher"),
+        )
     )
     # one row a member, so that looking for the last contact multiplies no order
     sent = (
@@ -60,14 +65,15 @@ def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days
     method = (
         F.when(F.col("marked_channel").isNotNull() | F.col("campaign_id").isNotNull(), "marked")
         .when(F.col("promo_code").isNotNull(), "code")
-        .when(has_coupon(), "voucher")
+        .when(F.col("has_coupon"), "voucher")
         .when(F.col("last").isNotNull(), "contact")
         .otherwise("none")
     )
     by_contact = F.when(F.col("method") == "contact", F.col("last")["campaign_id"])
     return (
         joined.withColumn("last", last)
+        .withColumn("has_coupon", _has_coupon())
         .withColumn("method", method)
         .withColumn("campaign_id", F.coalesce("campaign_id", "voucher_campaign", by_contact))
-        .drop("contacts", "last", "voucher_campaign")
+        .drop("contacts", "last", "voucher_campaign", "has_voucher")
     )

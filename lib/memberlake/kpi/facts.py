@@ -80,11 +80,8 @@ def orders(
         orders: counted, with business_date.
         members: of `described`.
     """
-    return (
-        attribution.attributed(orders, contacts, vouchers, conf.attribution_days, zone)
-        .join(members, on="member_id", how="left")
-        .withColumn("has_coupon", attribution.has_coupon())
-    )
+    attributed = attribution.attributed(orders, contacts, vouchers, conf.attribution_days, zone)
+    return attributed.join(members, on="member_id", how="left")
 
 
 def with_categories(facts: DataFrame, lines: DataFrame, products: DataFrame) -> DataFrame:

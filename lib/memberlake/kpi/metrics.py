@@ -243,6 +243,7 @@ METRICS: dict[str, Metric] = {
 
 COHORT_DAYS = (7, 30, 90)  # their metrics are named by them
 COHORT = tuple(f"register_to_purchase_{days}d_rate" for days in COHORT_DAYS)
+WAITS = dict(zip(COHORT, COHORT_DAYS, strict=True))  # days after its end until a period's number is known
 ACTIVITY = ("active_subjects", "activity_rate", "stickiness")
 CHURN_METRICS = ("churned_members", "returned_members", "churn_rate", "churned_share")
 TRENDS = {name: name.removesuffix("_trend") for name in METRICS if name.endswith("_trend")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -13,7 +12,7 @@ from pyspark.sql.types import StructField, StructType
 from memberlake.conf.kpi import KpiConf
 from memberlake.kpi import periods
 from memberlake.kpi.facts import CELL, SPAN, union
-from memberlake.kpi.metrics import CHANGES, COHORT_DAYS, METRICS, TRENDS, Metric
+from memberlake.kpi.metrics import CHANGES, METRICS, TRENDS, WAITS, Metric
 from memberlake.kpi.periods import PERIODS
 from memberlake.lake.contract import BOOL, STRING, STRINGS
 
@@ -111,12 +110,10 @@ def with_completeness(frame: DataFrame, as_of: date) -> DataFrame:
         .when(F.col("period") == "month", F.last_day("period_start"))
         .otherwise(F.col("period_start"))
     )
-    wait = reduce(
-        lambda c, days: c.when(F.col("metric") == f"register_to_purchase_{days}d_rate", days),
-        COHORT_DAYS,
-        F.when(F.lit(False), 0),
-    )
-    known = F.date_add(ends, F.coalesce(wait, F.lit(0)))
+    wait = F.lit(0)
+    for metric, days in WAITS.items():
+        wait = F.when(F.col("metric") == metric, days).otherwise(wait)
+    known = F.date_add(ends, wait)
     return frame.withColumn("is_complete", known <= F.lit(as_of)).withColumn("as_of", F.least(known, F.lit(as_of)))
 
 

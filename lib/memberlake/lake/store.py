@@ -195,6 +195,11 @@ class Lake:
         """One row of a table. Of literals, since createDataFrame would start Python workers for it."""
         return self.spark.range(1).select(*[F.lit(values[c.name]).cast(c.type).alias(c.name) for c in table.columns])
 
+    def stands_at(self, job: str) -> date | None:
+        """The as_of of the tables of a job that are brought from one day to the next; None when its last run failed."""
+        held = self.read(CUTOFFS).where(F.col("job") == F.lit(job)).first()
+        return held["as_of"] if held else None
+
     @contextlib.contextmanager
     def brought_to(self, job: str, as_of: date) -> Iterator[date | None]:
         """The as_of that the job's tables stand at, when its last run ended well; None means that they are to be
@@ -202,9 +207,9 @@ class Lake:
 
         For tables that have no as_of of their own, and are brought from one day to the next.
         """
-        held = self.read(CUTOFFS).where(F.col("job") == F.lit(job)).first()
+        held = self.stands_at(job)
         self.replace(CUTOFFS, self.read(CUTOFFS).limit(0), job=job)  # should the block fail, nobody knows
-        yield held["as_of"] if held and not self.rebuild else None
+        yield None if self.rebuild else held
         row = self.spark.range(1).select(F.lit(job).alias("job"), F.lit(as_of).alias("as_of"))
         self.replace(CUTOFFS, row, job=job)
 

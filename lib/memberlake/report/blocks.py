@@ -201,7 +201,7 @@ def pivot(
     columns = [word(dimension), *[DEFINED[name].label for name in names]]
     rows = [
         [
-            Cell(named.get(value) or word(value)),
+            Cell(named.get(value) or texts.value(dimension, value)),
             *[
                 number(facts, r["value"], DEFINED[name].form, fraction(r))
                 if (r := at.get((value, name)))
@@ -273,7 +273,7 @@ def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
                     [
                         Cell(of.label),
                         Cell(word(dimension)),
-                        Cell(word(r["dimension_value"])),
+                        Cell(texts.value(dimension, r["dimension_value"])),
                         number(facts, r["value"], of.form, fraction(r)),
                         Cell(_part(facts, r, "numerator", of), True),
                         Cell(_part(facts, r, "denominator", of), True),

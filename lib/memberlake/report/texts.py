@@ -33,6 +33,14 @@ def word(name: Any) -> Said:
     return WORDS.get(str(name)) or same("–" if name is None else str(name).replace("_", " "))
 
 
+_OURS = {"kind", "permanence", "method", "cost_type", "goal"}  # dimensions whose values are words of this project
+
+
+def value(dimension: str, name: Any) -> Said:
+    """A value of a dimension: one from the business's data as it is, whatever it reads like."""
+    return word(name) if dimension in _OURS or name in {None, "all", "unknown"} else same(str(name))
+
+
 def headers(*names: str) -> list[Said]:
     """The headers of a table's columns."""
     return [HEADERS[name] for name in names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from memberlake.report import blocks, charts
+from memberlake.report import blocks, charts, texts
 from memberlake.report.blocks import Block, Cell
 from memberlake.report.charts import Series
 from memberlake.report.facts import Facts, Row
@@ -94,7 +94,7 @@ def _split(facts: Facts) -> Block:
     rows = [
         [
             Cell(word(r["dimension"])),
-            Cell(word(r["dimension_value"])),
+            Cell(texts.value(r["dimension"], r["dimension_value"])),
             blocks.number(facts, r["active"]),
             blocks.number(facts, r["new"]),
         ]

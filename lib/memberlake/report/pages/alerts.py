@@ -48,7 +48,7 @@ def _message(facts: Facts, alert: Row) -> Said:
     if rule is None or rule.metric != first:
         return same(alert["message"])
     form = {"level": DEFINED[first].form, "change": "share", "trend": "slope"}[rule.measure]
-    dimension, value = map(word, rest) if rest else (same(""), same(""))
+    dimension, value = (word(rest[0]), texts.value(*rest)) if rest else (same(""), same(""))
     of = Said(f", {dimension.en} {value.en}", f"，{dimension.zh} {value.zh}") if rest else same("")
     what = texts.ALERTS[rule.measure].of(metric=DEFINED[first].label, period=word(rule.period), of=of)
     side = "below" if rule.above is None else "above"
