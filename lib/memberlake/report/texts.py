@@ -35,10 +35,13 @@ def word(name: Any) -> Said:
 
 _OURS = {"kind", "permanence", "method", "cost_type", "goal"}  # dimensions whose values are words of this project
 
+_CHANNELS = {"sms", "email", "qq", "wechat", "app_push"}
+
 
 def value(dimension: str, name: Any) -> Said:
     """A value of a dimension: one from the business's data as it is, whatever it reads like."""
-    return word(name) if dimension in _OURS or name in {None, "all", "unknown"} else same(str(name))
+    is_ours = dimension in _OURS or name in {None, "all", "unknown"} or (dimension == "channel" and name in _CHANNELS)
+    return word(name) if is_ours else same(str(name))
 
 
 def headers(*names: str) -> list[Said]:
