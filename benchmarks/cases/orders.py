@@ -197,7 +197,7 @@ def _rfm_tried(_: Mapping[int, Told]) -> Sequence[str]:
         "takes 21 seconds, 15 of them stages.",
         "Tried: one count by combinations of scores, which gives ranks, segments and bins (before, ranks scored "
         "everyone once more and bins read the table back); generated code that Java can compile; no second look "
-        "at a table just made: together from 68 seconds with 1.1 million buyers to 37 to 42 with 2 million (the "
+        "at a table just made: together from 68 seconds with 1.1 million buyers to 34 to 42 with 2 million (the "
         "machines differ). Daily facts do not pay: docs/decisions/012. Not tried: files laid out by time, which "
         "would help the rivals as much.",
     ]
