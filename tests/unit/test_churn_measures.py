@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import date, timedelta
 
 import pytest
 from tests.conftest import configured
 
-from memberlake.churn import evaluate
+from memberlake.churn import evaluate, score
 from memberlake.churn.evaluate import Level
 
 
@@ -71,3 +72,14 @@ def test_threshold(settings: str, threshold: float, told: int) -> None:
 def test_what_calling_from_the_threshold_on_brings() -> None:
     assert evaluate.at_threshold(SOME, 0.6) == {"told": 4.0, "precision": 0.75, "recall": 0.75}
     assert evaluate.at_threshold(SOME, 0.95) == {"told": 0.0, "precision": 0.0, "recall": 0.0}
+
+
+def test_a_feature_that_grows_with_the_record_raises_no_alert() -> None:
+    first = date(2025, 1, 1)
+    by_nature = {"season_sin", "season_cos", "tenure_days", "activated_days", "age_years", "first_order_days"}
+    assert {*score.moving(None, first)} == by_nature
+    assert {*score.moving(first + timedelta(days=364), first)} == by_nature  # the whole year is seen
+    cut = {*score.moving(first + timedelta(days=178), first)} - by_nature
+    assert {"orders_365", "gap_longest", "orders_90_before", "orders_trend"} <= cut
+    assert not {"orders_90", "contacts_90"} & cut
+    assert "orders_trend" not in score.moving(first + timedelta(days=179), first)  # 180 days

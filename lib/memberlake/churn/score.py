@@ -58,15 +58,19 @@ def shifts(scored: DataFrame, model: Loaded, limits: ChurnAlerts, first: date) -
     """How far the members of the day, with their features and probability, are from those the model was trained on.
 
     Args:
-        first: day of the record. A feature whose window reached before it in training grows with the record, whatever
-            members do: no alert for it.
+        first: day of the record.
     """
-    since = model.version.trained_from
-    seen = (since - first).days + 1 if since else None
-    drifting = [f.name for f in DECLARED if f.drifts or (seen is not None and f.window is not None and f.window > seen)]
+    drifting = moving(model.version.trained_from, first)
     now = monitor.spreads(scored, {name: then.bounds for name, then in model.spreads.items()})
     found = monitor.shifts(model.spreads, now, limits, drifting)
     return [Monitored(model.version.name, model.version.version, metric) for metric in found]
+
+
+def moving(trained_from: date | None, first: date) -> list[str]:
+    """Features that move whatever members do: by nature, or because their window reached before the record's first day
+    in training, so that they grow with the record."""
+    seen = (trained_from - first).days + 1 if trained_from else None
+    return [f.name for f in DECLARED if f.drifts or (seen is not None and f.window is not None and f.window > seen)]
 
 
 def outcomes(given: DataFrame, tested: DataFrame, limits: ChurnAlerts) -> list[Monitored]:
