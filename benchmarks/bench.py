@@ -214,7 +214,8 @@ def _section(case: Case, measured_at: list[int], found: Found) -> list[str]:
 
 
 def _row(case: Case, side: Side, scale: int, told: dict[str, Any], ours: dict[str, Any]) -> str:
-    volumes = [f"{told[name] / 1e6:,.0f}" if name in told else "" for name in ("read", "shuffled", "spilled")]
+    # Spark forgets stages of a long run, and what it counted before them is then more than what it counts after
+    volumes = [f"{told[n] / 1e6:,.0f}" if told.get(n, -1) >= 0 else "" for n in ("read", "shuffled", "spilled")]
     same = ""
     if side in case.same or side in case.differs:
         differs = f"no: {case.differs[side]}" if side in case.differs else "NO"

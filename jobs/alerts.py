@@ -36,7 +36,7 @@ def judge(lake: Lake, conf: Conf, as_of: date) -> None:
     for rule in conf.alerts.rules:
         days = alerts.needed(rule, conf.alerts, conf.kpi.trend_periods, as_of)
         same = (F.col("metric") == rule.metric) & (F.col("period") == rule.period)
-        # collected: a metric's few periods, for the values of one dimension
+        # collected: a metric's few periods, for the values of one dimension and over all
         dimensions = F.col("dimension").isin("all", rule.dimension)
         rows = stored.where(same & dimensions & F.col("period_start").isin(days)).collect()
         of_rule = [r for r in rows if r["dimension"] == rule.dimension]

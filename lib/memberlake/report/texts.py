@@ -34,7 +34,6 @@ def word(name: Any) -> Said:
 
 
 _OURS = {"kind", "permanence", "method", "cost_type", "goal"}  # dimensions whose values are words of this project
-
 _CHANNELS = {"sms", "email", "qq", "wechat", "app_push"}
 
 
