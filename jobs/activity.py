@@ -48,17 +48,23 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
                 dates = write_night(lake, conf, changed, until, as_of)
         elif not has_members:
             return
-        write_counts(lake, conf, None if has_members and conf.activity.member_columns else dates, as_of)
+        if has_members and conf.activity.member_columns and dates is not None:  # they count as known today
+            write_changes(lake, conf, lake.read(ACTIVITY_DAYS))
+            dates = None
+        write_counts(lake, conf, dates, as_of)
 
 
 def write_all_days(lake: Lake, conf: Conf, as_of: date) -> None:
+    """From nothing; all but gold.active_counts. Events are put in order once, by subject: so the days are kept."""
     events, zone = lake.read(EVENTS), conf.business_timezone
     lake.replace(SUBJECT_IDENTITY, identity.stretches(events, zone))
     dated = events.transform(days.only_until, as_of, zone)
     rows = per_day(conf, dated, lake.read(SUBJECT_IDENTITY), as_of).transform(days.with_first_seen)
-    lake.replace(ACTIVITY_DAYS, rows.repartition("active_on"))  # else each task has a file for each date
-    sums = retention.sums(lake.read(ACTIVITY_DAYS).transform(days.only_people).withColumn("sign", F.lit(1)))
-    lake.replace(RETENTION, retention.triangle(sums, as_of))
+    with lake.kept(rows) as whole:
+        lake.replace(ACTIVITY_DAYS, whole.repartition("active_on"))  # else each task has a file for each date
+        sums = retention.sums(whole.transform(days.only_people))
+        lake.replace(RETENTION, retention.triangle(sums, as_of))
+        write_changes(lake, conf, whole)
 
 
 def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: date) -> list[date]:
@@ -120,6 +126,12 @@ def write_sums(lake: Lake, conf: Conf, rows: DataFrame, concerned: DataFrame, as
     lake.replace(RETENTION, retention.triangle(sums, as_of))
 
 
+def write_changes(lake: Lake, conf: Conf, whole: DataFrame) -> None:
+    """By all days; none where sketches are kept instead."""
+    if not conf.activity.approximate:
+        lake.replace(ACTIVITY_CHANGES, changes(lake, conf, whole))
+
+
 def per_day(conf: Conf, dated: DataFrame, stretches: DataFrame, as_of: date) -> DataFrame:
     active = dated.transform(days.only_active, conf.activity.active_event_types)
     known = active.transform(identity.with_subject, stretches, as_of)
@@ -145,8 +157,6 @@ def write_counts(lake: Lake, conf: Conf, dates: list[date] | None, as_of: date) 
     if rules.approximate:
         rows = write_sketches(lake, conf, dates, as_of)
     else:
-        if dates is None:
-            lake.replace(ACTIVITY_CHANGES, changes(lake, conf, lake.read(ACTIVITY_DAYS).withColumn("sign", F.lit(1))))
         rows = counts.per_window(lake.read(ACTIVITY_CHANGES), rules.rolling_windows, as_of)
     rows = rows.transform(counts.with_registered, members, rules.rolling_windows, as_of, conf.business_timezone)
     with lake.kept(rows) as whole:

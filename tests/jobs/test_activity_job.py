@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from tests import activity as plain
-from tests.activity import Event, utc
+from tests.activity import Day, Event, utc
 from tests.conftest import configured
 from tests.jobs.orders import rows
 
@@ -19,13 +19,21 @@ from memberlake import jobs
 from memberlake.activity import sketches
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
-from memberlake.tables.gold.activity import ACTIVE_COUNTS, ACTIVITY_DAYS, RETENTION, SUBJECT_IDENTITY
-from memberlake.tables.silver import EVENTS
+from memberlake.tables.gold.activity import (
+    ACTIVE_COUNTS,
+    ACTIVITY_DAYS,
+    ACTIVITY_SKETCHES,
+    RETENTION,
+    RFE_SCORES,
+    SUBJECT_IDENTITY,
+)
+from memberlake.tables.silver import EVENTS, MEMBERS
 
 pytestmark = pytest.mark.lake
 
 CONF = configured("activity.rolling_windows=[3, 10]", "business_timezone=America/New_York")
 ZONE, WINDOWS = CONF.business_timezone, CONF.activity.rolling_windows
+UNKNOWN = frozenset({"unknown"})
 TABLES = (SUBJECT_IDENTITY, ACTIVITY_DAYS, ACTIVE_COUNTS, RETENTION)
 
 
@@ -138,14 +146,19 @@ def test_a_name_moves_days_of_its_visitor_and_of_no_other(lake: Lake) -> None:
         "of someone else": Event("e", "x", utc("2026-01-07 12:00")),
     }
     put(lake, visits.values())
-    run(lake, date(2026, 1, 9))
+    put_member(lake, "ann", "silver", "2026-01-02")
+    conf = configured("activity.dimensions=[all, kind, tier]", f"business_timezone={ZONE}")
+    run(lake, date(2026, 1, 9), conf)
+    assert of_tiers(lake) == {"silver": "member", "unknown": "anonymous"}
     lake.append(
         ACTIVITY_DAYS, lake.read(ACTIVITY_DAYS).where("day(active_on) = 5").withColumn("subject_id", F.lit("old"))
     )
     before = files(lake)
 
     put(lake, [Event("f", "v", utc("2026-01-10 12:00"), "ann", "unsubscribe")])
-    run(lake, date(2026, 1, 10))
+    put_member(lake, "ann", "gold", "2026-01-10")
+    run(lake, date(2026, 1, 10), conf)
+    assert of_tiers(lake) == {"gold": "member", "unknown": "anonymous"}  # as known today, for the past too
     found = lake.read(ACTIVITY_DAYS).collect()
     assert {(r.subject_id, r.active_on.day, r.is_member, r.channel, r.events, r.first_seen_on) for r in found} == {
         ("ann", 5, True, None, 1, True),
@@ -159,8 +172,28 @@ def test_a_name_moves_days_of_its_visitor_and_of_no_other(lake: Lake) -> None:
 
     was, before = counted(lake.read(ACTIVE_COUNTS)), files(lake)
     put(lake, [Event("g", "x", utc("2026-01-10 13:00"), None, "unsubscribe")])  # the same day again: nothing is another
-    run(lake, date(2026, 1, 10))
+    run(lake, date(2026, 1, 10), conf)
     assert (counted(lake.read(ACTIVE_COUNTS)), files(lake)) == (was, before)
+
+    named_before = Event("h", "y", utc("2026-01-03 12:00"), "bob", "unsubscribe")  # before the look-back
+    put(lake, [named_before, Event("i", "y", utc("2026-01-09 12:00"))])
+    jobs.find("rfe").run(lake, configured("rfe.look_back_days=2", f"business_timezone={ZONE}"), date(2026, 1, 9))
+    scored = {(r.subject_id, r.is_member, r.recency_days) for r in lake.read(RFE_SCORES).collect()}
+    assert scored == {("v", False, 1), ("ann", True, 1), ("bob", True, 0)}  # who v is, is known from the 10th on
+
+
+def put_member(lake: Lake, member_id: str, tier: str, updated: str) -> None:
+    dates = {"registered_at": utc("2026-01-01"), "recorded_at": utc(updated), "source": "crm"}
+    lake.upsert(MEMBERS, rows(lake.spark, MEMBERS, [{"member_id": member_id, "attributes": {"tier": tier}, **dates}]))
+
+
+def of_tiers(lake: Lake) -> dict[str, str]:
+    """The kind whose rows each tier has, where they are the same."""
+    found: dict[tuple[str, str], set[tuple[Any, ...]]] = {}
+    for key, row in counted(lake.read(ACTIVE_COUNTS)).items():
+        found.setdefault(key[3:], set()).add((*key[:3], *row))
+    kinds = {frozenset(of): value for (dimension, value), of in found.items() if dimension == "kind"}
+    return {v: kinds.get(frozenset(of), "none") for (dimension, v), of in found.items() if dimension == "tier"}
 
 
 def files(lake: Lake) -> dict[int, set[str]]:
@@ -179,17 +212,16 @@ def test_robots_are_flagged_and_estimates_are_kept_by_day(lake: Lake) -> None:
     assert {(r.subject_id, r.is_robot, r.events) for r in found} == {("robot", True, 5), ("v", False, 1)}
     assert {r.subjects for r in lake.read(RETENTION).collect()} == {1}
 
-    put(lake, [Event("e2", "w", utc("2026-01-06 12:00"))])
+    late = Event("e3", "w", utc("2026-01-05 13:00"))  # its day's sketch is replaced, and all unions that hold it
+    put(lake, [Event("e2", "w", utc("2026-01-06 12:00")), late])
     run(lake, date(2026, 1, 6), conf)
-    rows = lake.read(ACTIVE_COUNTS).where("dimension = 'all'").collect()
-    assert {(r.window, r.period_end): r.active for r in rows if r.period_end >= date(2026, 1, 6)} == {
-        ("day", date(2026, 1, 6)): 1,
-        ("week", date(2026, 1, 11)): 2,
-        ("month", date(2026, 1, 31)): 2,
-        **{(f"rolling_{w}", date(2026, 1, 6)): 2 for w in (7, 28, 30)},
-    }
-    assert {r.active for r in rows if r.period_end == date(2026, 1, 5)} == {1}
-    assert {(r.new, r.relative_error) for r in rows} == {(None, sketches.relative_error(14))}
+    people = [Day("v", date(2026, 1, 5), False, UNKNOWN), *(Day("w", date(2026, 1, d), False, UNKNOWN) for d in (5, 6))]
+    expected = plain.counts(people, conf.activity.rolling_windows, date(2026, 1, 6))
+    found = counted(lake.read(ACTIVE_COUNTS))
+    assert {key: row[0] for key, row in found.items()} == {key: row[0] for key, row in expected.items()}
+    assert {r.active_on.day for r in lake.read(ACTIVITY_SKETCHES).collect()} == {5, 6}
+    said = lake.read(ACTIVE_COUNTS).select("new", "relative_error").distinct().collect()
+    assert [tuple(row) for row in said] == [(None, sketches.relative_error(14))]
 
 
 def test_a_lake_without_events_gives_empty_tables(lake: Lake) -> None:

@@ -18,7 +18,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from memberlake import calendar
-from memberlake.activity.days import UNKNOWN
+from memberlake.activity.days import UNKNOWN, owner, sign, with_links
 
 GRAINS = ("day", "week", "month")
 LIFECYCLE = ("new", "retained", "resurrected", "dormant")
@@ -63,23 +63,19 @@ def _linked(days: DataFrame, dimensions: Sequence[str]) -> DataFrame:
     With the dimension `channel` there is a row a (subject, channel, day) besides the one a (subject, day), where
     `used` is NULL; each channel has links of its own.
     """
-    whole = Window.partitionBy("subject_id", "sign").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    stretch = Window.partitionBy("subject_id", "sign", "used").orderBy("active_on")
+    own, whose = _own(dimensions), owner(days)
+    until_here = Window.partitionBy(*whose).orderBy("active_on").rowsBetween(Window.unboundedPreceding, 0)
+    first_on = F.max(F.when(F.col("first_seen_on"), F.col("active_on"))).over(until_here)
+    is_new = {g: F.coalesce(period(g, "first_on") == period(g, "active_on"), F.lit(False)) for g in GRAINS}
+    seen = days.withColumn("first_on", first_on).withColumns({f"new_{g}": found for g, found in is_new.items()})
     nothing = F.array(F.lit(None).cast("string"))
     used = F.concat(nothing, F.col("channels")) if "channel" in dimensions else nothing
-    own = _own(dimensions)
-    seen = days.select(
-        "subject_id", "sign", "active_on", "is_member", *own, used.alias("used"),
-        F.max(F.when(F.col("first_seen_on"), F.col("active_on"))).over(whole).alias("first_on"),
-    )  # fmt: skip
-    is_new = {g: F.coalesce(period(g, "first_on") == period(g, "active_on"), F.lit(False)) for g in GRAINS}
+    new = [f"new_{g}" for g in GRAINS]
+    narrow = seen.select(*whose, "active_on", "is_member", *own, *new, F.explode(used).alias("used"))
     return (
-        seen.withColumn("used", F.explode("used"))
-        .withColumn("previous_on", F.lag("active_on").over(stretch))
-        .withColumn("is_last", F.lead("active_on").over(stretch).isNull())
-        .withColumns({f"new_{g}": found for g, found in is_new.items()})
-        .groupBy("used", "is_member", *own, "active_on", "previous_on", "is_last", *[f"new_{g}" for g in GRAINS])
-        .agg(F.sum("sign").alias("n"))
+        with_links(narrow, [*whose, "used"])
+        .groupBy("used", "is_member", *own, "active_on", "previous_on", "is_last", *new)
+        .agg(F.sum(sign(days)).alias("n"))
     )
 
 

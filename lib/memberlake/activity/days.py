@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from memberlake import calendar
@@ -33,15 +33,17 @@ def only_on(events: DataFrame, dates: Sequence[date], zone: str) -> DataFrame:
 
 
 def per_day(events: DataFrame, robot_threshold: int | None) -> DataFrame:
-    """Rows of gold.activity_days but for first_seen_on.
+    """Rows of gold.activity_days but for first_seen_on, in the order of subjects and days: first days and links need it
+    too, and of a cached frame Spark takes it as it is.
 
     Args:
         events: active events, with subject_id, is_member and active_on.
         robot_threshold: a subject with more events on a day is a robot on it; None: nobody is.
     """
     first = F.struct("occurred_at", "event_id")
+    in_order = events.repartition("subject_id").sortWithinPartitions("subject_id", "active_on")
     return (
-        events.groupBy("subject_id", "active_on")
+        in_order.groupBy("subject_id", "active_on")
         .agg(
             F.max("is_member").alias("is_member"),
             F.min_by("channel", first).alias("channel"),
@@ -69,3 +71,20 @@ def with_first_seen(days: DataFrame) -> DataFrame:
         first = F.least(first, "known_first")  # passes over a NULL
     is_first = F.coalesce(F.col("active_on") == first, F.lit(False)) & ~F.col("is_robot")
     return days.withColumn("first_seen_on", is_first)
+
+
+def sign(days: DataFrame) -> Column:
+    """What a day counts: 1; or -1 where a column `sign` says so, to take off what the day once added."""
+    return F.col("sign") if "sign" in days.columns else F.lit(1)
+
+
+def owner(days: DataFrame) -> list[str]:
+    """Whose days follow one another: those of a subject, of one `sign` where there is one."""
+    return [name for name in ("subject_id", "sign") if name in days.columns]
+
+
+def with_links(days: DataFrame, whose: Sequence[str]) -> DataFrame:
+    """Adds `previous_on`, the day before among those of the same `whose`, and whether it `is_last`."""
+    in_order = Window.partitionBy(*whose).orderBy("active_on")
+    linked = days.withColumn("previous_on", F.lag("active_on").over(in_order))
+    return linked.withColumn("is_last", F.lead("active_on").over(in_order).isNull())

@@ -28,8 +28,10 @@ def stretches(events: DataFrame, zone: str) -> DataFrame:
         F.min("identified_at").alias("identified_at"),
     )
     columns = ("visitor_id", "identified_at", "member_id")
-    of_one = per_visitor.where(F.col("members") == 1).select(*columns)
-    shared = per_visitor.where(F.col("members") > 1).select("visitor_id")  # few: only theirs are put in order
+    # asked for all columns on both sides, which are never NULL: else Spark would count the pairs twice
+    whole = per_visitor.where(F.col("member_id").isNotNull() & F.col("identified_at").isNotNull())
+    of_one = whole.where(F.col("members") == 1).select(*columns)
+    shared = whole.where(F.col("members") > 1).select("visitor_id")  # few: only theirs are put in order
     named = (
         naming.join(shared, on="visitor_id", how="left_semi")
         .groupBy("visitor_id", F.col("occurred_at").alias("identified_at"))

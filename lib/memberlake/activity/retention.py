@@ -7,6 +7,8 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from memberlake.activity.days import owner, sign, with_links
+
 GRAINS = ("week", "month")
 KEY, SUMMED = ("grain", "cohort_start", "period"), ("active", "ends")
 
@@ -15,19 +17,21 @@ def sums(days: DataFrame) -> DataFrame:
     """How many subjects of a cohort were active in a period, and how many were for the last time; a sum over subjects.
 
     Args:
-        days: gold.activity_days until as_of, without robots, with `sign`: 1, or -1 to take off what the rows of the
-            subject once added. Days that are there with both may be left out of both, but for the first and the last.
+        days: gold.activity_days until as_of, without robots; maybe with `sign`, see `days.sign`. Days that are there
+            with both signs may be left out of both, but for the first and the last.
     """
-    subjects = days.groupBy("subject_id", "sign").agg(
-        F.min("active_on").alias("first_on"),
-        F.max("active_on").alias("last_on"),
-        *[F.collect_set(F.trunc("active_on", g)).alias(g) for g in GRAINS],
-    )
+    whose = owner(days)
+    until_here = Window.partitionBy(*whose).orderBy("active_on").rowsBetween(Window.unboundedPreceding, 0)
+    linked = with_links(days.select(*whose, "active_on"), whose)
     return (
-        subjects.select("sign", F.explode(F.array(*map(_of_grain, GRAINS))).alias("of"))
-        .select("sign", "of.grain", "of.cohort_start", F.explode("of.entries").alias("entry"))
-        .groupBy("grain", "cohort_start", F.col("entry.period"))
-        .agg(*[F.sum(F.col("sign") * F.col(f"entry.{name}")).alias(name) for name in SUMMED])
+        linked.withColumn("first_on", F.min("active_on").over(until_here))
+        .select("*", F.explode(F.array(*map(_of_grain, GRAINS))).alias("of"))
+        .where("of.is_begun OR is_last")
+        .groupBy("of.grain", "of.cohort_start", "of.period")
+        .agg(
+            F.sum(F.when(F.col("of.is_begun"), sign(days)).otherwise(0)).alias("active"),
+            F.sum(F.when(F.col("is_last"), sign(days)).otherwise(0)).alias("ends"),
+        )
     )
 
 
@@ -68,16 +72,13 @@ def triangle(sums: DataFrame, as_of: date) -> DataFrame:
 
 
 def _of_grain(grain: str) -> Column:
-    """A subject's cohort, the periods in which it was active, and the one in which it was for the last time."""
-    one, none = F.lit(1).cast("long"), F.lit(0).cast("long")
-
-    def entry(period: Column, active: Column, ends: Column) -> Column:
-        return F.struct(period.alias("period"), active.alias("active"), ends.alias("ends"))
-
-    last = F.array(entry(F.trunc("last_on", grain), none, one))
-    entries = F.concat(F.transform(grain, lambda period: entry(period, one, none)), last)
+    """The cohort of a day's subject, the day's period, and whether the day is the subject's first one in it."""
+    period, before = F.trunc("active_on", grain), F.trunc("previous_on", grain)
     return F.struct(
-        F.lit(grain).alias("grain"), F.trunc("first_on", grain).alias("cohort_start"), entries.alias("entries")
+        F.lit(grain).alias("grain"),
+        F.trunc("first_on", grain).alias("cohort_start"),
+        period.alias("period"),
+        F.coalesce(before < period, F.lit(True)).alias("is_begun"),
     )
 
 

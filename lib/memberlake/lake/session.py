@@ -59,6 +59,9 @@ def start(overrides: Mapping[str, str] | None = None) -> SparkSession:
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     # Java never compiles a longer method: what judges a landing row, in one piece, would be interpreted
     spark.conf.set("spark.sql.codegen.hugeMethodLimit", "8000")
+    # Spark's own form of an instant has no statistics within a file: a day would be looked for in all of it
+    spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+    spark.conf.set("spark.sql.execution.replaceHashWithSortAgg", "true")  # rows in order are grouped as they come
     spark.conf.set("spark.sql.legacy.javaCharsets", "true")  # sources may be in GB18030; Spark 4 alone reads UTF only
     return spark
 
