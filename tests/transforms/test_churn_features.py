@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from chispa import assert_df_equality
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from tests.conftest import configured
 from tests.transforms.test_churn_rules import NO_ORDER, D, at, contact, day, rows
 
-from memberlake.churn import facts, measure, rules, snapshots, training
+from memberlake.churn import facts, features, measure, rules, snapshots, training
 from memberlake.churn.facts import Facts
-from memberlake.churn.features import DECLARED, SOURCES
+from memberlake.churn.features import DECLARED, SOURCES, Feature, Reading
 from memberlake.conf import Conf
 from memberlake.errors import NotYet
 from memberlake.made import write
@@ -152,16 +153,55 @@ def test_a_snapshot_is_the_same_however_far_the_lake_reaches(made: list[DataFram
     assert {name for name, total in totals.asDict().items() if not total} <= {"anonymous_visits_365"}  # all are alive
 
 
-def test_a_planted_leak_is_refused(literal: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Features that count what nobody knew on the day of the snapshot."""
-    then = day(3)
-    (honest,) = table(literal, [then]).where("member_id = 'm'").collect()
-    monkeypatch.setattr(measure, "_is_known", lambda snapshot: F.lit(True))
-    leaky = table(literal, [then])
-    (found,) = leaky.where("member_id = 'm'").collect()
-    assert (honest.recency_days, found.recency_days) == (86, -3)  # bought again, three days later
-    with pytest.raises(ValueError, match=f"features of lines at {then} saw {D}: a leak"):
+def planted(name: str, reading: Callable[[], Reading], source: str = "orders") -> Feature:
+    return Feature(name, source, 365 if source == "orders" else None, "planted", reading)
+
+
+def test_features_that_are_built_wrongly_are_refused(literal: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next order for the one before; a window to the other side; a total of later days, too; a later column."""
+    then = day(12)
+    order_days, own = measure._order_days, measure.own
+
+    def leaky_days(known: Facts) -> measure.Days:
+        of_member = Window.partitionBy("member_id").orderBy("on")
+        next_one, from_now_on = of_member.rowsBetween(1, 1), of_member.rowsBetween(0, Window.unboundedFollowing)
+        return (
+            order_days(known)
+            .across(next_one, F.max("on"), next_gap=lambda next_on: F.date_diff(next_on, "on"))
+            .across(from_now_on, F.max("on"), last_gap=lambda last_on: F.date_diff(last_on, "on"))
+            .across(Window.partitionBy("member_id"), F.sum("net_amount"), total=lambda total: total)
+        )
+
+    of_orders = [planted(name, features._over(name, 365, F.max)) for name in ("next_gap", "last_gap", "total")]
+    activated = F.date_diff("as_of", "activated_on")  # whether or not it is known
+    of_members = planted("activated", lambda: Reading(activated, F.lit(True), "activated_on"), "members")
+    leaks = {"orders": of_orders, "members": [of_members]}
+    monkeypatch.setattr(measure, "_order_days", leaky_days)
+    monkeypatch.setattr(measure, "own", lambda group: [*own(group), *leaks.get(group, [])])
+    leaky = table(literal, [then]).where("member_id = 'm'")
+    assert {tuple(row) for row in measure.only_leaks(leaky).collect()} == {
+        (then, "next_gap", D), (then, "last_gap", D), (then, "total", D), (then, "activated", day(10)),
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=f"feature activated at {then} saw {day(10)}: a leak; refused"):
         training.require_honest(leaky)
+
+
+def test_a_window_into_the_future_is_refused_when_later_rows_get_in(
+    literal: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    then, own = day(3), measure.own
+    forward = planted("next_30", features._total("orders", 0, since=-30))
+    monkeypatch.setattr(measure, "_is_known", lambda snapshot: F.lit(True))
+    monkeypatch.setattr(measure, "own", lambda group: [*own(group), *([forward] if group == "orders" else [])])
+    (m,) = measure._at_snapshots(measure._order_days(literal), "orders", [then]).where("member_id = 'm'").collect()
+    assert [tuple(leak) for leak in m.leaks_orders] == [("next_30", D)]
+    assert (m.next_30, m.recency_days) == (1, 86)  # the declared ones look back whatever gets in
+
+
+def test_a_measure_without_a_date_is_no_feature(literal: Facts) -> None:
+    next_on = features._over("next_on", 365, F.max)
+    with pytest.raises(KeyError, match="next_on"):
+        measure._saw(next_on(), measure._order_days(literal).dates)
 
 
 def test_every_feature_is_explained() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -27,6 +28,20 @@ SOURCES = {
     "scores": ("silver.orders", "silver.events"),
     "season": (),
 }
+
+
+class Reading(NamedTuple):
+    """A column, and what the guard against the future must know of it.
+
+    Attributes:
+        rows: the facts that go into the value.
+        reads: the measure of these facts that is read: its dates are the guard's. None: no fact, but other features
+            or the calendar.
+    """
+
+    value: Column
+    rows: Column | None = None
+    reads: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,62 +63,78 @@ class Feature:
     source: str
     window: int | None
     about: str
-    of: Callable[[], Column]
+    of: Callable[[], Reading]
     never: float | None = None
     is_text: bool = False
     is_derived: bool = False
     drifts: bool = False
 
 
-def _total(measure: str, days: int, since: int = 0) -> Callable[[], Column]:
-    return lambda: F.sum(F.when(F.col("age").between(since, days - 1), F.col(measure))).cast("double")
+def _over(measure: str, days: int, of: Callable[[Column], Column], since: int = 0) -> Callable[[], Reading]:
+    """An aggregate of a measure of those facts that are `since` to less than `days` old."""
+
+    def reading() -> Reading:
+        rows = F.col("age").between(since, days - 1)
+        return Reading(of(F.when(rows, F.col(measure))).cast("double"), rows, measure)
+
+    return reading
 
 
-def _days_since(measure: str, days: int) -> Callable[[], Column]:
-    return lambda: F.min(F.when((F.col(measure) > 0) & (F.col("age") < days), F.col("age"))).cast("double")
+def _total(measure: str, days: int, since: int = 0) -> Callable[[], Reading]:
+    return _over(measure, days, F.sum, since)
 
 
-def _ratio(part: str, whole: str) -> Callable[[], Column]:
-    return lambda: F.try_divide(F.col(part), F.col(whole))
+def _days_since(measure: str, days: int) -> Callable[[], Reading]:
+    return _over(measure, days, lambda column: F.min(F.when(column > 0, F.col("age"))))
 
 
-def _share_of_recent(recent: str, before: str) -> Callable[[], Column]:
-    return lambda: F.try_divide(F.col(recent), F.col(recent) + F.col(before))
+def _mean(column: Column) -> Column:
+    return F.try_divide(F.sum(column), F.count(column))
 
 
-def _gap_mean() -> Column:
-    return F.try_divide(F.sum("gap"), F.count("gap")).cast("double")
-
-
-def _gap_longest() -> Column:
-    return F.max("gap").cast("double")
-
-
-def _gap_deviation() -> Column:
+def _deviation(column: Column) -> Column:
     """Of whole numbers, so exact in any order: a variance summed in doubles is not."""
-    n, total, squares = F.count("gap"), F.sum("gap"), F.sum(F.col("gap") * F.col("gap"))
+    n, total, squares = F.count(column), F.sum(column), F.sum(column * column)
     return F.when(n >= 2, F.sqrt(F.try_divide(n * squares - total * total, n * n)))
 
 
-def _season(part: Callable[[Column], Column]) -> Callable[[], Column]:
-    return lambda: part(F.dayofyear("as_of") * F.lit(2 * math.pi / 365.25))
+def _kinds(column: Column) -> Column:
+    return F.size(F.array_distinct(F.flatten(F.collect_list(column))))
 
 
-def _on(column: str) -> Callable[[], Column]:
-    """Days from a date to the snapshot; NULL when it is later, as nobody knew it then."""
-    return lambda: F.when(F.col(column) <= F.col("as_of"), F.date_diff("as_of", column)).cast("double")
+def _made(of: Callable[[], Column]) -> Callable[[], Reading]:
+    """Of other features, or of the calendar."""
+    return lambda: Reading(of())
 
 
-def _known(column: str) -> Callable[[], Column]:
-    return lambda: F.when(F.col("on") <= F.col("as_of"), F.col(column))
+def _ratio(part: str, whole: str) -> Callable[[], Reading]:
+    return _made(lambda: F.try_divide(F.col(part), F.col(whole)))
 
 
-def _known_age() -> Column:
-    return F.when(F.col("on") <= F.col("as_of"), F.date_diff("as_of", "birth_date") / 365.25)
+def _share_of_recent(recent: str, before: str) -> Callable[[], Reading]:
+    return _made(lambda: F.try_divide(F.col(recent), F.col(recent) + F.col(before)))
 
 
-def _score(name: str) -> Callable[[], Column]:
-    return lambda: F.col(name).cast("double")
+def _season(part: Callable[[Column], Column]) -> Callable[[], Reading]:
+    return _made(lambda: part(F.dayofyear("as_of") * F.lit(2 * math.pi / 365.25)))
+
+
+def _score(name: str) -> Callable[[], Reading]:
+    return _made(lambda: F.col(name).cast("double"))
+
+
+def _known(column: str, since: str, of: Callable[[Column], Column] = lambda column: column) -> Callable[[], Reading]:
+    """What a member's row says, from the date on that stands in `since`; NULL before it, as nobody knew it then."""
+
+    def reading() -> Reading:
+        rows = F.col(since) <= F.col("as_of")
+        return Reading(F.when(rows, of(F.col(column))), rows, column)
+
+    return reading
+
+
+def _days(date: Column) -> Column:
+    return F.date_diff("as_of", date).cast("double")
 
 
 DECLARED: tuple[Feature, ...] = (
@@ -118,12 +149,15 @@ DECLARED: tuple[Feature, ...] = (
     Feature("discount_365", "orders", YEAR, "discounts", _total("discount_amount", YEAR)),
     Feature("coupon_orders_365", "orders", YEAR, "orders with a coupon or promo code", _total("coupon_orders", YEAR)),
     Feature("points_365", "orders", YEAR, "points spent on orders", _total("points_redeemed", YEAR)),
-    Feature("gap_mean", "orders", YEAR, "mean days between order days", _gap_mean, NEVER),
-    Feature("gap_deviation", "orders", YEAR, "standard deviation of the days between order days", _gap_deviation, 0.0),
-    Feature("gap_longest", "orders", YEAR, "longest days between order days", _gap_longest, NEVER),
+    Feature("gap_mean", "orders", YEAR, "mean days between order days", _over("gap", YEAR, _mean), NEVER),
+    Feature(
+        "gap_deviation", "orders", YEAR, "standard deviation of the days between order days",
+        _over("gap", YEAR, _deviation), 0.0,
+    ),
+    Feature("gap_longest", "orders", YEAR, "longest days between order days", _over("gap", YEAR, F.max), NEVER),
     Feature(
         "first_order_days", "orders", YEAR, "days since the first order of all, of those with one in the window",
-        lambda: F.max(F.date_diff("as_of", "first_on")).cast("double"), NEVER, drifts=True,
+        _over("first_on", YEAR, lambda first_on: F.max(_days(first_on))), NEVER, drifts=True,
     ),
     Feature(
         "overdue", "orders", YEAR, "recency over the mean days between order days: above 1 is late",
@@ -131,7 +165,7 @@ DECLARED: tuple[Feature, ...] = (
     ),
     Feature(
         "overdue_days", "orders", YEAR, "recency less the mean days between order days",
-        lambda: F.col("recency_days") - F.col("gap_mean"), 0.0, is_derived=True,
+        _made(lambda: F.col("recency_days") - F.col("gap_mean")), 0.0, is_derived=True,
     ),
     Feature("basket_365", "orders", YEAR, "mean net amount", _ratio("spent_365", "orders_365"), 0, is_derived=True),
     Feature(
@@ -148,8 +182,7 @@ DECLARED: tuple[Feature, ...] = (
     ),
     Feature("items_90", "lines", QUARTER, "order lines", _total("items", QUARTER)),
     Feature(
-        "categories_365", "lines", YEAR, "product categories bought",
-        lambda: F.size(F.array_distinct(F.flatten(F.collect_list("categories")))).cast("double"),
+        "categories_365", "lines", YEAR, "product categories bought", _over("categories", YEAR, _kinds),
     ),
     Feature("visits_30", "events", MONTH, "visits, known or anonymous", _total("visits", MONTH)),
     Feature("visits_90", "events", QUARTER, "visits, known or anonymous", _total("visits", QUARTER)),
@@ -180,11 +213,17 @@ DECLARED: tuple[Feature, ...] = (
     Feature("response_days", "campaigns", YEAR, "days since the last response", _days_since("responses", YEAR), NEVER),
     Feature("claimed_365", "coupons", YEAR, "vouchers claimed", _total("claimed", YEAR)),
     Feature("redeemed_365", "coupons", YEAR, "vouchers redeemed", _total("redeemed", YEAR)),
-    Feature("tenure_days", "members", None, "days since registration", _on("on"), 0.0, drifts=True),
-    Feature("activated_days", "members", None, "days since activation", _on("activated_on"), 0.0, drifts=True),
-    Feature("age_years", "members", None, "age in days / 365.25", _known_age, 0.0, drifts=True),
-    Feature("gender", "members", None, "F, M or U", _known("gender"), is_text=True),
-    Feature("acquisition_channel", "members", None, "won by", _known("acquisition_channel"), is_text=True),
+    Feature("tenure_days", "members", None, "days since registration", _known("on", "on", _days), 0.0, drifts=True),
+    Feature(
+        "activated_days", "members", None, "days since activation",
+        _known("activated_on", "activated_on", _days), 0.0, drifts=True,
+    ),
+    Feature(
+        "age_years", "members", None, "age in days / 365.25",
+        _known("birth_date", "on", lambda birth: _days(birth) / 365.25), 0.0, drifts=True,
+    ),
+    Feature("gender", "members", None, "F, M or U", _known("gender", "on"), is_text=True),
+    Feature("acquisition_channel", "members", None, "won by", _known("acquisition_channel", "on"), is_text=True),
     Feature("r_score", "scores", YEAR, "RFM: score of recency among all buyers of the window", _score("r"), 0.0),
     Feature("f_score", "scores", YEAR, "RFM: score of frequency", _score("f"), 0.0),
     Feature("m_score", "scores", YEAR, "RFM: score of net amount", _score("m"), 0.0),

@@ -1,62 +1,90 @@
-"""The declared features, computed for all snapshots in one pass over each source, and the guard against the future."""
+"""The declared features, computed for all snapshots in one pass over each source, and the guard against the future.
+
+The guard looks at what went into a feature, whatever a filter was meant to keep out: each measure of a day has the last
+date that it was made of, and the greatest of those dates is aggregated beside the feature, over the same rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
 
 from memberlake import scoring
 from memberlake.churn.facts import Facts
-from memberlake.churn.features import DECLARED, NAMES, NUMBERS, TEXTS, own
+from memberlake.churn.features import DECLARED, NAMES, NUMBERS, TEXTS, Reading, own
 from memberlake.lake.contract import MONEY
 from memberlake.scoring import Measure
 
+_LEAKS = "array<struct<feature: string, seen_on: date>>"
+# what a member's row says is known from its date on, but for the column that has a date of its own
+_MEMBER_DATES = {**dict.fromkeys(("on", "birth_date", *[f.name for f in TEXTS]), "on"), "activated_on": "activated_on"}
+
+
+class Days(NamedTuple):
+    """Measures of members by day.
+
+    Attributes:
+        frame: by member_id, `on`, and `seen_on`, the day from which on the row is known.
+        dates: for each measure the column with the last date that went into it.
+    """
+
+    frame: DataFrame
+    dates: Mapping[str, str]
+
+    def across(self, window: WindowSpec, total: Column, /, **measures: Callable[[Column], Column]) -> Days:
+        """Adds measures of an aggregate over other days of the member. They saw the last of the days in that window."""
+        dates = {name: f"{name}_seen_on" for name in measures}
+        columns = {name: of(total.over(window)) for name, of in measures.items()}
+        saw = F.greatest("seen_on", F.max("seen_on").over(window))
+        frame = self.frame.withColumns({**columns, **dict.fromkeys(dates.values(), saw)})
+        return Days(frame, {**self.dates, **dates})
+
 
 def measured(facts: Facts, snapshots: Sequence[date], active_types: Sequence[str]) -> dict[str, DataFrame]:
-    """For each group of facts, one row an (as_of, member_id): the group's features, and `seen_<group>`.
+    """For each group of facts, one row an (as_of, member_id): the group's features, and its `leaks_<group>`.
 
-    seen_<group> is the last date that was looked at; `orders` and `events` are read again for the scores: persist them.
+    leaks_<group> has a struct (feature, seen_on) for each feature that saw a date after the snapshot. `orders` and
+    `events` are read again for the scores: persist them.
     """
-    daily = {
+    days = {
         "orders": _order_days(facts),
         "lines": _line_days(facts),
         "events": _event_days(facts, active_types),
         "campaigns": _campaign_days(facts),
         "coupons": _coupon_days(facts),
     }
-    return {group: _at_snapshots(frame, group, snapshots) for group, frame in daily.items()}
+    return {group: _at_snapshots(of_group, group, snapshots) for group, of_group in days.items()}
 
 
 def table(examples: DataFrame, facts: Facts, groups: Mapping[str, DataFrame], tiles: int) -> DataFrame:
-    """The examples (as_of, member_id, ...) with every declared feature and the columns seen_<group>."""
-    held = facts.members.select("member_id", "on", "activated_on", "birth_date", *[f.name for f in TEXTS])
+    """The examples (as_of, member_id, ...) with every declared feature, and `leaks`, which must be empty."""
+    held = facts.members.select("member_id", *_MEMBER_DATES)
     joined = examples.join(held, on="member_id", how="left")
-    seen = F.when(F.col("on") <= F.col("as_of"), F.col("on"))  # else known by an order alone
-    joined = joined.withColumns({f.name: f.of() for f in own("members")}).withColumn("seen_members", seen)
+    readings = {f.name: f.of() for f in own("members")}
+    leaks = _leaks({name: _saw(reading, _MEMBER_DATES) for name, reading in readings.items()})
+    joined = joined.withColumns({**{name: r.value for name, r in readings.items()}, "leaks_members": leaks})
     joined = joined.drop("on", "activated_on", "birth_date")
     for frame in groups.values():
         joined = joined.join(frame, on=["as_of", "member_id"], how="left")
     for frame in _scores(groups["orders"], groups["events"], tiles):
         joined = joined.join(frame, on=["as_of", "member_id"], how="left")
-    joined = joined.withColumns({f.name: f.of() for f in (*own("scores"), *own("season"))})
+    joined = joined.withColumns({f.name: f.of().value for f in (*own("scores"), *own("season"))})
     zeroes = {f.name: F.coalesce(f.name, F.lit(0.0)) for f in NUMBERS if f.never is None and not f.is_derived}
-    joined = joined.withColumns(zeroes).withColumns({f.name: f.of() for f in DECLARED if f.is_derived})
-    return joined.select(*examples.columns, *NAMES, *[c for c in joined.columns if c.startswith("seen_")])
+    joined = joined.withColumns(zeroes).withColumns({f.name: f.of().value for f in DECLARED if f.is_derived})
+    found = [F.coalesce(f"leaks_{group}", F.array().cast(_LEAKS)) for group in ("members", *groups)]
+    return joined.select(*examples.columns, *NAMES, F.concat(*found).alias("leaks"))
 
 
 def only_leaks(table: DataFrame) -> DataFrame:
-    """Rows of a feature table that saw a date after their snapshot: as_of, source, seen_on. There must be none."""
-    seen = [c for c in table.columns if c.startswith("seen_")]
-    entries = F.array(
-        *[F.struct(F.lit(c.removeprefix("seen_")).alias("source"), F.col(c).alias("seen_on")) for c in seen]
-    )
-    return table.select("as_of", F.explode(entries).alias("entry")).select("as_of", "entry.*").where("seen_on > as_of")
+    """What of a feature table saw a date after its snapshot: as_of, feature, seen_on. There must be none."""
+    return table.select("as_of", F.explode("leaks").alias("leak")).select("as_of", "leak.*")
 
 
-def _at_snapshots(daily: DataFrame, group: str, snapshots: Sequence[date]) -> DataFrame:
+def _at_snapshots(days: Days, group: str, snapshots: Sequence[date]) -> DataFrame:
     """A fact counts for each snapshot whose longest window holds it, and that knew of it."""
     longest = max(f.window or 0 for f in own(group))
     dates = F.array(*[F.lit(s) for s in snapshots])
@@ -64,11 +92,13 @@ def _at_snapshots(daily: DataFrame, group: str, snapshots: Sequence[date]) -> Da
     def holds(snapshot: Column) -> Column:
         return _is_known(snapshot) & (F.date_diff(snapshot, F.col("on")) < longest)
 
+    readings = {f.name: f.of() for f in own(group)}
+    saw = {name: F.max(_saw(reading, days.dates)) for name, reading in readings.items()}
     return (
-        daily.withColumn("as_of", F.explode(F.filter(dates, holds)))
+        days.frame.withColumn("as_of", F.explode(F.filter(dates, holds)))
         .withColumn("age", F.date_diff("as_of", "on"))
         .groupBy("as_of", "member_id")
-        .agg(*[f.of().alias(f.name) for f in own(group)], F.max("seen_on").alias(f"seen_{group}"))
+        .agg(*[r.value.alias(name) for name, r in readings.items()], _leaks(saw).alias(f"leaks_{group}"))
     )
 
 
@@ -76,46 +106,61 @@ def _is_known(snapshot: Column) -> Column:
     return F.col("seen_on") <= snapshot
 
 
-def _order_days(facts: Facts) -> DataFrame:
+def _saw(reading: Reading, dates: Mapping[str, str]) -> Column:
+    """The date of a fact that goes into a feature. A measure that has none is an error: nothing goes unguarded."""
+    assert reading.rows is not None
+    assert reading.reads is not None
+    return F.when(reading.rows, F.col(dates[reading.reads]))
+
+
+def _leaks(saw: Mapping[str, Column]) -> Column:
+    """Of features with the last date that they saw: those that saw one after the snapshot."""
+    late = [
+        F.when(on > F.col("as_of"), F.struct(F.lit(f).alias("feature"), on.alias("seen_on"))) for f, on in saw.items()
+    ]
+    return F.array_compact(F.array(*late))
+
+
+def _by_day(frame: DataFrame, **measures: Column) -> Days:
+    """Measures of the rows of a member, a day `on` and a day `seen_on`: they saw nothing later than seen_on."""
+    days = frame.groupBy("member_id", "on", "seen_on").agg(*[column.alias(name) for name, column in measures.items()])
+    return Days(days, dict.fromkeys(measures, "seen_on"))
+
+
+def _order_days(facts: Facts) -> Days:
     of_member = Window.partitionBy("member_id").orderBy("on")
     has_coupon = F.coalesce("coupon_id", "voucher_id", "promo_code").isNotNull()
-    return (
-        facts.orders.groupBy("member_id", "on")
-        .agg(
-            F.count(F.lit(1)).alias("orders"),
-            F.sum("net_amount").alias("net_amount"),
-            F.sum("discount_amount").alias("discount_amount"),
-            F.count_if(has_coupon).alias("coupon_orders"),
-            F.sum("points_redeemed").alias("points_redeemed"),
-        )
-        .withColumn("gap", F.date_diff("on", F.lag("on").over(of_member)).cast("long"))
-        .withColumn("first_on", F.min("on").over(of_member.rowsBetween(Window.unboundedPreceding, 0)))
-        .withColumn("seen_on", F.col("on"))
+    days = _by_day(
+        facts.orders.withColumn("seen_on", F.col("on")),
+        orders=F.count(F.lit(1)),
+        net_amount=F.sum("net_amount"),
+        discount_amount=F.sum("discount_amount"),
+        coupon_orders=F.count_if(has_coupon),
+        points_redeemed=F.sum("points_redeemed"),
     )
+    before, so_far = of_member.rowsBetween(-1, -1), of_member.rowsBetween(Window.unboundedPreceding, 0)
+    days = days.across(before, F.max("on"), gap=lambda last_on: F.date_diff("on", last_on).cast("long"))
+    return days.across(so_far, F.min("on"), first_on=lambda first_on: first_on)
 
 
-def _line_days(facts: Facts) -> DataFrame:
+def _line_days(facts: Facts) -> Days:
     orders = facts.orders.select("order_id", "member_id", "on")
     lines = facts.lines.select("order_id", "product_id").join(orders, on="order_id", how="inner")
     categories = facts.products.select("product_id", "category")
-    return (
-        lines.join(categories, on="product_id", how="left")
-        .groupBy("member_id", "on")
-        .agg(F.count(F.lit(1)).alias("items"), F.collect_set("category").alias("categories"))
-        .withColumn("seen_on", F.col("on"))
-    )
+    sold = lines.join(categories, on="product_id", how="left").withColumn("seen_on", F.col("on"))
+    return _by_day(sold, items=F.count(F.lit(1)), categories=F.collect_set("category"))
 
 
-def _event_days(facts: Facts, active_types: Sequence[str]) -> DataFrame:
+def _event_days(facts: Facts, active_types: Sequence[str]) -> Days:
     """Events of a member, and those of a device from the day on which it is known whose it is.
 
     A device belongs to the first member who was known on it. A day's visits, as in kpi.facts.visits, are the
     sessions with an event of an active type; where such events have none, they are one visit.
     """
     named = facts.events.where(F.col("member_id").isNotNull())
-    devices = named.groupBy("visitor_id").agg(
-        F.min_by("member_id", F.struct("occurred_at", "event_id")).alias("owner"), F.min("on").alias("known_on")
-    )
+    first = F.min_by(F.struct("member_id", "on"), F.struct("occurred_at", "event_id"))
+    devices = named.groupBy("visitor_id").agg(first.alias("first"))
+    devices = devices.select("visitor_id", F.col("first.member_id").alias("owner"), F.col("first.on").alias("known_on"))
     columns = ("member_id", "on", "seen_on", "session_id", "event_type", "was_anonymous")
     of_members = named.withColumn("seen_on", F.col("on")).withColumn("was_anonymous", F.lit(False)).select(*columns)
     nameless = facts.events.where(F.col("member_id").isNull()).drop("member_id")
@@ -151,36 +196,30 @@ def _event_days(facts: Facts, active_types: Sequence[str]) -> DataFrame:
         return F.when(has_sessions, F.count_if(of & in_session)).otherwise(F.count_if(of))
 
     counted = ("logins", "page_views", "searches", "actions", "carts", "enquiries")
-    return sessions.groupBy("member_id", "on", "seen_on").agg(
-        visits(is_visit).alias("visits"),
-        visits(is_visit & F.col("was_anonymous")).alias("anonymous_visits"),
-        *[F.sum(c).alias(c) for c in counted],
+    return _by_day(
+        sessions,
+        visits=visits(is_visit),
+        anonymous_visits=visits(is_visit & F.col("was_anonymous")),
+        **{c: F.sum(c) for c in counted},
     )
 
 
-def _campaign_days(facts: Facts) -> DataFrame:
-    member_of = facts.contacts.select("contact_id", "member_id")
-    responses = facts.responses.select("contact_id", "on").join(member_of, on="contact_id", how="inner")
-    happened = facts.contacts.select("member_id", "on", F.lit(1).alias("contacts"), F.lit(0).alias("responses"))
-    happened = happened.unionByName(
-        responses.select("member_id", "on", F.lit(0).alias("contacts"), F.lit(1).alias("responses"))
+def _campaign_days(facts: Facts) -> Days:
+    """Whose response it is, its contact says: a response is known when both are."""
+    contacts = facts.contacts.select("member_id", "on", F.col("on").alias("seen_on"), F.lit(True).alias("is_contact"))
+    member_of = facts.contacts.select("contact_id", "member_id", F.col("on").alias("contacted_on"))
+    responses = facts.responses.join(member_of, on="contact_id", how="inner").select(
+        "member_id", "on", F.greatest("on", "contacted_on").alias("seen_on"), F.lit(False).alias("is_contact")
     )
-    return (
-        happened.groupBy("member_id", "on")
-        .agg(F.sum("contacts").alias("contacts"), F.sum("responses").alias("responses"))
-        .withColumn("seen_on", F.col("on"))
-    )
+    is_contact = F.col("is_contact")
+    return _by_day(contacts.unionByName(responses), contacts=F.count_if(is_contact), responses=F.count_if(~is_contact))
 
 
-def _coupon_days(facts: Facts) -> DataFrame:
-    return (
-        facts.coupon_events.where(F.col("member_id").isNotNull())
-        .groupBy("member_id", "on")
-        .agg(
-            F.count_if(F.col("event_type") == "claimed").alias("claimed"),
-            F.count_if(F.col("event_type") == "redeemed").alias("redeemed"),
-        )
-        .withColumn("seen_on", F.col("on"))
+def _coupon_days(facts: Facts) -> Days:
+    return _by_day(
+        facts.coupon_events.where(F.col("member_id").isNotNull()).withColumn("seen_on", F.col("on")),
+        claimed=F.count_if(F.col("event_type") == "claimed"),
+        redeemed=F.count_if(F.col("event_type") == "redeemed"),
     )
 
 

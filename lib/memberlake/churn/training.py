@@ -56,10 +56,10 @@ def require_honest(table: DataFrame) -> None:
     """Refuses features that saw the future.
 
     Raises:
-        ValueError: names the source, the snapshot and the date.
+        ValueError: names a feature, the snapshot and the date.
     """
-    if leak := measure.only_leaks(table).orderBy("as_of", "source", "seen_on").first():
-        raise ValueError(f"features of {leak['source']} at {leak['as_of']} saw {leak['seen_on']}: a leak; not trained")
+    if leak := measure.only_leaks(table).orderBy("as_of", "feature", F.desc("seen_on")).first():
+        raise ValueError(f"feature {leak['feature']} at {leak['as_of']} saw {leak['seen_on']}: a leak; refused")
 
 
 def require_both_classes(table: DataFrame, split: Split) -> None:
