@@ -200,6 +200,18 @@ def test_the_search_takes_the_candidate_that_does_better_on_a_later_snapshot(exa
     assert model.parameters["maxDepth"] == 4
 
 
+def test_the_search_is_bounded_and_goes_by_time() -> None:
+    grid = "churn.grids.random_forest={maxDepth: [2, 4, 6], numTrees: [3, 6, 9]}"
+    bounded = configured(grid, "churn.max_candidates=4", "churn.folds=2", "churn.gap_days=1", "churn.horizon_days=30")
+    tried = models._candidates(bounded.churn)
+    assert tried == models._candidates(bounded.churn)
+    assert len({tuple(each.items()) for each in tried}) == 4
+    assert all(len({each[name] for each in tried}) > 1 for name in ("maxDepth", "numTrees"))
+    # 1 January to 1 May: the outcome of 1 March is known on 1 April, not before it
+    assert models._folds(bounded.churn, DAYS) == [(DAYS[:2], DAYS[3]), (DAYS[:3], DAYS[4])]
+    assert models._folds(configured("churn.folds=5").churn, DAYS[:3]) == []  # 67 days
+
+
 class Case(NamedTuple):
     """PR-AUC of the model, of recency, of a champion; the verdict."""
 

@@ -8,6 +8,8 @@ out by key, since a forest draws rows by their position.
 from __future__ import annotations
 
 import itertools
+import logging
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -26,6 +28,8 @@ from memberlake.churn import evaluate
 from memberlake.churn.features import DECLARED, NUMBERS, TEXTS, Feature
 from memberlake.conf import ChurnConf
 from memberlake.errors import UserError
+
+log = logging.getLogger(__name__)
 
 EXAMPLES_PER_PARTITION = 250_000
 RECENCY = "recency_days"
@@ -152,9 +156,13 @@ def _of_hot(place: str) -> str:
 
 
 def _candidates(conf: ChurnConf) -> list[dict[str, float]]:
+    """The combinations of the grid; of too many some that are drawn, since the first ones would differ in one value."""
     grid = conf.grids[conf.model]
-    combined = itertools.product(*grid.values())
-    return [dict(zip(grid, values, strict=True)) for values in itertools.islice(combined, conf.max_candidates)]
+    every = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    if len(every) <= conf.max_candidates:
+        return every
+    log.info("churn.max_candidates: %d of %d combinations are tried", conf.max_candidates, len(every))
+    return random.Random(conf.seed).sample(every, conf.max_candidates)
 
 
 def _searched(
@@ -166,10 +174,7 @@ def _searched(
 ) -> list[tuple[Mapping[str, float], float]]:
     """PR-AUC of each candidate: fitted on snapshots whose outcomes were known by a later one, measured on that."""
     found: dict[int, list[float]] = {n: [] for n in range(len(candidates))}
-    for last in dates[-conf.folds :]:
-        known = [d for d in dates if d + timedelta(days=conf.embargo_days) < last]
-        if not known:
-            continue
+    for known, last in _folds(conf, dates):
         earlier = prepare.transform(train.where(F.col("as_of").isin(*known)))
         later = prepare.transform(train.where(F.col("as_of") == F.lit(last)))
         if not (_has_both(earlier) and _has_both(later)):
@@ -180,6 +185,14 @@ def _searched(
             score = raw.withColumn("score", _second("class_shares") if own else _squashed(_second("rawPrediction")))
             found[n].append(evaluate.measures(evaluate.table(score, "score"))["pr_auc"])
     return [(candidates[n], sum(f) / len(f)) for n, f in found.items() if f]
+
+
+def _folds(conf: ChurnConf, dates: Sequence[date]) -> list[tuple[list[date], date]]:
+    """Snapshots to fit on, and a later one to measure on, before which the outcomes of those were known."""
+    folds = [
+        ([d for d in dates if d + timedelta(days=conf.embargo_days) < last], last) for last in dates[-conf.folds :]
+    ]
+    return [(known, last) for known, last in folds if known]
 
 
 def _second(vector: str) -> Column:
