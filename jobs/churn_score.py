@@ -67,6 +67,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
 
 def score_members(lake: Lake, conf: Conf, as_of: date, known: Facts, spells: DataFrame) -> None:
     models = registry.Registry(conf.mlflow, lake.conf, conf.churn.foretells)
+    models.finish(lake.read(CHURN_MODELS))
     champion = models.champion(as_of)
     if champion is None:
         raise NotYet(

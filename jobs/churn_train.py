@@ -5,7 +5,8 @@ from contextlib import ExitStack
 from datetime import date
 
 from memberlake import cli
-from memberlake.churn import facts, measure, registry, rules, season, snapshots, training
+from memberlake.churn import facts, measure, rules, season, snapshots, training
+from memberlake.churn.registry import Registry, Version, types
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.churn import CHURN_MODELS
@@ -30,7 +31,9 @@ log = logging.getLogger(__name__)
 
 
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
-    models = registry.Registry(conf.mlflow, lake.conf, conf.churn.foretells)
+    models = Registry(conf.mlflow, lake.conf, conf.churn.foretells)
+    if unfinished := models.finish(lake.read(CHURN_MODELS)):
+        tell(lake, models, unfinished)
     due = models.due(as_of, conf.churn.retrain_every_days, conf.churn.retrain_pause_days)
     why = due if lake.if_needed else "it was asked for"
     log.info("training: %s", why or "none is due")
@@ -63,8 +66,12 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         training.require_honest(table)
         training.require_both_classes(table, split)
         champion = models.champion(as_of)
-        fits = champion and not models.differences(champion, registry.types())
-        rival = models.load(champion, registry.types()).pipeline if champion and fits else None
+        if champion and (gone := models.differences(champion, types())):
+            log.warning(
+                "champion version %s is no rival, it cannot score any more: %s", champion.version, "; ".join(gone)
+            )
+            champion = None
+        rival = models.load(champion, types()).pipeline if champion else None
         ago = season.year_ago(known.known, spells, conf.churn, first, split.calibrate, split.test).collect()  # two rows
         shift = season.shift(ago, split.calibrate, split.test)
         trained = training.train(table, split, conf.churn, rival, shift)
@@ -74,16 +81,12 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     told = {"config_hash": conf.digest, "rule": conf.churn.label_rule, **versions, **days}
     version = models.record(trained, verdict, as_of, told, conf.churn.model, split.train[0])
     log.info("%s version %s: %s", version.name, version.version, verdict.reason)
-    row = {
-        "as_of": as_of,
-        "model_name": version.name,
-        "model_version": version.version,
-        "model": conf.churn.model,
-        "run_id": version.run_id,
-        "tested_on": split.test,
-        **training.described(trained, verdict),
-    }
-    lake.replace(CHURN_MODELS, lake.row(CHURN_MODELS, row), model_name=version.name, model_version=version.version)
+    tell(lake, models, version)
+
+
+def tell(lake: Lake, models: Registry, version: Version) -> None:
+    row = lake.row(CHURN_MODELS, models.told(version))
+    lake.replace(CHURN_MODELS, row, model_name=version.name, model_version=version.version)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -62,15 +63,36 @@ def world(spark: SparkSession, rules: Conf) -> World:
     return World(spark, rules.made, 10_000, rules.business_timezone)
 
 
+class StoppedError(Exception):
+    """As if the process had been killed there."""
+
+
+def stop(*_: Any) -> None:
+    raise StoppedError
+
+
 @pytest.fixture(scope="module")
 def lake(world: World, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A lake with a champion, trained and used as of D."""
+    """A lake with a champion, trained and used as of D. The training was stopped before the alias, and finished."""
     made = Lake(world.spark, configured(lake=str(tmp_path_factory.mktemp("churn") / "lake")).lake)
     for _ in write.into_lake(world, made, write.tables(())):
         pass
-    run(made, "churn_train", D)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Registry, "_crown", stop)
+        with pytest.raises(StoppedError):
+            run(made, "churn_train", D)
+    assert [v.is_champion for v in registry(made).versions()] == [False]
     run(made, "churn_score", D)
+    assert [v.is_champion for v in registry(made).versions()] == [True]
+    assert made.read(CHURN_MODELS).isEmpty()
+    if_needed(made, D)
     return made
+
+
+def if_needed(lake: Lake, as_of: date) -> None:
+    lake.if_needed = True
+    run(lake, "churn_train", as_of)
+    lake.if_needed = False
 
 
 def rows(lake: Lake, as_of: date = D) -> list[dict[str, Any]]:
@@ -132,9 +154,10 @@ def test_what_is_kept_of_a_run(lake: Lake) -> None:
     assert "uncalibrated.ece" in measures
     files = {f.path for f in kept._client.list_artifacts(version.run_id)}
     assert {"precision_recall.png", "calibration.png", "lift.png", "importance.png"} <= files
-    texts = [p for p in Path(str(lake.conf.root), "_mlflow", "artifacts").rglob("*") if p.suffix in {".json", ".yaml"}]
-    assert texts
-    assert not any("M00000" in p.read_text() for p in texts), "a member's row or id is among what is kept"
+    everything = [p for p in Path(str(lake.conf.root), "_mlflow").rglob("*") if p.is_file()]
+    (example,) = [p for p in everything if p.name == "input_example.json"]
+    assert {*json.loads(example.read_text())["data"][0]} == {1.0, "made up"}
+    assert not any(b"M00000" in p.read_bytes() for p in everything), "a member's row or id is among what is kept"
 
 
 def test_a_rerun_leaves_the_scores_unchanged(lake: Lake) -> None:
@@ -162,8 +185,16 @@ def test_a_leak_is_not_trained_on(lake: Lake, monkeypatch: pytest.MonkeyPatch) -
     assert registry(lake).versions() == before
 
 
-def test_a_weaker_challenger_is_refused_and_a_rollback_is_possible(lake: Lake) -> None:
-    jobs.find("churn_train").run(lake, configured(*WEAK, lake=str(lake.conf.root)), D)
+def test_a_weaker_challenger_is_refused_and_a_rollback_is_possible(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(lake, "row", stop)
+        with pytest.raises(StoppedError):
+            jobs.find("churn_train").run(lake, configured(*WEAK, lake=str(lake.conf.root)), D)
+    assert lake.read(CHURN_MODELS).where("model_version = '2'").isEmpty()
+    if_needed(lake, D)  # finishes what was stopped, and trains nothing
+    assert "version 2: the training was stopped before its end; its row in gold.churn_models is missing" in caplog.text
     kept = registry(lake)
     weak, first = kept.versions()
     assert (weak.version, weak.is_champion, first.is_champion) == ("2", False, True)
@@ -215,9 +246,7 @@ def test_training_is_due_by_age(lake: Lake) -> None:
     assert kept.due(D - timedelta(days=1), 7, 3) == "there is no model yet"
     assert kept.due(D + timedelta(days=6), 7, 3) is None
     assert kept.due(D + timedelta(days=7), 7, 3) == f"the last training was as of {D}"
-    lake.if_needed = True
-    run(lake, "churn_train", D + timedelta(days=1))
-    lake.if_needed = False
+    if_needed(lake, D + timedelta(days=1))
     assert len(kept.versions()) == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,17 @@ def test_promoting_an_older_version_is_a_rollback(root: str) -> None:
     assert [v.is_champion for v in registry(root).versions()] == [True, False]
     assert models(root, "promote", "1").exit_code == 0
     assert [v.is_champion for v in registry(root).versions()] == [False, True]
+
+
+def test_a_backfill_takes_the_alias_from_no_later_champion(root: str) -> None:
+    kept = registry(root)
+    kept.promote("2")
+    earlier = kept.versions()[1]
+    assert not kept._crown(earlier)
+    assert [v.version for v in kept.versions() if v.is_champion] == ["2"]
+    assert kept.champion(date(2026, 1, 10)) == earlier  # the days before are its own
+    kept.promote("1")
+    assert kept.champion(date(2026, 1, 11)) == kept.versions()[1]
 
 
 @pytest.mark.parametrize(

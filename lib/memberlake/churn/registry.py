@@ -17,6 +17,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from pyspark.ml import PipelineModel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from memberlake.churn import pictures
 from memberlake.churn.explain import Effects
@@ -25,6 +27,8 @@ from memberlake.churn.monitor import Spread
 from memberlake.churn.training import Trained, Verdict
 from memberlake.conf import LakeConf, MlflowConf, local_path
 from memberlake.errors import NotYet, UserError
+
+log = logging.getLogger(__name__)
 
 CHAMPION = "champion"
 _NOTHING = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # what stores say of an unknown alias or model
@@ -60,6 +64,11 @@ class Version(NamedTuple):
     @property
     def was_promoted(self) -> bool:
         return self.tags.get("promoted") == "true"
+
+    @property
+    def rank(self) -> tuple[date, int]:
+        """By what it has seen: a backfill registers a model of an earlier day later."""
+        return self.trained_as_of, int(self.version)
 
 
 class Loaded(NamedTuple):
@@ -133,9 +142,7 @@ class Registry:
         """
         versions = self._of(as_of)
         of_now = next((v for v in versions if v.is_champion), None)
-        return of_now or max(
-            (v for v in versions if v.was_promoted), key=lambda v: (v.trained_as_of, int(v.version)), default=None
-        )
+        return of_now or max((v for v in versions if v.was_promoted), key=lambda v: v.rank, default=None)
 
     def due(self, as_of: date, every_days: int, pause_days: int) -> str | None:
         """Why a model is to be trained, None when it is not: there is none, the last is old, or a champion alerts.
@@ -209,7 +216,11 @@ class Registry:
         model: str,
         trained_from: date,
     ) -> Version:
-        """A run with all that is told of the model, a version of it; and the alias, when the verdict says so."""
+        """A run with all that is told of the model, a version of it; and the alias, when the verdict says so.
+
+        The version says whether it is promoted before the alias does, and its row in gold.churn_models comes last. So
+        wherever a training stops, `finish` can tell what is left to do.
+        """
         tags = {
             "as_of": str(as_of),
             "model": model,
@@ -233,10 +244,50 @@ class Registry:
                 info = self._log_model(trained)
             with contextlib.redirect_stderr(io.StringIO()):  # MLflow prints what is logged anyhow
                 registered = self._mlflow.register_model(info.model_uri, self.name, tags=tags)
-            version = Version(self.name, str(registered.version), run.info.run_id, tags, verdict.is_promoted)
-            if verdict.is_promoted:
-                self._client.set_registered_model_alias(self.name, CHAMPION, version.version)
-        return version
+        version = Version(self.name, str(registered.version), run.info.run_id, tags, is_champion=False)
+        return version._replace(is_champion=verdict.is_promoted and self._crown(version))
+
+    def finish(self, told: DataFrame) -> Version | None:
+        """Ends a training that was stopped between its registered version and the row of that: sets the alias it lacks.
+
+        Only the newest version can be one. Nothing is done to a version that has its row: its alias may have been moved
+        by hand since.
+
+        Args:
+            told: gold.churn_models.
+
+        Returns:
+            The version whose row is missing.
+        """
+        newest = next(iter(self.versions()), None)
+        if newest is None:
+            return None
+        if not told.where(F.col("run_id") == newest.run_id).isEmpty():
+            return None
+        is_crowned = newest.was_promoted and not newest.is_champion and self._crown(newest)
+        left = "it becomes champion" if is_crowned else "its row in gold.churn_models is missing"
+        log.warning("%s version %s: the training was stopped before its end; %s", self.name, newest.version, left)
+        return newest
+
+    def told(self, version: Version) -> dict[str, Any]:
+        """The row of gold.churn_models, as the run has it."""
+        with self._reached():
+            run = self._client.get_run(version.run_id).data
+        same = ("base_rate", "pr_auc", "roc_auc", "brier", "ece")
+        return {
+            "as_of": version.trained_as_of,
+            "model_name": version.name,
+            "model_version": version.version,
+            "model": run.tags["model"],
+            "run_id": version.run_id,
+            "tested_on": date.fromisoformat(run.params["test"]),
+            "examples": int(run.metrics["examples"]),
+            **{name: run.metrics[name] for name in same},
+            "recency_pr_auc": run.metrics["recency.pr_auc"],
+            "champion_pr_auc": run.metrics.get("champion.pr_auc"),
+            "is_promoted": run.tags["promoted"] == "true",
+            "reason": run.tags["reason"],
+        }
 
     def promote(self, version: str) -> Version:
         """Makes a version champion by hand: a rollback. Later ones are withdrawn, and score no past day again either.
@@ -251,13 +302,23 @@ class Registry:
             raise UserError(
                 f"{self.name} version {version} foretells {told}; the configuration asks for {self.foretells}"
             )
+        rivals = [v for v in known.values() if v.tags.get("foretells") == self.foretells]
+        later = [v for v in rivals if v.was_promoted and v.rank > known[version].rank]
         with self._reached():
-            self._client.set_registered_model_alias(self.name, CHAMPION, version)
             self._client.set_model_version_tag(self.name, version, "promoted", "true")
-            for other in known.values():
-                if other.was_promoted and int(other.version) > int(version):
-                    self._client.set_model_version_tag(self.name, other.version, "promoted", "false")
+            for other in later:
+                self._client.set_model_version_tag(self.name, other.version, "promoted", "false")
+            self._client.set_registered_model_alias(self.name, CHAMPION, version)
         return known[version]._replace(is_champion=True)
+
+    def _crown(self, version: Version) -> bool:
+        """Gives the alias to a version; not that of a champion of a later day, which it was not measured against."""
+        champion = next((v for v in self.versions() if v.is_champion), None)
+        if champion and champion.tags.get("foretells") == self.foretells and champion.rank > version.rank:
+            return False
+        with self._reached():
+            self._client.set_registered_model_alias(self.name, CHAMPION, version.version)
+        return True
 
     def alert(self, version: Version, as_of: date) -> None:
         """Marks a version as alerting, so that training is due. A day of the past does not hide a later one."""

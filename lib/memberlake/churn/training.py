@@ -131,18 +131,6 @@ def judge(tests: Mapping[str, Mapping[str, float]], margin: float) -> Verdict:
     return Verdict(True, f"PR-AUC {own:.4f} beats {beaten} by {margin} or more")
 
 
-def described(trained: Trained, verdict: Verdict) -> dict[str, Any]:
-    """What gold.churn_models says of the test and the gate."""
-    own = trained.tests["model"]
-    return {
-        "examples": int(own["examples"]),
-        **{name: own[name] for name in ("base_rate", "pr_auc", "roc_auc", "brier", "ece")},
-        "recency_pr_auc": trained.tests["recency"]["pr_auc"],
-        "champion_pr_auc": trained.tests.get("champion", {}).get("pr_auc"),
-        **verdict._asdict(),
-    }
-
-
 def _levels(model: PipelineModel, examples: DataFrame, shift: float = 0.0) -> list[Level]:
     return evaluate.table(models.with_probability(model, examples, shift))
 
