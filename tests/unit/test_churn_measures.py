@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -9,7 +10,7 @@ from datetime import date, timedelta
 import pytest
 from tests.conftest import configured
 
-from memberlake.churn import evaluate, score
+from memberlake.churn import evaluate, monitor, score
 from memberlake.churn.evaluate import Level
 
 
@@ -72,6 +73,19 @@ def test_threshold(settings: str, threshold: float, told: int) -> None:
 def test_what_calling_from_the_threshold_on_brings() -> None:
     assert evaluate.at_threshold(SOME, 0.6) == {"told": 4.0, "precision": 0.75, "recall": 0.75}
     assert evaluate.at_threshold(SOME, 0.95) == {"told": 0.0, "precision": 0.0, "recall": 0.0}
+
+
+def test_shift_is_the_population_stability_index() -> None:
+    """Of 100 members 60, 40 and none without a value; now 30, 60 and 10. Half a member is added to each."""
+    then, now = monitor.Spread((1.0,), (60, 40, 0)), monitor.Spread((1.0,), (30, 60, 10))
+    found = {m.metric: m for m in monitor.shifts({"x": then}, {"x": now}, configured().churn.alerts)}
+    terms = [(-30, 30.5 / 60.5), (20, 60.5 / 40.5), (10, 10.5 / 0.5)]
+    assert found["psi:x"].value == pytest.approx(sum(moved / 101.5 * math.log(ratio) for moved, ratio in terms))
+    assert found["missing:x"].value == pytest.approx(0.1)
+    assert (found["psi:x"].is_alert, found["missing:x"].is_alert) == (True, False)  # above 0.25; not above 0.1
+    assert monitor.psi(then, then) == 0
+    (drifting, _) = monitor.shifts({"x": then}, {"x": now}, configured().churn.alerts, ["x"])
+    assert (drifting.threshold, drifting.is_alert) == (None, False)
 
 
 def test_a_feature_that_grows_with_the_record_raises_no_alert() -> None:
