@@ -52,7 +52,7 @@ tables = (
     silver.CAMPAIGN_CONTACTS, silver.CAMPAIGN_RESPONSES, silver.COUPON_EVENTS,
 )
 known = facts.until(
-    *[write.clean(world, table) for table in tables],
+    *[write.clean(world, table).cache() for table in tables],  # made up anew at each use, otherwise
     as_of=as_of, zone=world.zone, statuses=settings.orders.counted_statuses,
 )
 first = snapshots.first_day(settings.churn.foretold, known).first()["on"]
