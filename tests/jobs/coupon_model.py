@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -95,17 +96,54 @@ def without_number(told: list[Event]) -> Iterator[tuple[str, list[Event], bool]]
             line = next((o.campaign_id for o in alike if o.campaign_id), None)
         lines[e.coupon_id, e.member_id or e.event_id, line if e.member_id else None].append(e)
     for (coupon_id, holder, line), events in lines.items():
-        opened: list[list[Event]] = []
-        for e in events:
-            issue = next((o for v in reversed(opened) for o in reversed(v) if o.event_type == "issued"), None)
-            turns = [o for o in opened[-1] if o.event_type in ("redeemed", "returned")] if opened else []
-            again = e.event_type == "redeemed" and turns and turns[-1].event_type == "redeemed"
-            is_issue = e.event_type == "issued" and not (issue and same(issue, e))
-            if not opened or is_issue or (again and not same(turns[-1], e)):
-                opened.append([])
-            opened[-1].append(e)
-        for history in opened:
+        copies: list[list[Event]] = []
+        for n, e in enumerate(events):
+            if n and same(events[n - 1], e):
+                taken = next(c for c in copies if events[n - 1] in c)
+            else:
+                taken = taker(copies, e) or []
+            if not taken:
+                copies.append(taken)
+            taken.append(e)
+        for history in copies:
             yield f"{coupon_id}/{holder}/{line or ''}/{utc(history[0].at):%Y-%m-%dT%H:%M:%S}", history, False
+
+
+def taker(copies: list[list[Event]], e: Event) -> list[Event] | None:
+    """The copy that the event happened to, of those known so far in the order in which they came to be known."""
+
+    def last(*kinds: str) -> Callable[[list[Event]], Event]:
+        return lambda c: next((o for o in reversed(c) if o.event_type in kinds), c[0])
+
+    def when(at: Callable[[list[Event]], Event]) -> Callable[[list[Event]], tuple[Any, ...]]:
+        return lambda c: (utc(at(c).at), RANK.index(at(c).event_type), at(c).event_id)
+
+    def is_redeemed(c: list[Event]) -> bool:
+        return last("redeemed", "returned")(c).event_type == "redeemed"
+
+    voided = [c for c in copies if first_of(c, "voided")]
+    open_ = [c for c in copies if not is_redeemed(c) and c not in voided]
+    unclaimed = [c for c in copies if not first_of(c, "claimed")]
+    since = when(reopened)
+    open_unclaimed = [c for c in open_ if c in unclaimed]
+    if e.event_type == "claimed":
+        return max(open_unclaimed, key=since, default=unclaimed[-1] if unclaimed else None)
+    if e.event_type == "redeemed":
+        gone = [c for c in voided if not is_redeemed(c)]
+        return max(open_, key=since, default=max(gone, key=when(last("returned", "voided")), default=None))
+    if e.event_type == "returned":
+        redeemed = [c for c in copies if is_redeemed(c)]
+        return max(redeemed, key=when(last("redeemed")), default=copies[-1] if copies else None)
+    if e.event_type == "voided":
+        return max(open_, key=since, default=copies[-1] if copies else None)
+    return None
+
+
+def reopened(copy: list[Event]) -> Event:
+    """What made the copy open: its last return of a redemption, else its first event."""
+    turns = [o for o in copy if o.event_type in ("redeemed", "returned")]
+    undone = [b for a, b in itertools.pairwise(turns) if (a.event_type, b.event_type) == ("redeemed", "returned")]
+    return undone[-1] if undone else copy[0]
 
 
 def same(a: Event, b: Event) -> bool:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from datetime import date
 
-from pyspark.sql import Column, DataFrame, Window, WindowSpec
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from memberlake import calendar
 from memberlake.conf import CouponsConf
+from memberlake.coupons.copies import copy_of_each
 from memberlake.tables.gold.coupons import HISTORY_EVENT
 
 KINDS = ("issued", "claimed", "redeemed", "returned", "voided")  # the rank of a type is its place here
 TURNS = ("redeemed", "returned")
 NUMBER, MEMBER, EVENT = "n:", "m:", "e:"
 _KEPT = tuple(HISTORY_EVENT.names)
-_VOUCHER = ("coupon_id", "holder", "line", "issue", "again")
+_VOUCHER = ("coupon_id", "holder", "line", "copy")
 
 
 def with_holder(events: DataFrame) -> DataFrame:
@@ -98,45 +99,32 @@ def fold(
 
 
 def _numbered(events: DataFrame) -> DataFrame:
-    none = F.lit(0).cast("long")
     numbered = events.where(~F.col("holder").startswith(MEMBER)).drop("only_campaign_id")
-    return numbered.withColumns({"line": F.lit(None).cast("string"), "issue": none, "again": none})
+    return numbered.withColumns({"line": F.lit(None).cast("string"), "copy": F.lit(0)})
 
 
 def _without_number(events: DataFrame) -> DataFrame:
-    """Events without a number, told apart within coupon, member and recorded campaign (`line`).
+    """Events without a number, told apart within coupon, member and recorded campaign (`line`) by `copies`.
 
-    An issue opens a voucher, and so does a redemption while the voucher before is redeemed: another one was issued,
-    unrecorded. Events of one type and instant are one: sources record a thing more than once, and a redemption or
-    return once for each campaign that was open. It is of the first that names one.
+    Redemptions or returns of one instant are one: sources record one for each campaign that was open. It is of the
+    first that names one.
     """
-    line = Window.partitionBy("coupon_id", "holder", "line").orderBy("occurred_at", "rank", "event_id")
-    issue = Window.partitionBy("coupon_id", "holder", "line", "issue").orderBy("occurred_at", "rank", "event_id")
-    start, before = Window.unboundedPreceding, -1
     at_once = Window.partitionBy("coupon_id", "holder", "event_type", "occurred_at").rowsBetween(
-        start, Window.unboundedFollowing
+        Window.unboundedPreceding, Window.unboundedFollowing
     )
     first_named = F.min_by("line", F.struct(F.col("line").isNull(), "event_id")).over(at_once)
-
-    def last(kinds: tuple[str, ...], value: str, window: WindowSpec) -> Column:
-        of_kind = F.when(F.col("event_type").isin(*kinds), F.col(value))
-        return F.last(of_kind, ignorenulls=True).over(window.rowsBetween(start, before))
-
-    def is_new(kind: str, since: str) -> Column:
-        return (F.col("event_type") == kind) & F.coalesce(F.col("occurred_at") > F.col(since), F.lit(True))
-
-    redeems_again = is_new("redeemed", "redeemed_before") & F.coalesce(F.col("before") == "redeemed", F.lit(False))
+    by_time = ("occurred_at", "rank", "event_id")
+    others = [c for c in events.columns if c not in {*by_time, "coupon_id", "holder", "only_campaign_id"}]
     return (
         events.where(F.col("holder").startswith(MEMBER))
-        .repartition("coupon_id", "holder")  # once, for all windows
+        .repartition("coupon_id", "holder")  # once, for the window and the groups
         .withColumn("line", F.coalesce("campaign_id", "only_campaign_id"))
         .withColumn("line", F.when(F.col("event_type").isin(*TURNS), first_named).otherwise(F.col("line")))
-        .withColumn("issued_before", last(("issued",), "occurred_at", line))
-        .withColumn("issue", F.sum(is_new("issued", "issued_before").cast("long")).over(line.rowsBetween(start, 0)))
-        .withColumn("before", last(TURNS, "event_type", issue))
-        .withColumn("redeemed_before", last(("redeemed",), "occurred_at", issue))
-        .withColumn("again", F.sum(redeems_again.cast("long")).over(issue.rowsBetween(start, 0)))
-        .drop("only_campaign_id", "issued_before", "before", "redeemed_before")
+        .groupBy("coupon_id", "holder", "line")
+        .agg(F.array_sort(F.collect_list(F.struct(*by_time, *others))).alias("events"))
+        .select("coupon_id", "holder", "line", F.arrays_zip("events", copy_of_each("events").alias("copy")).alias("of"))
+        .select("coupon_id", "holder", "line", F.inline("of"))
+        .select("coupon_id", "holder", "line", "events.*", "copy")
     )
 
 
@@ -300,7 +288,7 @@ def _with_voucher_id(vouchers: DataFrame) -> DataFrame:
         vouchers.join(repeated, on="holder", how="left")
         .withColumn("voucher_id", voucher_id)
         .withColumn("flags", F.when(F.col("first_coupon_id").isNotNull(), flagged).otherwise(F.col("flags")))
-        .drop("first_coupon_id", "line", "issue", "again")
+        .drop("first_coupon_id", "line", "copy")
     )
 
 
