@@ -66,7 +66,8 @@ Changes = Mapping[Table, DataFrame]
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     if not lake.ready(COUPON_EVENTS):
         return  # a brand without coupons
-    rules = (conf.coupons.model_dump(exclude={"alerts"}), conf.orders.counted_statuses, conf.business_timezone)
+    of_conf = (conf.coupons.model_dump(exclude={"alerts"}), conf.orders.counted_statuses, conf.business_timezone)
+    rules = (*of_conf, "copies matched")  # how vouchers are told apart: another way folds all of them again
     with lake.since_last("coupons", *READS, rules=rules) as changes, lake.brought_to("coupons", as_of) as since:
         known = {table: rows for table, rows in changes.items() if rows is not None}
         if since is None or since > as_of or len(known) < len(READS):
@@ -184,7 +185,8 @@ def touched_keys(
         return changes[table].drop("_change_type").unionByName(due)
 
     sent = moved(CAMPAIGN_CONTACTS, contacts, "sent_at")
-    lists = touched.lists(contacts, sent, since, zone)
+    listed = [row.campaign_id for row in sent.select("campaign_id").distinct().collect()]  # a row a campaign
+    lists = touched.lists(contacts.where(F.col("campaign_id").isin(listed)), sent, since, zone)
     all_windows = campaigns.windows(lake.read(CAMPAIGNS), rules.window_grace_days)
     changed_windows = campaigns.windows(changes[CAMPAIGNS], rules.window_grace_days)
     windows = touched.windows(changed_windows, all_windows.join(lists, on="campaign_id", how="inner"))
@@ -195,8 +197,11 @@ def touched_keys(
     redefined = Place().plus(touched.coupons(versions, changes[COUPON_CAMPAIGNS]).collect())
     overrides = moved(COUPON_CAMPAIGN_OVERRIDES, lake.read(COUPON_CAMPAIGN_OVERRIDES), "decided_at")
     decided_on = Place().plus(touched.coupons(overrides).collect())
+    # collected: an order that was corrected to a day after as_of, which hardly ever is
+    gone = touched.orders_gone(changes[ORDERS], since, as_of, zone).collect()
     return touched.union(
         [
+            *([touched.by_orders_gone(held, gone)] if gone else []),
             touched.by_events(changed_events),
             touched.by_calendar(held, since, as_of, zone),
             redefined.of_any_month(held).select(*touched.VOUCHER),

@@ -187,6 +187,8 @@ def test_any_arrival_ends_in_what_the_model_says(lake: Lake) -> None:
             later_facts_come(lake, world)
         else:
             sent(lake, world, "P2", "2026-11-09", "m2", is_control=True)  # nobody is left on the list
+            world.orders["o1"] = "2027-01-01"  # corrected: not known by as_of any more
+            lake.upsert(ORDERS, orders(lake.spark, [Order("o1", "m1", world.orders["o1"], "50.00")]))
         as_of += timedelta(days=chance.randrange(20))
         run(lake, as_of)
         same_as_model(lake, world, as_of)

@@ -54,12 +54,12 @@ def lists(contacts: DataFrame, changed: DataFrame, since: date, zone: str) -> Da
     All members (NULL) where the campaign may have had no list before, or has none now.
 
     Args:
+        contacts: of these campaigns.
         changed: contacts that changed, or that as_of has come to.
     """
     old = contacts.transform(campaigns.only_sent).transform(only_until, "sent_at", since, zone)
     had_list = (
-        old.join(F.broadcast(changed.select("campaign_id").distinct()), on="campaign_id", how="left_semi")
-        .join(changed.select("contact_id").distinct(), on="contact_id", how="left_anti")
+        old.join(changed.select("contact_id").distinct(), on="contact_id", how="left_anti")
         .select("campaign_id")
         .distinct()
         .withColumn("had_list", F.lit(True))
@@ -101,6 +101,24 @@ def by_orders(vouchers: DataFrame, orders: DataFrame) -> DataFrame:
     flagged = vouchers.where(F.array_contains("flags", "unknown_order"))
     asked = flagged.select(*VOUCHER, F.explode("history.order_id").alias("order_id"))
     return asked.join(orders.select("order_id").distinct(), on="order_id", how="left_semi").select(*VOUCHER)
+
+
+def orders_gone(changed: DataFrame, since: date, as_of: date, zone: str) -> DataFrame:
+    """Ids of orders that were known by `since`, and in one of their new forms are not by as_of.
+
+    Args:
+        changed: orders that changed, in every form, with `_change_type`.
+    """
+    is_new = F.col("_change_type").isin("insert", "update_postimage")
+    is_later = calendar.business_date(F.col("ordered_at"), zone) > F.lit(as_of)
+    was = changed.where(~is_new).transform(only_until, "ordered_at", since, zone)
+    return was.join(changed.where(is_new & is_later), on="order_id", how="left_semi").select("order_id").distinct()
+
+
+def by_orders_gone(vouchers: DataFrame, gone: Sequence[Row]) -> DataFrame:
+    """Vouchers that name one of the orders."""
+    named = F.array(*[F.lit(order_id) for (order_id,) in gone])
+    return vouchers.where(F.arrays_overlap("history.order_id", named)).select(*VOUCHER)
 
 
 def may_be(orders: Row | None) -> Column:
