@@ -52,10 +52,11 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         statuses=conf.orders.counted_statuses,
     )
     churn = conf.churn
-    stretches = rules.stretches(churn.rules, known, as_of)
-    status = rules.status(known.known, stretches, churn.rules).withColumn("as_of", F.lit(as_of))
-    lake.replace(CHURN_STATUS, status, as_of=as_of)
     with ExitStack() as kept:
+        known = known._replace(known=kept.enter_context(lake.kept(known.known)))  # each rule asks who is a member
+        stretches = rules.stretches(churn.rules, known, as_of)
+        status = rules.status(known.known, stretches, churn.rules).withColumn("as_of", F.lit(as_of))
+        lake.replace(CHURN_STATUS, status, as_of=as_of)
         spells = kept.enter_context(lake.kept(rules.spells(churn.foretold, known, as_of)))
         active = conf.activity.active_event_types
         groups = {n: kept.enter_context(lake.kept(g)) for n, g in measure.measured(known, [as_of], active).items()}
