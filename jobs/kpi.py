@@ -1,13 +1,14 @@
 """kpi: the metrics of member operation by day, week and month; counts again only what changed rows touch."""
 
 import contextlib
-from datetime import date
+from datetime import date, timedelta
 
 from pyspark.sql import functions as F
 
 from memberlake import cli
 from memberlake.conf import Conf
 from memberlake.kpi import families, metrics, periods, since, table
+from memberlake.kpi.facts import union
 from memberlake.kpi.families import Inputs
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.activity import ACTIVE_COUNTS
@@ -84,19 +85,26 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
             as_of,
             conf,
         )
+        anew, starts, is_anew = [], [as_of + timedelta(days=1)], F.lit(False)
         for family in families.BY_CATEGORY if by_category else families.FAMILIES:
             first = family.touched_since(
                 inputs, {r["metric"]: r["reached"] for r in told}, first_row, {r["name"]: r["day"] for r in days}
             )
             if first > as_of or not family.is_there(inputs):
                 continue
-            starts = periods.touched(first, as_of)
-            rows = family.rows(inputs, periods.spans(starts, min(firsts.values()), as_of), first)
-            lake.replace(KPI, rows, metric=[*family.metrics], period_start=starts)
-        counted = inputs.keep(lake.read(KPI).transform(table.only_needed, as_of))
-        rows = table.derived(counted, lake.read(ACTIVE_COUNTS), conf.kpi, as_of)
-        whole = periods.touched(first_row, as_of)
-        lake.replace(KPI, rows, metric=[*metrics.DERIVED], period_start=whole)
+            touched = periods.touched(first, as_of)
+            rows = family.rows(inputs, periods.spans(touched, min(firsts.values()), as_of), first)
+            anew.append(lake.settled(rows))  # all families in one plan take longer than one after the other
+            starts.append(min(touched))
+            is_anew |= F.col("metric").isin(*family.metrics) & periods.is_touched(first, as_of)
+        # what stands beside it since the same month is written again with it: one commit, and files that end with a
+        # month, which later nights leave alone
+        on, is_derived, since_day = F.col("period_start"), F.col("metric").isin(*metrics.DERIVED), min(starts)
+        stays = stored.where(on.between(since_day, as_of) & ~is_derived & ~is_anew)
+        fresh = union(*anew, stays)
+        counted = lake.settled(union(fresh, stored.where(on < since_day)).transform(table.only_needed, as_of))
+        rows = union(fresh, table.derived(counted, lake.read(ACTIVE_COUNTS), conf.kpi, as_of, lake.settled))
+        lake.replace(KPI, rows.hint("rebalance", "period"), (on <= as_of) & (is_derived | (on >= since_day)))
 
 
 if __name__ == "__main__":

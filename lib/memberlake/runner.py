@@ -57,7 +57,7 @@ def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Ite
             with recorded(lake, conf, job.name, as_of) as outcome:
                 end = calendar.instants(as_of, as_of, conf.business_timezone)[1]
                 lake.require_data_until(job.reads, end, as_of)
-                outcome.rows_read = sum(lake.read(table).count() for table in job.reads if lake.ready(table))
+                outcome.rows_read = sum(lake.rows(table) for table in job.reads if lake.ready(table))
                 outcome.made = job.run(lake, conf, as_of)
         if outcome.state != "done":
             left |= {table.full_name for table in job.writes} - set(outcome.written)

@@ -382,5 +382,14 @@ def test_rows_put_replace_those_of_their_key_and_no_others(lake: Lake) -> None:
 
 def test_a_slice_may_be_of_several_values(lake: Lake) -> None:
     lake.replace(RESULTS, results(lake, [(D1, "r", "a", 1), (D2, "r", "a", 1), (D2, "e", "a", 1)]))
+    assert lake.rows(RESULTS) == 3
     lake.replace(RESULTS, results(lake, [(D2, "r", "b", 2)]), as_of=[D1, D2], model="r")
     same(lake.read(RESULTS), [(D2, "r", "b", 2), (D2, "e", "a", 1)])
+    assert lake.rows(RESULTS) == 2  # asked again after a write
+
+
+def test_a_slice_may_be_of_any_condition(lake: Lake) -> None:
+    lake.replace(RESULTS, results(lake, [(D1, "r", "a", 1), (D1, "r", "b", 1), (D2, "e", "a", 1), (D2, "e", "b", 1)]))
+    either = (F.col("model") == "e") | (F.col("subject") == "b")
+    lake.replace(RESULTS, results(lake, [(D2, "e", "c", 2)]), either, as_of=D2)
+    same(lake.read(RESULTS), [(D1, "r", "a", 1), (D1, "r", "b", 1), (D2, "e", "c", 2)])

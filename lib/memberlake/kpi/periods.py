@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BooleanType, DateType, StringType, StructField, StructType
 
@@ -58,10 +58,16 @@ def touched(since: date, as_of: date) -> list[date]:
     """First days of the periods that end on or after `since` and begin by as_of; of one kind or another.
 
     A day among them that begins a week and a month stands for the day, the week and the month: so the list is also the
-    slice of gold.kpi that is written again.
+    slice of gold.kpi that is counted anew.
     """
     days = [since + timedelta(days=n) for n in range((as_of - since).days + 1)]
     return sorted({start(period, day) for period in PERIODS for day in days})
+
+
+def is_touched(since: date, as_of: date) -> Column:
+    """Whether `period_start` is one of `touched`."""
+    begun = F.col("period_start").isin(*{start(period, since) for period in PERIODS})
+    return begun | F.col("period_start").between(since, as_of)
 
 
 def spans(starts: Iterable[date], first_data: date, as_of: date) -> list[Span]:

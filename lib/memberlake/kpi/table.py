@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
 
 from pyspark.sql import Column, DataFrame, Window
@@ -122,14 +122,21 @@ def only_needed(stored: DataFrame, as_of: date) -> DataFrame:
     return stored.where(F.col("metric").isin(*_NEEDED) & (F.col("period_start") <= F.lit(as_of)))
 
 
-def derived(stored: DataFrame, active: DataFrame, conf: KpiConf, as_of: date) -> DataFrame:
+def derived(
+    stored: DataFrame,
+    active: DataFrame,
+    conf: KpiConf,
+    as_of: date,
+    keep: Callable[[DataFrame], DataFrame] = lambda frame: frame,
+) -> DataFrame:
     """Metrics of stored metrics and of gold.active_counts, of every period up to as_of.
 
     Args:
         stored: of `only_needed`.
+        keep: computes a frame once for all its uses.
     """
     parts = (_activity(stored, active, as_of), _per_visit(stored), _attributed(stored), _moved(stored))
-    found = union(*parts).transform(with_completeness, as_of)
+    found = union(*parts).transform(with_completeness, as_of).transform(keep)
     trends = _trends(union(stored, found), conf.trend_periods)
     more = union(trends, _changes(stored)).transform(with_completeness, as_of)
     return union(found, more)

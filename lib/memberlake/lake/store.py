@@ -50,6 +50,8 @@ class Lake:
         self.written: Counter[str] = Counter()
         self._checked: set[str] = set()
         self._forgotten: set[str] = set()
+        self._rows: dict[str, int] = {}
+        self._begun: dict[str, Any] = {}  # an instant before which the table holds a row
         self._writing: dict[str, threading.Lock] = defaultdict(threading.Lock)  # of this process: one writer a table
 
     def read(self, table: Table) -> DataFrame:
@@ -62,18 +64,24 @@ class Lake:
             return self.spark.range(0).select(*[F.lit(None).cast(c.type).alias(c.name) for c in table.columns])
         return self.spark.table(self.name(table)).select(*table.column_names)
 
-    def replace(self, table: Table, frame: DataFrame, **slice: Any) -> None:
+    def rows(self, table: Table) -> int:
+        """How many rows the table holds; asked once between two writes of this object."""
+        if table.full_name not in self._rows:
+            self._rows[table.full_name] = self.read(table).count()  # from the log's statistics, no file is read
+        return self._rows[table.full_name]
+
+    def replace(self, table: Table, frame: DataFrame, where: Column | None = None, /, **slice: Any) -> None:
         """Writes the slice of the table whose columns equal the given values, all of it, atomically.
 
         A second run writes the same. Delta refuses a row outside the slice. No slice is the whole table.
 
         Args:
+            where: what else holds for the rows of the slice.
             slice: column to its value, or to a collection of values of which it is one.
         """
         self._create(table)
-        condition = (
-            reduce(Column.__and__, (_is(F.col(name), value) for name, value in slice.items())) if slice else F.lit(True)
-        )
+        held = [_is(F.col(name), value) for name, value in slice.items()] + ([] if where is None else [where])
+        condition = reduce(Column.__and__, held) if held else F.lit(True)
         started = time.monotonic()
         conform(frame, table).writeTo(self.name(table)).overwrite(condition)
         self._count(table, started)
@@ -287,9 +295,13 @@ class Lake:
             UserError: names the first day of data.
         """
         dated = [t for t in tables if t.happened_at and self.ready(t)]
-        frames = [(t, self.read(t), F.col(str(t.happened_at))) for t in dated]
-        if any(not frame.where(instant < F.lit(end)).isEmpty() for _, frame, instant in frames):
+        if any(self._begun[t.full_name] <= end for t in dated if t.full_name in self._begun):
             return
+        frames = [(t, self.read(t), F.col(str(t.happened_at))) for t in dated]
+        for table, frame, instant in frames:
+            if not frame.where(instant < F.lit(end)).isEmpty():
+                self._begun[table.full_name] = end
+                return
         firsts = {t.name: frame.agg(F.min(instant)).first()[0] for t, frame, instant in frames}  # type: ignore[index]
         known = {name: first for name, first in firsts.items() if first}
         if known:
@@ -297,6 +309,8 @@ class Lake:
             raise UserError(f"as-of {as_of} is before all data: the first of {name} is at {known[name]} UTC")
 
     def _create(self, table: Table) -> None:
+        """Makes the table where there is none; called before each write."""
+        self._rows.pop(table.full_name, None)
         self._require_space()
         if self.ready(table):
             return
