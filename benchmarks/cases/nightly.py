@@ -14,7 +14,7 @@ from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.made import write
 from memberlake.tables.gold.kpi import KPI
-from memberlake.tables.silver import CAMPAIGN_COSTS
+from memberlake.tables.silver import CAMPAIGN_COSTS, EVENTS, ORDERS
 
 MADE = write.tables(())
 NEXT = AS_OF + timedelta(days=1)
@@ -30,7 +30,11 @@ def nightly_new_day(run: Run) -> None:
     """The jobs of a lake that had everything but the last day, and all of whose jobs had run the night before."""
     lake = _filled(run, "nightly_new_day", EVER, AS_OF)
     _run(run, lake, AS_OF)
+    before = lake.written.copy()
     _take(run, lake, NEXT, NEXT)
+    run.told["new"] = {t.name: (lake.written - before)[t.full_name] for t in (ORDERS, EVENTS)}
+    if not all(run.told["new"].values()):
+        raise RuntimeError(f"{NEXT} is no day of the made calendar: the night would have nothing new")
     run.told["jobs"] = run.timed(lambda: _run(run, lake, NEXT))
     _tell(run, lake)
 
@@ -84,7 +88,8 @@ def _tell(run: Run, lake: Lake) -> None:
 
 def _spent(ours: Mapping[int, Told]) -> Sequence[str]:
     return [
-        f"{orders:,} orders, seconds a job after the new day: "
+        f"{orders:,} orders, seconds a job after the new day with {told['new']['orders']:,} orders and "
+        f"{told['new']['events']:,} events: "
         + ", ".join(f"{job} {seconds:.1f}" for job, seconds in told["jobs"].items())
         for orders, told in ours.items()
     ]

@@ -23,7 +23,7 @@ from memberlake.lake.store import Lake
 from memberlake.made import write
 from memberlake.made.world import World
 
-AS_OF = date(2025, 12, 30)  # the last but one day of the made calendar: the next day is there too
+AS_OF = date(2025, 12, 29)  # the last but one of the made calendar's 730 days: the next day is there too
 
 
 @dataclass
