@@ -7,7 +7,7 @@ date that it was made of, and the greatest of those dates is aggregated beside t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window, WindowSpec
@@ -52,8 +52,8 @@ def measured(facts: Facts, snapshots: Sequence[date], active_types: Sequence[str
     """
     days = {
         "orders": _order_days(facts),
-        "lines": _line_days(facts),
-        "events": _event_days(facts, active_types),
+        "lines": _line_days(facts, _since("lines", snapshots)),
+        "events": _event_days(facts, active_types, _since("events", snapshots)),
         "campaigns": _campaign_days(facts),
         "coupons": _coupon_days(facts),
     }
@@ -86,7 +86,7 @@ def only_leaks(table: DataFrame) -> DataFrame:
 
 def _at_snapshots(days: Days, group: str, snapshots: Sequence[date]) -> DataFrame:
     """A fact counts for each snapshot whose longest window holds it, and that knew of it."""
-    longest = max(f.window or 0 for f in own(group))
+    longest = _longest(group)
     dates = F.array(*[F.lit(s) for s in snapshots])
 
     def holds(snapshot: Column) -> Column:
@@ -100,6 +100,15 @@ def _at_snapshots(days: Days, group: str, snapshots: Sequence[date]) -> DataFram
         .groupBy("as_of", "member_id")
         .agg(*[r.value.alias(name) for name, r in readings.items()], _leaks(saw).alias(f"leaks_{group}"))
     )
+
+
+def _longest(group: str) -> int:
+    return max(f.window or 0 for f in own(group))
+
+
+def _since(group: str, snapshots: Sequence[date]) -> date:
+    """No fact of an earlier day goes into a feature of the group: what is aggregated is a window, not the history."""
+    return min(snapshots) - timedelta(days=_longest(group) - 1)
 
 
 def _is_known(snapshot: Column) -> Column:
@@ -143,18 +152,18 @@ def _order_days(facts: Facts) -> Days:
     return days.across(so_far, F.min("on"), first_on=lambda first_on: first_on)
 
 
-def _line_days(facts: Facts) -> Days:
-    orders = facts.orders.select("order_id", "member_id", "on")
+def _line_days(facts: Facts, since: date) -> Days:
+    orders = facts.orders.where(F.col("on") >= F.lit(since)).select("order_id", "member_id", "on")
     lines = facts.lines.select("order_id", "product_id").join(orders, on="order_id", how="inner")
     categories = facts.products.select("product_id", "category")
     sold = lines.join(categories, on="product_id", how="left").withColumn("seen_on", F.col("on"))
     return _by_day(sold, items=F.count(F.lit(1)), categories=F.collect_set("category"))
 
 
-def _event_days(facts: Facts, active_types: Sequence[str]) -> Days:
+def _event_days(facts: Facts, active_types: Sequence[str], since: date) -> Days:
     """Events of a member, and those of a device from the day on which it is known whose it is.
 
-    A device belongs to the first member who was known on it. A day's visits, as in kpi.facts.visits, are the
+    A device belongs to the first member who was ever known on it. A day's visits, as in kpi.facts.visits, are the
     sessions with an event of an active type; where such events have none, they are one visit.
     """
     named = facts.events.where(F.col("member_id").isNotNull())
@@ -162,8 +171,12 @@ def _event_days(facts: Facts, active_types: Sequence[str]) -> Days:
     devices = named.groupBy("visitor_id").agg(first.alias("first"))
     devices = devices.select("visitor_id", F.col("first.member_id").alias("owner"), F.col("first.on").alias("known_on"))
     columns = ("member_id", "on", "seen_on", "session_id", "event_type", "was_anonymous")
-    of_members = named.withColumn("seen_on", F.col("on")).withColumn("was_anonymous", F.lit(False)).select(*columns)
-    nameless = facts.events.where(F.col("member_id").isNull()).drop("member_id")
+    recent = facts.events.where(F.col("on") >= F.lit(since))
+    of_members = recent.where(F.col("member_id").isNotNull())
+    of_members = (
+        of_members.withColumn("seen_on", F.col("on")).withColumn("was_anonymous", F.lit(False)).select(*columns)
+    )
+    nameless = recent.where(F.col("member_id").isNull()).drop("member_id")
     of_devices = (
         nameless.join(devices, on="visitor_id", how="inner")
         .withColumnRenamed("owner", "member_id")
