@@ -68,14 +68,8 @@ def _funnel(facts: Facts) -> Iterable[Block]:
     yield blocks.block(facts, "coupon_funnel", "gold.coupon_funnel", "coupons", chart=chart)
     months = [blocks.month(r["month"]) for r in rows]
     steps = [Series(HEADERS[step], months, [r[step] for r in rows], color=n + 1) for n, step in enumerate(_STEPS[:3])]
-    rate = Series(
-        HEADERS["redemption_rate"],
-        months,
-        [blocks.ratio(r["redeemed"], r["issued"]) for r in rows],
-        [f"{r['redeemed']:,} / {r['issued']:,}" for r in rows],
-        color=5,
-    )
-    chart = charts.bars(steps, ",.0f", line=rate) if rows else None
+    # no rate: those redeemed in a month were mostly issued in another
+    chart = charts.bars(steps, ",.0f") if rows else None
     yield blocks.block(facts, "coupon_months", "gold.coupon_funnel", "coupons", chart=chart)
 
 

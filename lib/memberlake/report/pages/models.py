@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from memberlake.churn.features import own
 from memberlake.report import blocks, charts
 from memberlake.report.blocks import Block, Cell
 from memberlake.report.charts import Series
@@ -68,11 +69,13 @@ def _monitoring(facts: Facts) -> Block:
 
 
 def _drift(facts: Facts) -> Block:
-    """The newest drift of each feature, the largest first."""
+    """The newest drift of each feature, the largest first; but of the calendar, beside which all others look still."""
     by_feature: dict[str, list[Row]] = defaultdict(list)
     for r in facts.of("monitoring"):
         if r["metric"].startswith("psi:") and r["value"] is not None:
             by_feature[r["metric"].removeprefix("psi:")].append(r)
+    for feature in own("season"):
+        by_feature.pop(feature.name, None)
     newest = {
         feature: max(rows, key=lambda r: (r["as_of"], str(r["model_version"]))) for feature, rows in by_feature.items()
     }
