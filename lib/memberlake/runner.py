@@ -111,11 +111,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         outcome.is_users = _is_full(error)
         log.debug("%s failed", job, exc_info=True)
     outcome.seconds = time.monotonic() - started
-    outcome.written = {
-        t: n - before.get(t, 0)
-        for t, n in lake.written.items()
-        if n > before.get(t, 0) and t != RUNS.full_name
-    }  # fmt: skip
+    outcome.written = {t: n - before.get(t, 0) for t, n in lake.written.items() if n > before.get(t, 0)}
     outcome.rows_written = sum(outcome.written.values())
     try:
         record(datetime.now(timezone.utc))

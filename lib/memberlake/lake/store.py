@@ -25,12 +25,13 @@ from memberlake.conf import LakeConf, local_path
 from memberlake.errors import UserError
 from memberlake.lake import session
 from memberlake.lake.contract import CONTRACT_VERSION, Table, conform
-from memberlake.tables.ops import CUTOFFS, WATERMARKS
+from memberlake.tables.ops import CUTOFFS, RUNS, WATERMARKS
 
 log = logging.getLogger(__name__)
 
 _VERSION_PROPERTY = "memberlake.contract"
 _CHANGE_FEED = "delta.enableChangeDataFeed"
+_BOOKS = (CUTOFFS, RUNS, WATERMARKS)  # what the lake keeps of its own jobs: a row a commit, which nobody counts
 
 
 class Lake:
@@ -39,7 +40,7 @@ class Lake:
     Attributes:
         rebuild: incremental jobs are to start from nothing.
         if_needed: jobs are to do only what is due, and to wait for what is missing.
-        written: rows written by this object, by table; the run record reads it.
+        written: rows written by this object, by table, but for the lake's own books; the run record reads it.
     """
 
     def __init__(self, spark: SparkSession, conf: LakeConf, *, rebuild: bool = False) -> None:
@@ -422,6 +423,8 @@ class Lake:
 
     def _count(self, table: Table, started: float) -> None:
         """Adds what the last commit wrote, by Delta's own count, and logs it."""
+        if table in _BOOKS:
+            return
         commit = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").first()
         metrics = commit["operationMetrics"] if commit else {}
         merged = ("numTargetRowsInserted", "numTargetRowsUpdated")
