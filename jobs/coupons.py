@@ -15,7 +15,8 @@ from memberlake.conf import Conf
 from memberlake.coupons import campaigns, runs, state, touched
 from memberlake.coupons.place import Place
 from memberlake.lake.contract import Table
-from memberlake.lake.store import Lake, newest
+from memberlake.lake.store import Lake
+from memberlake.lake.versions import newest
 from memberlake.tables.gold.coupons import (
     COUPON_CHANNELS,
     COUPON_COHORTS,

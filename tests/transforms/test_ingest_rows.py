@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from memberlake.ingest import rows
 from memberlake.ingest.files import BROKEN, FILE
 from memberlake.ingest.source import Load
-from memberlake.lake.store import newest
+from memberlake.lake.versions import newest
 from memberlake.tables.silver import EVENTS, ORDER_LINES, ORDERS, PRODUCTS
 
 TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)

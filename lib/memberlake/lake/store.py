@@ -23,13 +23,13 @@ from pyspark.sql import functions as F
 
 from memberlake.conf import LakeConf, local_path
 from memberlake.errors import UserError
-from memberlake.lake import session
+from memberlake.lake import guard, session, sql
 from memberlake.lake.contract import CONTRACT_VERSION, Table, conform
+from memberlake.lake.versions import newest, rank_sql, repeated_keys
 from memberlake.tables.ops import CUTOFFS, RUNS, WATERMARKS
 
 log = logging.getLogger(__name__)
 
-_VERSION_PROPERTY = "memberlake.contract"
 _CHANGE_FEED = "delta.enableChangeDataFeed"
 _BOOKS = (CUTOFFS, RUNS, WATERMARKS)  # what the lake keeps of its own jobs: a row a commit, which nobody counts
 
@@ -244,8 +244,8 @@ class Lake:
         """The table's name in SQL."""
         if self.conf.catalog:
             parts = self.conf.catalog, f"{self.conf.schema_prefix}{table.schema}", table.name
-            return ".".join(f"`{_escaped(part)}`" for part in parts)
-        return f"delta.`{_escaped(self.location(table))}`"
+            return ".".join(f"`{sql.escaped(part)}`" for part in parts)
+        return f"delta.`{sql.escaped(self.location(table))}`"
 
     def location(self, table: Table) -> str:
         return f"{self.conf.root}/{table.schema}/{table.name}"
@@ -261,17 +261,7 @@ class Lake:
         properties = self._properties(table)
         if properties is None:
             return False
-        _check_version(table, properties)
-        if differences := self._drift(table, properties):
-            if int(properties[_VERSION_PROPERTY]) < CONTRACT_VERSION:
-                raise UserError(
-                    f"{table.full_name} was made by an older memberlake: {'; '.join(differences)}. Move the table away "
-                    f"and run its job again: gold is made of silver"
-                )
-            raise UserError(
-                f"{table.full_name} was changed by someone else: {'; '.join(differences)}. "
-                f"Undo that, for example with RESTORE, or move the table away"
-            )
+        guard.require(self.spark, table, self.name(table), properties)
         self._checked.add(table.full_name)
         return True
 
@@ -318,22 +308,22 @@ class Lake:
         if self.conf.root and not session.remove_unborn(self.spark, self.location(table)):
             raise UserError(f"{table.full_name}: {self.location(table)} holds files that are no table: move them away")
         columns = ", ".join(
-            f"`{c.name}` {c.type.simpleString()}{' NOT NULL' if c.required else ''} COMMENT {_text(c.comment)}"
+            f"`{c.name}` {c.type.simpleString()}{' NOT NULL' if c.required else ''} COMMENT {sql.text(c.comment)}"
             for c in table.columns
         )
         checks = {f"delta.constraints.{name}": check for name, check in table.checks}
         feed = {_CHANGE_FEED: "true"} if table.keeps_changes else {}
-        properties = {_VERSION_PROPERTY: str(CONTRACT_VERSION), **feed, **checks}
+        properties = {guard.VERSION_PROPERTY: str(CONTRACT_VERSION), **feed, **checks}
         partitions = f" PARTITIONED BY ({', '.join(table.partitioned_by)})" if table.partitioned_by else ""
         place = ""
         if self.conf.catalog:
             schema = self.name(table).rpartition(".")[0]
             self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            place = f" LOCATION {_text(self.location(table))}" if self.conf.root else ""
+            place = f" LOCATION {sql.text(self.location(table))}" if self.conf.root else ""
         self.spark.sql(
             f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({columns}) USING delta{partitions}{place}"
-            f" COMMENT {_text(table.grain)}"
-            f" TBLPROPERTIES ({', '.join(f'{_text(k)} = {_text(v)}' for k, v in properties.items())})"
+            f" COMMENT {sql.text(table.grain)}"
+            f" TBLPROPERTIES ({', '.join(f'{sql.text(k)} = {sql.text(v)}' for k, v in properties.items())})"
         )
         self._checked.add(table.full_name)  # as it was just made
 
@@ -358,10 +348,12 @@ class Lake:
         started = time.monotonic()
         required = {c.name for c in table.columns if c.required}
         same_key = " AND ".join(f"old.`{k}` {'=' if k in required else '<=>'} new.`{k}`" for k in table.key)
-        same_key += "".join(f" AND {_is_sql(f'old.`{_escaped(name)}`', value)}" for name, value in within.items())
+        same_key += "".join(
+            f" AND {sql.is_value(f'old.`{sql.escaped(name)}`', value)}" for name, value in within.items()
+        )
         update = " WHEN MATCHED THEN UPDATE SET *" if whatever else ""
         if replaces and not whatever:
-            later = f"({_rank_sql(table, 'new')}) > ({_rank_sql(table, 'old')})"
+            later = f"({rank_sql(table, 'new')}) > ({rank_sql(table, 'old')})"
             update = f" WHEN MATCHED AND {later} THEN UPDATE SET *"
         view = f"_memberlake_{table.schema}_{table.name}"
         rows.createOrReplaceTempView(view)
@@ -379,10 +371,10 @@ class Lake:
         name = self.name(table)
         if self.conf.catalog and not self.spark.catalog.tableExists(name):
             # a local catalog forgets its tables at exit; their files are still there
-            if not self.conf.root or self._shown(f"delta.`{_escaped(self.location(table))}`") is None:
+            if not self.conf.root or self._shown(f"delta.`{sql.escaped(self.location(table))}`") is None:
                 return None
             self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name.rpartition('.')[0]}")
-            self.spark.sql(f"CREATE TABLE {name} USING delta LOCATION {_text(self.location(table))}")
+            self.spark.sql(f"CREATE TABLE {name} USING delta LOCATION {sql.text(self.location(table))}")
         return self._shown(name)
 
     def _shown(self, name: str) -> dict[str, str] | None:
@@ -393,33 +385,6 @@ class Lake:
             if error.getCondition() in _NOT_THERE:
                 return None
             raise
-
-    def _partitions(self, table: Table) -> tuple[str, ...]:
-        listed = self.spark.sql(f"DESCRIBE TABLE {self.name(table)}").collect()  # a row a column
-        described = [row["col_name"] for row in listed]
-        return tuple(described[described.index("# col_name") + 1 :]) if "# col_name" in described else ()
-
-    def _drift(self, table: Table, properties: dict[str, str]) -> list[str]:
-        """What differs between the table as it is and its contract."""
-        found = {f.name: f for f in self.spark.table(self.name(table)).schema.fields}
-        wanted = {f.name: f for f in table.struct.fields}
-        said = [f"column {name} is gone" for name in wanted if name not in found]
-        said += [f"column {name} is not in the contract" for name in found if name not in wanted]
-        for name in wanted.keys() & found.keys():
-            is_, should = found[name], wanted[name]
-            if is_.dataType.simpleString() != should.dataType.simpleString():
-                said.append(f"{name} is {is_.dataType.simpleString()}, not {should.dataType.simpleString()}")
-            if is_.nullable != should.nullable:
-                said.append(f"{name} {'may' if is_.nullable else 'may not'} be null")
-            if is_.metadata.get("comment") != should.metadata["comment"]:
-                said.append(f"the comment of {name} differs")
-        prefix = "delta.constraints."
-        checks = {k.removeprefix(prefix): v for k, v in properties.items() if k.startswith(prefix)}
-        for check in sorted({*checks.items()} ^ {*table.checks}):
-            said.append(f"the constraint {check[0]} ({check[1]}) is on one side only")
-        if (partitions := self._partitions(table)) != table.partitioned_by:
-            said.append(f"it is partitioned by {list(partitions)}, not {list(table.partitioned_by)}")
-        return sorted(said)
 
     def _count(self, table: Table, started: float) -> None:
         """Adds what the last commit wrote, by Delta's own count, and logs it."""
@@ -445,68 +410,6 @@ class Lake:
             )
 
 
-def _is(column: Column, value: Any) -> Column:
-    return column.isin(*value) if isinstance(value, list | tuple | set | frozenset) else column == F.lit(value)
-
-
-def _is_sql(column: str, value: Any) -> str:
-    """The same as text: MERGE takes no Column over Spark Connect, and Delta prunes by literals alone."""
-    values = value if isinstance(value, list | tuple | set | frozenset) else [value]
-    return f"{column} IN ({', '.join(sorted(map(_literal, values)))})" if values else "false"
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, date):
-        return f"DATE'{value.isoformat()}'"
-    return _text(value) if isinstance(value, str) else str(int(value))
-
-
-def repeated_keys(frame: DataFrame, table: Table) -> DataFrame:
-    """Digests of the keys that stand more than once; two keys of one digest are among them."""
-    return frame.groupBy(_key_digest(table)).count().where("count > 1").drop("count")
-
-
-def newest(frame: DataFrame, table: Table, repeated: DataFrame | None = None) -> DataFrame:
-    """One row a key: the latest version, at equal versions the greater content. Independent of the rows' order.
-
-    Ranking whole rows is dear, and few keys stand twice: the rest goes past it.
-
-    Args:
-        repeated: the frame's repeated_keys, where they are there already.
-    """
-    repeated = repeated_keys(frame, table) if repeated is None else repeated
-    digested = frame.withColumn("_key", _key_digest(table))
-    several = digested.join(repeated, on="_key", how="left_semi")
-    latest = F.max_by(F.struct(*table.column_names), F.expr(f"({_rank_sql(table)})")).alias("row")
-    once = digested.join(repeated, on="_key", how="left_anti").drop("_key")
-    return once.unionByName(several.groupBy(*table.key).agg(latest).select("row.*"))
-
-
-def _key_digest(table: Table) -> Column:
-    return F.xxhash64(*table.key).alias("_key")
-
-
-def _rank_sql(table: Table, alias: str = "") -> str:
-    """Orders the rows of one key: (version, content as JSON); a NULL version is the oldest."""
-    prefix = f"{alias}." if alias else ""
-    row = f"struct({', '.join(f'{prefix}`{name}`' for name in table.column_names)})"
-    # to_json stops at milliseconds by itself, and rows that differ below would tie
-    content = f"to_json({row}, map('timestampFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS'))"
-    version = f"{prefix}`{table.version}`" if table.version else "0"
-    return f"struct({version} AS version, {content} AS content)"
-
-
-def _check_version(table: Table, properties: dict[str, str]) -> None:
-    version = properties.get(_VERSION_PROPERTY)
-    if version is None:
-        raise UserError(f"{table.full_name} is a Delta table, but not made by memberlake: move it away")
-    if int(version) > CONTRACT_VERSION:
-        raise UserError(
-            f"{table.full_name} was made by a newer memberlake (contract {version}, this one has {CONTRACT_VERSION}): "
-            f"update memberlake"
-        )
-
-
 _NOT_THERE = {
     "DELTA_MISSING_DELTA_TABLE",
     "DELTA_TABLE_NOT_FOUND",
@@ -516,10 +419,5 @@ _NOT_THERE = {
 }
 
 
-def _escaped(name: str) -> str:
-    return name.replace("`", "``")
-
-
-def _text(value: str) -> str:
-    """A SQL string literal."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+def _is(column: Column, value: Any) -> Column:
+    return column.isin(*value) if isinstance(value, list | tuple | set | frozenset) else column == F.lit(value)

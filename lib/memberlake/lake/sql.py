@@ -1,0 +1,29 @@
+"""Values and names as SQL text, quoted: what has no Column."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+
+def escaped(name: str) -> str:
+    """A name between backticks."""
+    return name.replace("`", "``")
+
+
+def text(value: str) -> str:
+    """A string literal."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def is_value(column: str, value: Any) -> str:
+    """The column is the value, or one of a collection. MERGE takes no Column over Spark Connect, and Delta prunes by
+    literals alone."""
+    values = value if isinstance(value, list | tuple | set | frozenset) else [value]
+    return f"{column} IN ({', '.join(sorted(map(_literal, values)))})" if values else "false"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, date):
+        return f"DATE'{value.isoformat()}'"
+    return text(value) if isinstance(value, str) else str(int(value))
