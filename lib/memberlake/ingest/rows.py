@@ -12,7 +12,7 @@ from pyspark.sql.types import DataType, DateType, StringType, TimestampType
 from memberlake.ingest import parse
 from memberlake.ingest.files import BROKEN, FILE
 from memberlake.ingest.source import Load
-from memberlake.lake import contract
+from memberlake.lake import contract, sql
 from memberlake.lake.contract import Table
 
 FAULTS, RAW = "_faults", "_raw"
@@ -38,7 +38,7 @@ def judged(
         *[_value(load, c, types[f"_cell_{c.name}"], zone).alias(f"_typed_{c.name}") for c in table.columns],
     )
     line = F.to_json(F.struct(F.col(BROKEN).alias("line")))
-    cells_as_json = F.to_json(F.struct(*[F.col(_quoted(name)) for name in inner]))
+    cells_as_json = F.to_json(F.struct(*[F.col(sql.name(name)) for name in inner]))
     whole = F.when(F.col(BROKEN).isNotNull(), line).otherwise(cells_as_json)
     faults = F.when(F.col(BROKEN).isNotNull(), F.lit("line cannot be split into cells"))
     return cells.withColumn(FAULTS, F.coalesce(faults, _faults(table, types, taken_at, allowed))).select(
@@ -89,7 +89,7 @@ def _cell(raw: DataFrame, load: Load, column: contract.Column) -> Column:
     if column.name in load.columns:
         return F.expr(load.columns[column.name])
     if column.name in names:
-        return F.col(_quoted(names[column.name]))
+        return F.col(sql.name(names[column.name]))
     return F.lit(None).cast(column.type)
 
 
@@ -141,7 +141,3 @@ def _faults(
                 latest = F.lit(taken_at + timedelta(days=1)).cast(c.type)
                 broken(value > latest, f"{c.name} is more than a day in the future")
     return F.concat_ws("; ", *rules)
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

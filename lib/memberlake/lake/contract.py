@@ -24,6 +24,8 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from memberlake.lake import sql
+
 CONTRACT_VERSION = 2  # rises with every change of a contract; a lake with a higher one is not touched
 
 STRING, BOOL, INT, LONG, DOUBLE = StringType(), BooleanType(), IntegerType(), LongType(), DoubleType()
@@ -126,13 +128,9 @@ def conform(frame: DataFrame, table: Table) -> DataFrame:
         faults.append(f"a column stands twice among {', '.join(frame.columns)}")
     if faults:
         raise ValueError(f"{table.full_name}: {'; '.join(faults)}")
-    return frame.select(*[F.col(_quoted(name)) for name in wanted])
+    return frame.select(*[F.col(sql.name(name)) for name in wanted])
 
 
 def _same_type(a: DataType, b: DataType) -> bool:
     """Equal but for nullability inside arrays, maps and structs, which Spark derives and Delta ignores."""
     return a.simpleString() == b.simpleString()
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

@@ -6,9 +6,9 @@ from datetime import date
 from typing import Any
 
 
-def escaped(name: str) -> str:
-    """A name between backticks."""
-    return name.replace("`", "``")
+def name(of: str) -> str:
+    """A name in backticks."""
+    return "`" + of.replace("`", "``") + "`"
 
 
 def text(value: str) -> str:

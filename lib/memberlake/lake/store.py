@@ -244,8 +244,8 @@ class Lake:
         """The table's name in SQL."""
         if self.conf.catalog:
             parts = self.conf.catalog, f"{self.conf.schema_prefix}{table.schema}", table.name
-            return ".".join(f"`{sql.escaped(part)}`" for part in parts)
-        return f"delta.`{sql.escaped(self.location(table))}`"
+            return ".".join(map(sql.name, parts))
+        return f"delta.{sql.name(self.location(table))}"
 
     def location(self, table: Table) -> str:
         return f"{self.conf.root}/{table.schema}/{table.name}"
@@ -348,9 +348,7 @@ class Lake:
         started = time.monotonic()
         required = {c.name for c in table.columns if c.required}
         same_key = " AND ".join(f"old.`{k}` {'=' if k in required else '<=>'} new.`{k}`" for k in table.key)
-        same_key += "".join(
-            f" AND {sql.is_value(f'old.`{sql.escaped(name)}`', value)}" for name, value in within.items()
-        )
+        same_key += "".join(f" AND {sql.is_value(f'old.{sql.name(c)}', value)}" for c, value in within.items())
         update = " WHEN MATCHED THEN UPDATE SET *" if whatever else ""
         if replaces and not whatever:
             later = f"({rank_sql(table, 'new')}) > ({rank_sql(table, 'old')})"
@@ -371,7 +369,7 @@ class Lake:
         name = self.name(table)
         if self.conf.catalog and not self.spark.catalog.tableExists(name):
             # a local catalog forgets its tables at exit; their files are still there
-            if not self.conf.root or self._shown(f"delta.`{sql.escaped(self.location(table))}`") is None:
+            if not self.conf.root or self._shown(f"delta.{sql.name(self.location(table))}") is None:
                 return None
             self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name.rpartition('.')[0]}")
             self.spark.sql(f"CREATE TABLE {name} USING delta LOCATION {sql.text(self.location(table))}")
