@@ -61,6 +61,7 @@ def literal(spark: SparkSession) -> Facts:
             {"member_id": "m", "registered_at": at(400), "activated_at": at(10), "gender": "F",
              "acquisition_channel": "web", "birth_date": date(1996, 11, 20)},
             {"member_id": "quiet", "registered_at": at(0), "activated_at": at(-3), "gender": "M"},
+            {"member_id": "sleeper", "registered_at": at(500)},
         ],
         "orders": [
             order("m", 370, "1.00"),  # no feature's window holds it, but the next gap begins with it
@@ -88,6 +89,8 @@ def literal(spark: SparkSession) -> Facts:
             {**event("search", 5, "m"), "session_id": None}, {**event("login", 5, "m"), "session_id": None},  # one too
             event("coupon_seen", 9, "m"), {**event("coupon_seen", 6, None), "session_id": None},  # no visit: not active
             event("page_view", 2, None, visitor="a stranger's"),
+            event("login", 400, "sleeper", "tablet"), event("page_view", 365, None, "tablet"),
+            event("page_view", 364, None, "tablet"),  # theirs by a login that no feature's window holds
             event("login", -1, "quiet", visitor="known tomorrow"), event("page_view", 1, None, "known tomorrow"),
         ],
         "campaigns": [],
@@ -126,6 +129,8 @@ def test_features_of_literal_members(literal: Facts) -> None:
         "acquisition_channel": None, "r_score": None,
     }  # fmt: skip
     assert {name: quiet[name] for name in expected} == expected
+    expected = {"visit_days": 364, "visits_90": 0, "login_days": None, "anonymous_visits_365": 0}
+    assert {name: found["sleeper"][name] for name in expected} == expected
 
 
 def test_the_frame_is_that_of_the_contract(literal: Facts) -> None:
