@@ -66,7 +66,7 @@ def main(asked: tuple[str, ...], folder: Path, chosen: tuple[str, ...], reuse: b
             key = (side.__name__, scale)
             if key in ran or (reuse and side in case.data and key in found and place.exists()):
                 continue
-            found[key] = measured(side, place, scale)
+            found[key] = measured(side, place, scale, case.patience if side in case.same else None)
             ran.add(key)
             keep(found)
     (HERE / "results.md").write_text("\n".join(report(found)) + "\n", encoding="utf-8")
@@ -105,14 +105,18 @@ def keep(found: Found) -> None:
     RESULTS.write_text(json.dumps({"machine": machine(), "measured": rows}, indent=1) + "\n")
 
 
-def measured(side: Side, place: Path, scale: int) -> dict[str, Any]:
-    """Runs a side and returns what it told, with CPU seconds and peak memory between its marks."""
+def measured(side: Side, place: Path, scale: int, patience: float | None = None) -> dict[str, Any]:
+    """Runs a side and returns what it told, with CPU seconds and peak memory between its marks.
+
+    Of one that is at work for longer than `patience` seconds: `stopped`, and how long and how much that was.
+    """
     err.print(f"{side.__name__}, {scale:,} orders ...", end=" ", markup=False)
     name = f"{side.__module__.removeprefix('cases.')}.{side.__name__}"
     command = [sys.executable, str(HERE / "side.py"), name, str(place), str(scale)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     lines, peak, cpu, working = [], 0, [0.0, 0.0], threading.Event()
+    stopped = threading.Event()
 
     def watch() -> None:
         nonlocal peak
@@ -122,20 +126,32 @@ def measured(side: Side, place: Path, scale: int) -> dict[str, Any]:
                     peak = max(peak, resident(child.pid))
             time.sleep(0.2)
 
+    def stop() -> None:
+        cpu[1] = cpu_seconds(child.pid)
+        stopped.set()
+        for process in tree(child.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
+    timer = threading.Timer(patience, stop) if patience else None
     for line in child.stdout:
         if line == "BEGIN\n":
             cpu[0] = cpu_seconds(child.pid)
             working.set()
+            if timer:
+                timer.start()
         elif line == "END\n":
             working.clear()
             cpu[1] = cpu_seconds(child.pid)
+            if timer:
+                timer.cancel()
         else:
             lines.append(line)
-    if child.wait():
+    if child.wait() and not stopped.is_set():
         sys.exit(f"{name} failed")
-    told: dict[str, Any] = json.loads(lines[-1])
+    told: dict[str, Any] = {"stopped": True, "seconds": patience} if stopped.is_set() else json.loads(lines[-1])
     err.print(f"{told['seconds']:.1f} s", markup=False)
     return {**told, "cpu": cpu[1] - cpu[0], "peak": peak, "on": str(date.today())}
 
@@ -168,8 +184,14 @@ def disagreements(case: Case, found: Found) -> list[str]:
         f"{rival.__name__} does not give the answer of {ours} at {n:,} orders"
         for n in measured_scales(case, found)
         for rival in case.same
-        if found[rival.__name__, n]["answer"] != found[ours, n]["answer"]
+        if not found[rival.__name__, n].get("stopped") and not agree(found[rival.__name__, n], found[ours, n])
     ]
+
+
+def agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Every answer that both give is the same; not all sides give all."""
+    names = {name for name in one.keys() & other.keys() if name.startswith("answer")}
+    return "answer" in names and all(one[name] == other[name] for name in names)
 
 
 def report(found: Found) -> list[str]:
@@ -219,10 +241,12 @@ def _row(case: Case, side: Side, scale: int, told: dict[str, Any], ours: dict[st
     same = ""
     if side in case.same or side in case.differs:
         differs = f"no: {case.differs[side]}" if side in case.differs else "NO"
-        same = "yes" if told["answer"] == ours["answer"] else differs
+        same = "" if told.get("stopped") else "yes" if agree(told, ours) else differs
     rows = f"{told['rows']:,}" if "rows" in told else ""
-    spent = f"{told['seconds']:.1f}", f"{told['cpu']:.1f}", f"{told['peak'] / 2**30:.2f}"
-    cells = [side.__name__, f"{scale:,}", rows, *spent, *volumes, same, f"{told['seconds'] / ours['seconds']:.2f}"]
+    more = "stopped after " if told.get("stopped") else ""
+    spent = f"{more}{told['seconds']:.1f}", f"{told['cpu']:.1f}", f"{told['peak'] / 2**30:.2f}"
+    ratio = f"{'over ' if more else ''}{told['seconds'] / ours['seconds']:.2f}"
+    cells = [side.__name__, f"{scale:,}", rows, *spent, *volumes, same, ratio]
     cells += [f"{told[name]:,.{1 if name.endswith(' s') else 0}f}" if name in told else "" for name in case.also]
     return f"| {' | '.join(cells)} |"
 

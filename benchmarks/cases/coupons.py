@@ -1,7 +1,8 @@
 """Coupons: a day of 100 thousand events against a history that grows, and what the day would cost otherwise.
 
 Scales are vouchers, 200 thousand a month: the history grows in length, and the day is always the last. Each side starts
-from a copy of the lake as the night before has left it.
+from a copy of the lake as the night before has left it. Beyond 20 million vouchers the history is not folded, which
+takes hours: it is that of 20 million, with the months that the day does not touch there several times.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ from cases.run import Case, Run, Told, answer
 from memberlake import jobs
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
-from memberlake.tables.gold.coupons import VOUCHERS
+from memberlake.tables.gold.coupons import (
+    COUPON_CHANNELS,
+    COUPON_COHORTS,
+    COUPON_DAYS,
+    COUPON_FUNNEL,
+    COUPON_LIABILITY,
+    COUPON_RUNS,
+    VOUCHERS,
+)
+from memberlake.tables.ops import WATERMARKS
 from memberlake.tables.silver import CAMPAIGNS, COUPON_CAMPAIGNS, COUPON_EVENTS, COUPONS
 
 BEFORE, DAY = date(2025, 11, 30), date(2025, 12, 1)
@@ -27,12 +37,21 @@ A_MONTH, OF_THE_DAY = 200_000, 100_000
 TOUCHED = "updated_at >= TIMESTAMP '2025-12-01' OR valid_to = TIMESTAMP '2025-12-01'"  # vouchers of the day
 UTC = ("business_timezone=UTC",)
 LAKE = "coupons_lake"
+FOLDED = 20_000_000  # vouchers of the longest history that the job itself makes
+OLD = "201001", "202507"  # months without a voucher that the day touches
+COPIED = (
+    *(COUPONS, COUPON_CAMPAIGNS, COUPON_EVENTS, VOUCHERS),
+    *(COUPON_DAYS, COUPON_RUNS, COUPON_FUNNEL, COUPON_CHANNELS, COUPON_COHORTS, COUPON_LIABILITY),
+)
 
 
 def coupons_history(run: Run) -> None:
-    """Vouchers issued evenly over their months, half of them claimed, a tenth redeemed; the job's first run, which is
-    what is measured; and the events of the day."""
+    """Vouchers issued evenly over their months, half of them claimed, a tenth redeemed; and the job's first run, which
+    is what is measured."""
     run.fresh(LAKE)
+    if run.orders > FOLDED:
+        run.timed(lambda: _lengthen(run))
+        return
     lake = run.lake(LAKE)
     months = max(run.orders // A_MONTH, 1)
     _offer(lake, lake.spark.range(months))
@@ -41,15 +60,28 @@ def coupons_history(run: Run) -> None:
     lake.append(COUPON_EVENTS, _events(vouchers, ("issued", "claimed", "redeemed")))
     run.timed(lambda: jobs.find("coupons").run(lake, run.rules(LAKE, UTC), BEFORE))
     run.told["rows"] = lake.read(VOUCHERS).count()
-    # older vouchers of the last month are redeemed, and those of a new campaign are issued
-    _offer(lake, lake.spark.range(-1, 0))
-    of_day = lake.spark.range(OF_THE_DAY).selectExpr(
-        f"IF(id % 2 = 0, {run.orders - A_MONTH} + id + 1, {run.orders} + id) AS v",
-        "IF(id % 2 = 0, DATE '2025-11-01', DATE '2025-12-01') AS month",
-        "IF(id % 2 = 0, 30, 0) AS day",
-        "id % 2 = 1 AS is_issued",
-    )
-    lake.append(COUPON_EVENTS, _events(of_day, ("issued", "redeemed")))
+
+
+def _lengthen(run: Run) -> None:
+    """The history of FOLDED, which is there already, and its old months again under other ids."""
+    shutil.copytree(run.folder.parent / str(FOLDED) / LAKE, run.folder / LAKE, copy_function=_link)
+    lake = run.lake(LAKE)
+    for table in COPIED:
+        rows = lake.read(table)
+        named = F.col("coupon_run_id" if table is COUPON_LIABILITY else "coupon_id")
+        old = rows.where(F.substring(named, 2, 6).between(*OLD))
+        for n in range(1, run.orders // FOLDED):
+            ids = [c for c in ("event_id", "coupon_id", "voucher_id", "coupon_run_id") if c in rows.columns]
+            renamed = {c: F.concat(F.lit(f"{n}"), c) for c in ids}
+            if table is VOUCHERS:
+                renamed["holder"] = F.replace("holder", F.lit(":"), F.lit(f":{n}"))
+            lake.append(table, old.withColumns(renamed))
+    held = lake.read(WATERMARKS).collect()
+    versions = {table.full_name: lake.version(table) for table in COPIED}
+    seen = [row.asDict() | {"version": versions.get(row.table, row.version)} for row in held]
+    for row in seen:
+        lake.put(WATERMARKS, lake.row(WATERMARKS, row))
+    run.told["rows"] = lake.read(VOUCHERS).count()
 
 
 def coupons_memberlake(run: Run) -> None:
@@ -83,13 +115,25 @@ def _day(run: Run, *, rebuild: bool) -> None:
 
 
 def _copy(run: Run, name: str, *, rebuild: bool = False) -> Lake:
-    """A lake as the night before has left it."""
+    """A lake as the night before has left it, and the events of the day: older vouchers of the last month are redeemed,
+    and those of a new campaign are issued."""
+    shutil.copytree(run.folder / LAKE, Path(run.fresh(name)), copy_function=_link)
+    lake = Lake(run.spark, run.rules(name).lake, rebuild=rebuild)
+    _offer(lake, lake.spark.range(-1, 0))
+    folded = min(run.orders, FOLDED)
+    of_day = lake.spark.range(OF_THE_DAY).selectExpr(
+        f"IF(id % 2 = 0, {folded - A_MONTH} + id + 1, {folded} + id) AS v",
+        "IF(id % 2 = 0, DATE '2025-11-01', DATE '2025-12-01') AS month",
+        "IF(id % 2 = 0, 30, 0) AS day",
+        "id % 2 = 1 AS is_issued",
+    )
+    lake.append(COUPON_EVENTS, _events(of_day, ("issued", "redeemed")))
+    return lake
 
-    def link(source: str, target: str) -> None:  # Parquet files are never changed
-        (os.link if source.endswith(".parquet") else shutil.copy)(source, target)
 
-    shutil.copytree(run.folder / LAKE, Path(run.fresh(name)), copy_function=link)
-    return Lake(run.spark, run.rules(name).lake, rebuild=rebuild)
+def _link(source: str, target: str) -> None:
+    """Parquet files are never changed: only the rest is copied."""
+    (os.link if source.endswith(".parquet") else shutil.copy)(source, target)
 
 
 def _month(back: str) -> str:
@@ -162,6 +206,7 @@ CASES = {
         notes=_notes,
         also=("files", "files replaced"),
         is_long=True,
+        scales=(2e6, FOLDED, 1e8),
     ),
     "coupons_rebuild": Case(
         "A day of coupon events, and all from nothing",

@@ -101,6 +101,7 @@ class Case(NamedTuple):
         also: more of what the sides tell, each in a column of its own.
         scales: numbers of made orders, rising.
         is_long: runs only when it is named.
+        patience: seconds after which a rival is stopped.
     """
 
     title: str
@@ -113,6 +114,7 @@ class Case(NamedTuple):
     also: Sequence[str] = ()
     scales: Sequence[float] = (2e6, 2e7)
     is_long: bool = False
+    patience: float | None = None
 
 
 def sink(frame: DataFrame) -> None:
