@@ -127,28 +127,32 @@ def measured(side: Side, place: Path, scale: int, patience: float | None = None)
             time.sleep(0.2)
 
     def stop() -> None:
-        cpu[1] = cpu_seconds(child.pid)
+        """Java is left to remove its scratch files: it ends by itself when Python is gone."""
         stopped.set()
-        for process in tree(child.pid):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            cpu[1] = cpu_seconds(child.pid)
+        others = tree(child.pid)[1:]
+        child.kill()
+        for process in psutil.wait_procs(others, timeout=60)[1]:
+            process.kill()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    timer = threading.Timer(patience, stop) if patience else None
+    timer = threading.Timer(patience or 0, stop)
+    timer.daemon = True
     for line in child.stdout:
         if line == "BEGIN\n":
             cpu[0] = cpu_seconds(child.pid)
             working.set()
-            if timer:
+            if patience:
                 timer.start()
         elif line == "END\n":
             working.clear()
             cpu[1] = cpu_seconds(child.pid)
-            if timer:
-                timer.cancel()
+            timer.cancel()
         else:
             lines.append(line)
+    timer.cancel()
     if child.wait() and not stopped.is_set():
         sys.exit(f"{name} failed")
     told: dict[str, Any] = {"stopped": True, "seconds": patience} if stopped.is_set() else json.loads(lines[-1])
@@ -188,10 +192,9 @@ def disagreements(case: Case, found: Found) -> list[str]:
     ]
 
 
-def agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Every answer that both give is the same; not all sides give all."""
-    names = {name for name in one.keys() & other.keys() if name.startswith("answer")}
-    return "answer" in names and all(one[name] == other[name] for name in names)
+def agree(rival: dict[str, Any], ours: dict[str, Any]) -> bool:
+    """Every answer of the rival is ours too; ours may be more."""
+    return "answer" in rival and all(ours.get(k) == v for k, v in rival.items() if k.startswith("answer"))
 
 
 def report(found: Found) -> list[str]:
@@ -210,7 +213,7 @@ def report(found: Found) -> list[str]:
     makers = {side.__name__ for case in CASES.values() for side in case.data}
     makers -= {side.__name__ for case in CASES.values() for side in case.sides}  # which are in a table of their own
     for (side, _), told in sorted(found.items()):
-        if side in makers:
+        if side in makers and "rows" in told:
             rate = told["rows"] / told["seconds"] / (os.cpu_count() or 1)
             lines.append(f"| {side.replace('_', ', ')} | {told['rows']:,} | {told['seconds']:.1f} | {rate:,.0f} |")
     for case in CASES.values():

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 
+import deltalake
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -72,7 +73,7 @@ def activity_duckdb(run: Run) -> None:
 
 def windows_duckdb(run: Run) -> None:
     """The same windows and lifecycle in DuckDB, from the Parquet files of gold.activity_days."""
-    files = [path.removeprefix("file:") for path in run.lake(LAKE).read(ACTIVITY_DAYS).inputFiles()]
+    files = deltalake.DeltaTable(str(run.folder / LAKE / "gold" / "activity_days")).file_uris()
     days = f"""
         days AS (SELECT subject_id AS subject, active_on AS day
                  FROM read_parquet({sorted(files)}, hive_partitioning = true, hive_types = {{'active_on': DATE}})
@@ -98,7 +99,9 @@ def _count_in_duckdb(run: Run, days: str) -> None:
             linked AS (SELECT day, lag(day) OVER w AS before, lead(day) OVER w IS NULL AS is_last,
                               first_value(day) OVER w AS first_on
                        FROM days WINDOW w AS (PARTITION BY subject ORDER BY day)),
-            alike AS (SELECT day, before, is_last, first_on, count(*) AS n FROM linked GROUP BY ALL),
+            alike AS (SELECT day, before, is_last, start_of('week', first_on) = start_of('week', day) AS new_week,
+                             start_of('month', first_on) = start_of('month', day) AS new_month, count(*) AS n
+                      FROM linked GROUP BY ALL),
             rolling AS (SELECT unnest({list(WINDOWS)})::INTEGER AS w),
             opened AS (SELECT w, greatest(day, before + w) AS due, n FROM alike, rolling
                        UNION ALL SELECT w, day + w, -n FROM alike, rolling
@@ -107,7 +110,8 @@ def _count_in_duckdb(run: Run, days: str) -> None:
             daily AS (SELECT w, due, sum(n) AS n FROM opened WHERE due <= DATE '{LAST}' GROUP BY ALL),
             grains AS (SELECT unnest(['day', 'week', 'month']) AS grain),
             periods AS (SELECT grain, n, is_last, start_of(grain, day) AS here, start_of(grain, before) AS earlier,
-                               start_of(grain, first_on) = start_of(grain, day) AS is_new FROM alike, grains),
+                               CASE grain WHEN 'day' THEN before IS NULL WHEN 'week' THEN new_week
+                               ELSE new_month END AS is_new FROM alike, grains),
             entries AS (SELECT grain, here AS due, n AS active, if(is_new, n, 0) AS new,
                                if(NOT is_new AND next_of(grain, earlier) = here, n, 0) AS retained,
                                if(NOT is_new AND next_of(grain, earlier) < here, n, 0) AS resurrected, 0 AS dormant

@@ -92,6 +92,7 @@ def _spent(ours: Mapping[int, Told]) -> Sequence[str]:
         f"{told['new']['events']:,} events: "
         + ", ".join(f"{job} {seconds:.1f}" for job, seconds in told["jobs"].items())
         for orders, told in ours.items()
+        if "new" in told
     ]
 
 

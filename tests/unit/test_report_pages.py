@@ -151,6 +151,15 @@ def test_an_alert_speaks_the_language_of_the_page(subject: str | None, rule: Any
     assert listed.rows[0][2].said == Said(en, zh)
 
 
+def test_drift_is_that_of_members_and_not_of_the_calendar() -> None:
+    row = {"model_name": "churn", "model_version": "3", "as_of": D, "threshold": None, "is_alert": False}
+    values = {"psi:visits_30": 0.1, "psi:season_cos": 11.2, "psi:score": 0.3}
+    found = block("models", "drift", monitoring=[{**row, "metric": m, "value": v} for m, v in values.items()])
+    assert found.chart is not None
+    drawn = [x for trace in found.chart["data"] for x in trace["x"] if x is not None]
+    assert sorted(drawn) == [0.1, 0.3]
+
+
 @pytest.mark.parametrize(
     ("error", "shown"),
     [

@@ -31,7 +31,7 @@ from memberlake.tables.ops import CUTOFFS, RUNS, WATERMARKS
 log = logging.getLogger(__name__)
 
 _CHANGE_FEED = "delta.enableChangeDataFeed"
-_BOOKS = (CUTOFFS, RUNS, WATERMARKS)  # what the lake keeps of its own jobs: a row a commit, which nobody counts
+_BOOKS = (CUTOFFS, RUNS, WATERMARKS)  # what the lake keeps of its own jobs: nobody counts their rows
 
 
 class Lake:
