@@ -201,7 +201,7 @@ def pivot(
     columns = [word(dimension), *[DEFINED[name].label for name in names]]
     rows = [
         [
-            Cell(named.get(value) or texts.value(dimension, value)),
+            Cell(named.get(value) or texts.value(dimension, value), mark="name"),
             *[
                 number(facts, r["value"], DEFINED[name].form, fraction(r))
                 if (r := at.get((value, name)))

@@ -76,7 +76,7 @@ def _funnel(facts: Facts) -> Iterable[Block]:
 def _outcome(facts: Facts, row: Row, named: Mapping[str | None, Said]) -> list[Cell]:
     """The campaign, and what happened to the vouchers: the columns `_OUTCOME`."""
     return [
-        Cell(named.get(row["campaign_id"]) or same(row["campaign_id"])),
+        Cell(named.get(row["campaign_id"]) or same(row["campaign_id"]), mark="name"),
         *[blocks.number(facts, row[step]) for step in _STEPS[:3]],
         blocks.rate(facts, row["redeemed"], row["issued"]),
         blocks.number(facts, row["redeemed_amount"], "money"),

@@ -37,7 +37,7 @@ def _freshness(facts: Facts) -> Block:
     rows = [
         [
             Cell(same(name)),
-            Cell(same(texts.day(days.get(name)))),
+            Cell(same(texts.day(days.get(name))), mark="whole"),
             Cell(same(texts.day(changed)), mark="whole"),
             blocks.number(facts, version),
         ]
