@@ -16,6 +16,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.ui import WebDriverWait
 from tests import health
 
 from memberlake.report import data, texts, write
@@ -168,7 +169,9 @@ def test_every_number_tells_what_it_is_by_keyboard_alone(browser: WebDriver, rep
 
     numbers = browser.find_element(By.CSS_SELECTOR, "#funnel .numbers")
     numbers.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
-    cells = [cell.text for cell in numbers.find_elements(By.CSS_SELECTOR, "tr:nth-child(2) td")]
+    # the table is made once it is opened, which the browser tells the page a moment later
+    row_of = WebDriverWait(browser, 20).until(lambda _: numbers.find_elements(By.CSS_SELECTOR, "tr:nth-child(2) td"))
+    cells = [cell.text for cell in row_of]
     registered = next(
         r
         for r in health.made()["kpi"]
