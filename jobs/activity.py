@@ -49,7 +49,8 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         elif not has_members:
             return
         if has_members and conf.activity.member_columns and dates is not None:  # they count as known today
-            write_changes(lake, conf, lake.read(ACTIVITY_DAYS))
+            held = days.by_subject(lake.read(ACTIVITY_DAYS), lake.rows(ACTIVITY_DAYS))
+            write_changes(lake, conf, held)
             dates = None
         write_counts(lake, conf, dates, as_of)
 
@@ -59,7 +60,8 @@ def write_all_days(lake: Lake, conf: Conf, as_of: date) -> None:
     events, zone = lake.read(EVENTS), conf.business_timezone
     lake.replace(SUBJECT_IDENTITY, identity.stretches(events, zone))
     dated = events.transform(days.only_until, as_of, zone)
-    rows = per_day(conf, dated, lake.read(SUBJECT_IDENTITY), as_of).transform(days.with_first_seen)
+    rows = per_day(conf, dated, lake.read(SUBJECT_IDENTITY), as_of, lake.rows(EVENTS))
+    rows = rows.transform(days.with_first_seen)
     with lake.kept(rows) as whole:
         lake.replace(ACTIVITY_DAYS, whole.repartition("active_on"))  # else each task has a file for each date
         sums = retention.sums(whole.transform(days.only_people))
@@ -132,10 +134,10 @@ def write_changes(lake: Lake, conf: Conf, whole: DataFrame) -> None:
         lake.replace(ACTIVITY_CHANGES, changes(lake, conf, whole))
 
 
-def per_day(conf: Conf, dated: DataFrame, stretches: DataFrame, as_of: date) -> DataFrame:
+def per_day(conf: Conf, dated: DataFrame, stretches: DataFrame, as_of: date, count: int = 0) -> DataFrame:
     active = dated.transform(days.only_active, conf.activity.active_event_types)
     known = active.transform(identity.with_subject, stretches, as_of)
-    return days.per_day(known, conf.activity.robot_threshold)
+    return days.per_day(known, conf.activity.robot_threshold, count)
 
 
 def changes(lake: Lake, conf: Conf, rows: DataFrame) -> DataFrame:

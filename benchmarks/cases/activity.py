@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from cases.run import Case, Run, Told, answer, sink
 from memberlake import jobs
 from memberlake.activity import counts
+from memberlake.activity.days import by_subject
 from memberlake.tables.gold.activity import ACTIVE_COUNTS, ACTIVITY_DAYS
 from memberlake.tables.silver import EVENTS
 
@@ -136,7 +137,8 @@ def windows_memberlake(run: Run) -> None:
     """From gold.activity_days: all windows, with the lifecycle, of all subjects."""
 
     def counted() -> DataFrame:
-        changes = counts.changes(_days(run), WINDOWS, ["all"]).persist()
+        together = by_subject(_days(run), run.lake(LAKE).rows(ACTIVITY_DAYS))
+        changes = counts.changes(together, WINDOWS, ["all"]).persist()
         return counts.per_window(changes, WINDOWS, LAST)
 
     run.timed(lambda: sink(counted()))

@@ -177,7 +177,7 @@ def triangle(sums: DataFrame, as_of: date) -> dict[tuple[Any, ...], tuple[Any, .
     return {(r.grain, r.cohort_start, r.offset): tuple(r[n] for n in names) for r in rows}
 
 
-WINDOWS = (1, 3, 7, 28, 45)
+WINDOWS = (1, 3, 7, 28, 70)  # the last wider than two months
 
 
 def per_window(

@@ -18,12 +18,13 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from memberlake import calendar
-from memberlake.activity.days import UNKNOWN, owner, sign, with_links
+from memberlake.activity import bits
+from memberlake.activity.days import UNKNOWN, owner, sign
 
 GRAINS = ("day", "week", "month")
-LIFECYCLE = ("new", "retained", "resurrected", "dormant")
+SUMMED = bits.COUNTED
+LIFECYCLE = SUMMED[1:]
 STICKY = 30  # days: stickiness is the active of a day over those of this many
-SUMMED = ("active", *LIFECYCLE)
 _VALUE = ["window", "dimension", "dimension_value"]
 KEY = (*_VALUE, "due_on")
 
@@ -55,28 +56,6 @@ def starts(counts: DataFrame) -> DataFrame:
     """The first day of each value of a dimension, by rows of gold.active_counts."""
     of_days = counts.where(F.col("window") == "day").groupBy("dimension", "dimension_value")
     return of_days.agg(F.min("period_start").alias("first_on"))
-
-
-def _linked(days: DataFrame, dimensions: Sequence[str]) -> DataFrame:
-    """How many days agree in what matters: the subject's day before, whether it is the last, and whether it is new.
-
-    With the dimension `channel` there is a row a (subject, channel, day) besides the one a (subject, day), where
-    `used` is NULL; each channel has links of its own.
-    """
-    own, whose = _own(dimensions), owner(days)
-    until_here = Window.partitionBy(*whose).orderBy("active_on").rowsBetween(Window.unboundedPreceding, 0)
-    first_on = F.max(F.when(F.col("first_seen_on"), F.col("active_on"))).over(until_here)
-    is_new = {g: F.coalesce(period(g, "first_on") == period(g, "active_on"), F.lit(False)) for g in GRAINS}
-    seen = days.withColumn("first_on", first_on).withColumns({f"new_{g}": found for g, found in is_new.items()})
-    nothing = F.array(F.lit(None).cast("string"))
-    used = F.concat(nothing, F.col("channels")) if "channel" in dimensions else nothing
-    new = [f"new_{g}" for g in GRAINS]
-    narrow = seen.select(*whose, "active_on", "is_member", *own, *new, F.explode(used).alias("used"))
-    return (
-        with_links(narrow, [*whose, "used"])
-        .groupBy("used", "is_member", *own, "active_on", "previous_on", "is_last", *new)
-        .agg(F.sum(sign(days)).alias("n"))
-    )
 
 
 def per_window(changes: DataFrame, windows: Sequence[int], as_of: date) -> DataFrame:
@@ -181,44 +160,19 @@ def changes(days: DataFrame, windows: Sequence[int], dimensions: Sequence[str]) 
         days: gold.activity_days until as_of and without robots, with a column for each dimension that is one of
             members, and `sign`: 1, or -1 to take off what the row once added.
     """
-    entries: list[Column] = []
-    none = F.lit(0).cast("long")
-
-    def entry(window: str, on: Column, when: Column | None = None, **counted: Column) -> None:
-        said = [counted.get(name, none).cast("long").alias(name) for name in SUMMED]
-        row = F.struct(F.lit(window).alias("window"), on.alias("due_on"), *said)
-        entries.append(row if when is None else F.when(when, row))
-
-    n = F.col("n")
-    for g in GRAINS:
-        here, before, is_new = period(g, "active_on"), period(g, "previous_on"), F.col(f"new_{g}")
-        stayed = F.coalesce(_next(g, before) == here, F.lit(False))
-        entry(
-            g, here, before.isNull() | (before < here),
-            active=n,
-            new=F.when(is_new, n).otherwise(0),
-            retained=F.when(stayed & ~is_new, n).otherwise(0),
-            resurrected=F.when(~stayed & ~is_new, n).otherwise(0),
-        )  # fmt: skip
-        entry(g, _next(g, before), _next(g, before) < here, dormant=n)
-        entry(g, _next(g, here), F.col("is_last"), dormant=n)
-    for w in sorted({STICKY, *windows}):
-        opened = F.greatest(F.col("active_on"), F.date_add("previous_on", w))  # passes over a NULL
-        entry(f"rolling_{w}", opened, active=n)
-        entry(f"rolling_{w}", F.date_add("active_on", w), active=-n)
-
-    of_channel = F.array(value("channel", F.col("used")))
-    values = F.when(F.col("used").isNull(), of_subject(dimensions)).otherwise(of_channel)
+    own, whose = _own(dimensions), owner(days)
+    values, part = of_subject(dimensions), None
+    narrow = days.select(*whose, "active_on", "first_seen_on", "is_member", *own, "channels")
+    if "channel" in dimensions:  # NULL stands for the subject, whatever channels it came by
+        part = "used"
+        nothing = F.array(F.lit(None).cast("string"))
+        narrow = narrow.withColumn(part, F.explode(F.concat(nothing, "channels")))
+        values = F.when(F.col(part).isNull(), values).otherwise(F.array(value("channel", F.col(part))))
+    counted = bits.changes(narrow, whose, ["is_member", *own, *whose[1:]], part, sorted({STICKY, *windows}))
     return (
-        _linked(days, dimensions)
-        .select(
-            F.explode(values).alias("value"),
-            F.filter(F.array(*entries), lambda e: e.isNotNull()).alias("entries"),
-        )
-        .select("value.*", F.explode("entries").alias("entry"))
-        .select("dimension", "dimension_value", "entry.*")
-        .groupBy(*KEY)
-        .agg(*[F.sum(name).alias(name) for name in SUMMED])
+        counted.withColumn("value", F.explode(values))
+        .groupBy("window", "value.dimension", "value.dimension_value", "due_on")
+        .agg(*[F.sum(F.col(name) * sign(counted)).alias(name) for name in SUMMED])
     )
 
 

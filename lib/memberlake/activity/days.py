@@ -32,16 +32,24 @@ def only_on(events: DataFrame, dates: Sequence[date], zone: str) -> DataFrame:
     return of_dates.withColumn("active_on", calendar.business_date(instant, zone))
 
 
-def per_day(events: DataFrame, robot_threshold: int | None) -> DataFrame:
+def by_subject(rows: DataFrame, count: int) -> DataFrame:
+    """The rows of a subject together; of so many in all, a million in a part: what is grouped in one then stays in a
+    processor's cache, however few tasks Spark would make."""
+    parts = count // 1_000_000
+    return rows.repartition(parts, "subject_id") if parts else rows.repartition("subject_id")
+
+
+def per_day(events: DataFrame, robot_threshold: int | None, count: int = 0) -> DataFrame:
     """Rows of gold.activity_days but for first_seen_on, in the order of subjects and days: first days and links need it
     too, and of a cached frame Spark takes it as it is.
 
     Args:
         events: active events, with subject_id, is_member and active_on.
         robot_threshold: a subject with more events on a day is a robot on it; None: nobody is.
+        count: of the events, about.
     """
     first = F.struct("occurred_at", "event_id")
-    in_order = events.repartition("subject_id").sortWithinPartitions("subject_id", "active_on")
+    in_order = by_subject(events, count).sortWithinPartitions("subject_id", "active_on")
     return (
         in_order.groupBy("subject_id", "active_on")
         .agg(
