@@ -37,23 +37,23 @@ log = logging.getLogger(__name__)
 
 
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
-    known = facts.until(
-        lake.read(MEMBERS),
-        lake.read(ORDERS),
-        lake.read(ORDER_LINES),
-        lake.read(PRODUCTS),
-        lake.read(EVENTS),
-        lake.read(CAMPAIGNS),
-        lake.read(CAMPAIGN_CONTACTS),
-        lake.read(CAMPAIGN_RESPONSES),
-        lake.read(COUPON_EVENTS),
-        as_of=as_of,
-        zone=conf.business_timezone,
-        statuses=conf.orders.counted_statuses,
-    )
     churn = conf.churn
     with ExitStack() as kept:
-        known = known._replace(known=kept.enter_context(lake.kept(known.known)))  # each rule asks who is a member
+        known = facts.until(
+            lake.read(MEMBERS),
+            lake.read(ORDERS),
+            lake.read(ORDER_LINES),
+            lake.read(PRODUCTS),
+            lake.read(EVENTS),
+            lake.read(CAMPAIGNS),
+            lake.read(CAMPAIGN_CONTACTS),
+            lake.read(CAMPAIGN_RESPONSES),
+            lake.read(COUPON_EVENTS),
+            as_of=as_of,
+            zone=conf.business_timezone,
+            statuses=conf.orders.counted_statuses,
+            kept=lambda frame: kept.enter_context(lake.kept(frame)),
+        )
         stretches = rules.stretches(churn.rules, known, as_of)
         status = rules.status(known.known, stretches, churn.rules).withColumn("as_of", F.lit(as_of))
         lake.replace(CHURN_STATUS, status, as_of=as_of)

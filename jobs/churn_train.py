@@ -39,24 +39,25 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     log.info("training: %s", why or "none is due")
     if not why:
         return
-    known = facts.until(
-        lake.read(MEMBERS),
-        lake.read(ORDERS),
-        lake.read(ORDER_LINES),
-        lake.read(PRODUCTS),
-        lake.read(EVENTS),
-        lake.read(CAMPAIGNS),
-        lake.read(CAMPAIGN_CONTACTS),
-        lake.read(CAMPAIGN_RESPONSES),
-        lake.read(COUPON_EVENTS),
-        as_of=as_of,
-        zone=conf.business_timezone,
-        statuses=conf.orders.counted_statuses,
-    )
-    rule = conf.churn.foretold
-    first = snapshots.first_day(rule, known).collect()[0]["on"]  # one row
-    split = snapshots.split(conf.churn, first, as_of)
     with ExitStack() as kept:
+        known = facts.until(
+            lake.read(MEMBERS),
+            lake.read(ORDERS),
+            lake.read(ORDER_LINES),
+            lake.read(PRODUCTS),
+            lake.read(EVENTS),
+            lake.read(CAMPAIGNS),
+            lake.read(CAMPAIGN_CONTACTS),
+            lake.read(CAMPAIGN_RESPONSES),
+            lake.read(COUPON_EVENTS),
+            as_of=as_of,
+            zone=conf.business_timezone,
+            statuses=conf.orders.counted_statuses,
+            kept=lambda frame: kept.enter_context(lake.kept(frame)),
+        )
+        rule = conf.churn.foretold
+        first = snapshots.first_day(rule, known).collect()[0]["on"]  # one row
+        split = snapshots.split(conf.churn, first, as_of)
         spells = kept.enter_context(lake.kept(rules.spells(rule, known, as_of)))
         eligible = snapshots.eligible(known.known, spells, split.every)
         examples = snapshots.with_labels(eligible, spells, split.every, conf.churn)

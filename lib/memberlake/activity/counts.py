@@ -1,9 +1,9 @@
 """How many were active: calendar days, weeks, months and rolling windows of all dates, in one pass.
 
-What a day adds to any window depends only on when the subject was there before and after. So days that agree in that are
-counted together (`bits`): a table of days by days since the day before, however many subjects and windows there are. A
-rolling window of w days is a running sum over dates: an active day opens it for its subject, unless it is still open,
-and w days later it ends.
+What a day adds to any window depends only on when the subject was there before and after. So days that agree in that
+are counted together (`bits`): a table of days by days since the day before, however many subjects and windows there
+are. A rolling window of w days is a running sum over dates: an active day opens it for its subject, unless it is still
+open, and w days later it ends.
 
 What begins and ends on a date is a sum over subjects (`changes`): where the days of some became others, their old part
 is taken off and the new one added, and nobody else is looked at.

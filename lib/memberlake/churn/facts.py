@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -14,6 +14,10 @@ from memberlake.lake.contract import Table
 from memberlake.tables import silver
 from memberlake.value.rfm import only_counted
 
+_OF_ORDERS = (
+    "order_id", "net_amount", "discount_amount", "points_redeemed", "coupon_id", "voucher_id", "promo_code",
+)  # fmt: skip
+
 
 class Facts(NamedTuple):
     """Rows of silver up to a day.
@@ -21,7 +25,7 @@ class Facts(NamedTuple):
     Attributes:
         known: one row a member: `member_id`, and `known_on`, the first of registration and first counted order.
         members: with `activated_on`.
-        orders: counted orders of members.
+        orders: counted orders of members, in the order of `in_order`.
         contacts: without those of control groups, who were sent nothing.
     """
 
@@ -51,8 +55,13 @@ def until(
     as_of: date,
     zone: str,
     statuses: Sequence[str],
+    kept: Callable[[DataFrame], DataFrame] = lambda frame: frame,
 ) -> Facts:
-    """The facts as of a day, from the silver tables of these names."""
+    """The facts as of a day, from the silver tables of these names.
+
+    Args:
+        kept: is given what is used many times.
+    """
 
     def seen(frame: DataFrame, table: Table) -> DataFrame:
         return only_until(frame, str(table.happened_at), as_of, zone)
@@ -60,10 +69,12 @@ def until(
     activated_on = calendar.business_date(F.col("activated_at"), zone)
     members = seen(members, silver.MEMBERS).withColumn("activated_on", activated_on)
     orders = seen(orders, silver.ORDERS).transform(only_counted, statuses).where(F.col("member_id").isNotNull())
+    orders = kept(in_order(orders.select("member_id", "on", *_OF_ORDERS)))
     contacts = seen(contacts, silver.CAMPAIGN_CONTACTS).where(~F.coalesce("is_control", F.lit(False)))
-    known = members.select("member_id", "on").unionByName(orders.select("member_id", "on"))
+    bought = orders.groupBy("member_id").agg(F.min("on").alias("on"))
+    known = members.select("member_id", "on").unionByName(bought)
     return Facts(
-        known=known.groupBy("member_id").agg(F.min("on").alias("known_on")),
+        known=kept(known.groupBy("member_id").agg(F.min("on").alias("known_on"))),
         members=members,
         orders=orders,
         lines=lines,
@@ -74,6 +85,11 @@ def until(
         responses=seen(responses, silver.CAMPAIGN_RESPONSES),
         coupon_events=seen(coupon_events, silver.COUPON_EVENTS),
     )
+
+
+def in_order(frame: DataFrame) -> DataFrame:
+    """Rows of a member together, by date: what groups them, or looks from one to the next, moves and sorts none."""
+    return frame.repartition("member_id").sortWithinPartitions("member_id", "on")
 
 
 def only_until(frame: DataFrame, instant: str, as_of: date, zone: str) -> DataFrame:

@@ -131,16 +131,20 @@ def _leaks(saw: Mapping[str, Column]) -> Column:
 
 
 def _by_day(frame: DataFrame, **measures: Column) -> Days:
-    """Measures of the rows of a member, a day `on` and a day `seen_on`: they saw nothing later than seen_on."""
-    days = frame.groupBy("member_id", "on", "seen_on").agg(*[column.alias(name) for name, column in measures.items()])
-    return Days(days, dict.fromkeys(measures, "seen_on"))
+    """Measures of the rows of a member, a day `on` and a day `seen_on`: they saw nothing later than seen_on.
+
+    Without a column `seen_on` it is the day itself.
+    """
+    keys = ["member_id", "on", *[name for name in ("seen_on",) if name in frame.columns]]
+    days = frame.groupBy(*keys).agg(*[column.alias(name) for name, column in measures.items()])
+    return Days(days.withColumn("seen_on", F.col(keys[-1])), dict.fromkeys(measures, "seen_on"))
 
 
 def _order_days(facts: Facts) -> Days:
     of_member = Window.partitionBy("member_id").orderBy("on")
     has_coupon = F.coalesce("coupon_id", "voucher_id", "promo_code").isNotNull()
     days = _by_day(
-        facts.orders.withColumn("seen_on", F.col("on")),
+        facts.orders,
         orders=F.count(F.lit(1)),
         net_amount=F.sum("net_amount"),
         discount_amount=F.sum("discount_amount"),
@@ -156,7 +160,7 @@ def _line_days(facts: Facts, since: date) -> Days:
     orders = facts.orders.where(F.col("on") >= F.lit(since)).select("order_id", "member_id", "on")
     lines = facts.lines.select("order_id", "product_id").join(orders, on="order_id", how="inner")
     categories = facts.products.select("product_id", "category")
-    sold = lines.join(categories, on="product_id", how="left").withColumn("seen_on", F.col("on"))
+    sold = lines.join(categories, on="product_id", how="left")
     return _by_day(sold, items=F.count(F.lit(1)), categories=F.collect_set("category"))
 
 
@@ -172,13 +176,12 @@ def _event_days(facts: Facts, active_types: Sequence[str], since: date) -> Days:
     devices = devices.select("visitor_id", F.col("first.member_id").alias("owner"), F.col("first.on").alias("known_on"))
     columns = ("member_id", "on", "seen_on", "session_id", "event_type", "was_anonymous")
     recent = facts.events.where(F.col("on") >= F.lit(since))
-    of_members = recent.where(F.col("member_id").isNotNull())
-    of_members = (
-        of_members.withColumn("seen_on", F.col("on")).withColumn("was_anonymous", F.lit(False)).select(*columns)
-    )
-    nameless = recent.where(F.col("member_id").isNull()).drop("member_id")
+    told = {"seen_on": F.col("on"), "was_anonymous": F.lit(False)}
+    of_members = recent.where(F.col("member_id").isNotNull()).withColumns(told).select(*columns)
     of_devices = (
-        nameless.join(devices, on="visitor_id", how="inner")
+        recent.where(F.col("member_id").isNull())
+        .drop("member_id")
+        .join(devices, on="visitor_id", how="inner")
         .withColumnRenamed("owner", "member_id")
         .withColumn("seen_on", F.greatest("on", "known_on"))
         .withColumn("was_anonymous", F.col("on") < F.col("known_on"))
@@ -230,7 +233,7 @@ def _campaign_days(facts: Facts) -> Days:
 
 def _coupon_days(facts: Facts) -> Days:
     return _by_day(
-        facts.coupon_events.where(F.col("member_id").isNotNull()).withColumn("seen_on", F.col("on")),
+        facts.coupon_events.where(F.col("member_id").isNotNull()),
         claimed=F.count_if(F.col("event_type") == "claimed"),
         redeemed=F.count_if(F.col("event_type") == "redeemed"),
     )

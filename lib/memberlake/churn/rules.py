@@ -13,7 +13,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from memberlake.churn.facts import Facts
+from memberlake.churn.facts import Facts, in_order
 from memberlake.conf import ChurnRule
 
 
@@ -35,7 +35,7 @@ def spells(rule: ChurnRule, facts: Facts, as_of: date) -> DataFrame:
             F.col("event_type").isin(*(rule.event_types or ())) & F.col("member_id").isNotNull()
         )
         if rule.condition == "no_event":
-            found = _absences(events, facts.known, rule.days or 0)
+            found = _absences(in_order(events.select("member_id", "on")), facts.known, rule.days or 0)
         else:
             found = events.groupBy("member_id").agg(
                 F.min("on").alias("starts_on"), F.lit(None).cast("date").alias("ends_on")
@@ -108,22 +108,21 @@ def status(known: DataFrame, stretches: DataFrame, rules: Sequence[ChurnRule]) -
 
 
 def _absences(done: DataFrame, known: DataFrame, days: int) -> DataFrame:
-    days_done = done.select("member_id", "on")
-    first = days_done.agg(F.min("on").alias("first_on"))  # one row; NULL where nobody ever did it
-    begun = known.crossJoin(F.broadcast(first)).where(F.col("first_on").isNotNull())
-    begun = begun.select("member_id", F.greatest("known_on", "first_on").alias("on"), F.lit(True).alias("is_begin"))
+    """Args: done: what each member did and when, in the order of `facts.in_order`."""
     of_member = Window.partitionBy("member_id").orderBy("on")
+    days_done = done.select("member_id", "on").distinct().withColumn("ends_on", F.lead("on").over(of_member))
+    first = done.agg(F.min("on").alias("first_on"))  # one row; NULL where nobody ever did it
+    since = known.crossJoin(F.broadcast(first)).where(F.col("first_on").isNotNull())
+    since = since.select("member_id", F.greatest("known_on", "first_on").alias("on"))
+    first_done = done.groupBy("member_id").agg(F.min("on").alias("ends_on"))
+    before_it = since.join(first_done, on="member_id", how="left").where(
+        F.col("ends_on").isNull() | (F.col("on") < F.col("ends_on"))  # who did it before they were known: from then on
+    )
+    starts_on = F.date_add("on", days)
     return (
-        days_done.withColumn("is_begin", F.lit(False))
-        .unionByName(begun)
-        .groupBy("member_id", "on")
-        .agg(F.min("is_begin").alias("is_begin"))
-        .withColumn("before", F.lag("on").over(of_member))
-        .where(~F.col("is_begin") | F.col("before").isNull())  # who did it before they were known: from then on
-        .withColumn("ends_on", F.lead("on").over(of_member))
-        .withColumn("starts_on", F.date_add("on", days))
-        .where(F.col("ends_on").isNull() | (F.col("ends_on") > F.col("starts_on")))
-        .select("member_id", "starts_on", "ends_on")
+        days_done.unionByName(before_it)
+        .where(F.col("ends_on").isNull() | (F.col("ends_on") > starts_on))
+        .select("member_id", starts_on.alias("starts_on"), "ends_on")
     )
 
 
