@@ -49,8 +49,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         elif not has_members:
             return
         if has_members and conf.activity.member_columns and dates is not None:  # they count as known today
-            held = days.by_subject(lake.read(ACTIVITY_DAYS), lake.rows(ACTIVITY_DAYS))
-            write_changes(lake, conf, held)
+            write_changes(lake, conf, lake.read(ACTIVITY_DAYS))
             dates = None
         write_counts(lake, conf, dates, as_of)
 
@@ -66,7 +65,7 @@ def write_all_days(lake: Lake, conf: Conf, as_of: date) -> None:
         lake.replace(ACTIVITY_DAYS, whole.repartition("active_on"))  # else each task has a file for each date
         sums = retention.sums(whole.transform(days.only_people))
         lake.replace(RETENTION, retention.triangle(sums, as_of))
-        write_changes(lake, conf, whole)
+        write_changes(lake, conf, whole, is_together=True)
 
 
 def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: date) -> list[date]:
@@ -128,10 +127,10 @@ def write_sums(lake: Lake, conf: Conf, rows: DataFrame, concerned: DataFrame, as
     lake.replace(RETENTION, retention.triangle(sums, as_of))
 
 
-def write_changes(lake: Lake, conf: Conf, whole: DataFrame) -> None:
+def write_changes(lake: Lake, conf: Conf, whole: DataFrame, is_together: bool = False) -> None:
     """By all days; none where sketches are kept instead."""
     if not conf.activity.approximate:
-        lake.replace(ACTIVITY_CHANGES, changes(lake, conf, whole))
+        lake.replace(ACTIVITY_CHANGES, changes(lake, conf, whole, is_together))
 
 
 def per_day(conf: Conf, dated: DataFrame, stretches: DataFrame, as_of: date, count: int = 0) -> DataFrame:
@@ -140,8 +139,9 @@ def per_day(conf: Conf, dated: DataFrame, stretches: DataFrame, as_of: date, cou
     return days.per_day(known, conf.activity.robot_threshold, count)
 
 
-def changes(lake: Lake, conf: Conf, rows: DataFrame) -> DataFrame:
-    return counts.changes(people(lake, conf, rows), conf.activity.rolling_windows, conf.activity.dimensions)
+def changes(lake: Lake, conf: Conf, rows: DataFrame, is_together: bool = False) -> DataFrame:
+    rules = conf.activity
+    return counts.changes(people(lake, conf, rows), rules.rolling_windows, rules.dimensions, is_together)
 
 
 def people(lake: Lake, conf: Conf, rows: DataFrame) -> DataFrame:

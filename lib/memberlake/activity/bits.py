@@ -18,16 +18,21 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DateType, LongType, StringType, StructField, StructType
 
 COUNTED = ("active", "new", "retained", "resurrected", "dormant")
-_WORD = 64  # bits
+_WORD = 64  # bits: 2^6
 _BEFORE = 31  # days: a period that holds the first day may begin so much earlier
-_EPOCH = date(1970, 1, 1)
 
 Grid = np.ndarray[Any, np.dtype[np.int64]]
 Periods = Mapping[str, tuple[Grid, Grid]]
 
 
 def changes(
-    days: DataFrame, whose: Sequence[str], by: Sequence[str], part: str | None, widths: Sequence[int]
+    days: DataFrame,
+    whose: Sequence[str],
+    by: Sequence[str],
+    part: str | None,
+    widths: Sequence[int],
+    first: date,
+    last: date,
 ) -> DataFrame:
     """What days begin and end, by `by` and `part`, window and `due_on`: see gold.activity_changes.
 
@@ -36,15 +41,15 @@ def changes(
         whose: whose days follow one another; a subject's `by` are the same on all days.
         part: of a subject's days those of one `part` follow one another; new is who is new by any of them.
         widths: of rolling windows, days.
+        first, last: no day is before or after.
     """
     by = [*by, part] if part else [*by]
-    first, last = days.agg(F.min("active_on"), F.max("active_on")).collect()[0]  # one row; NULLs where there is no day
-    first, last = first or _EPOCH, last or _EPOCH
     words = [f"word_{n}" for n in range((last - first).days // _WORD + 1)]
     at = F.date_diff("active_on", F.lit(first))
     bit = F.call_function("shiftleft", F.lit(1).cast("long"), at % _WORD)
+    word_of = F.shiftright(at, 6)
     of_subjects = days.groupBy(*whose, *[name for name in by if name not in whose]).agg(
-        *[F.bit_or(F.when(F.floor(at / _WORD) == n, bit)).alias(word) for n, word in enumerate(words)],
+        *[F.bit_or(F.when(word_of == n, bit)).alias(word) for n, word in enumerate(words)],
         F.min(F.when(F.col("first_seen_on"), at)).alias("first"),
     )
     if part:

@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from memberlake import calendar
 from memberlake.activity import bits
-from memberlake.activity.days import UNKNOWN, owner, sign
+from memberlake.activity.days import UNKNOWN, by_subject, owner, sign
 
 GRAINS = ("day", "week", "month")
 SUMMED = bits.COUNTED
@@ -153,13 +153,17 @@ def _own(dimensions: Sequence[str]) -> list[str]:
     return [d for d in dimensions if d not in ("all", "channel", "kind")]
 
 
-def changes(days: DataFrame, windows: Sequence[int], dimensions: Sequence[str]) -> DataFrame:
+def changes(days: DataFrame, windows: Sequence[int], dimensions: Sequence[str], is_together: bool = False) -> DataFrame:
     """Rows of gold.activity_changes: what some days of some subjects add to them.
 
     Args:
         days: gold.activity_days until as_of and without robots, with a column for each dimension that is one of
             members, and `sign`: 1, or -1 to take off what the row once added.
+        is_together: the days of a subject lie together as by `days.by_subject`.
     """
+    ends = [F.coalesce(end("active_on"), F.lit(date(1970, 1, 1))) for end in (F.min, F.max)]  # of no days: any
+    first, last, count = days.agg(*ends, F.count(F.lit(1))).collect()[0]  # one row
+    days = days if is_together else by_subject(days, count)
     own, whose = _own(dimensions), owner(days)
     values, part = of_subject(dimensions), None
     narrow = days.select(*whose, "active_on", "first_seen_on", "is_member", *own, "channels")
@@ -168,7 +172,9 @@ def changes(days: DataFrame, windows: Sequence[int], dimensions: Sequence[str]) 
         nothing = F.array(F.lit(None).cast("string"))
         narrow = narrow.withColumn(part, F.explode(F.concat(nothing, "channels")))
         values = F.when(F.col(part).isNull(), values).otherwise(F.array(value("channel", F.col(part))))
-    counted = bits.changes(narrow, whose, ["is_member", *own, *whose[1:]], part, sorted({STICKY, *windows}))
+    counted = bits.changes(
+        narrow, whose, ["is_member", *own, *whose[1:]], part, sorted({STICKY, *windows}), first, last
+    )
     return (
         counted.withColumn("value", F.explode(values))
         .groupBy("window", "value.dimension", "value.dimension_value", "due_on")
