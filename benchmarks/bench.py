@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -54,8 +55,9 @@ Found = dict[tuple[str, int], dict[str, Any]]
     type=click.Choice(list(CASES)),
     help="These; other figures stay. [default: all but long ones]",
 )
+@click.option("--spark", "settings", multiple=True, metavar="KEY=VALUE", help="Over those of conf/spark/local.conf.")
 @click.option("--reuse", is_flag=True, help="Take the made data of an earlier run where it was measured.")
-def main(asked: tuple[str, ...], folder: Path, chosen: tuple[str, ...], reuse: bool) -> None:
+def main(asked: tuple[str, ...], folder: Path, chosen: tuple[str, ...], settings: tuple[str, ...], reuse: bool) -> None:
     """Measure, and write results.json and results.md."""
     found = kept()
     cases = [case for name, case in CASES.items() if (name in chosen if chosen else not case.is_long)]
@@ -66,7 +68,7 @@ def main(asked: tuple[str, ...], folder: Path, chosen: tuple[str, ...], reuse: b
             key = (side.__name__, scale)
             if key in ran or (reuse and side in case.data and key in found and place.exists()):
                 continue
-            found[key] = measured(side, place, scale, case.patience if side in case.same else None)
+            found[key] = measured(side, place, scale, settings, case.patience if side in case.same else None)
             ran.add(key)
             keep(found)
     (HERE / "results.md").write_text("\n".join(report(found)) + "\n", encoding="utf-8")
@@ -86,7 +88,7 @@ def machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
     return (
         f"{os.cpu_count()} cores ({_cpu_name()}), {memory:.0f} GiB; Python {platform.python_version()}, {packages}; "
-        f"Spark in local mode with a driver of 4 GiB"
+        f"Spark in local mode, with a driver of 4 GiB where nothing else is said"
     )
 
 
@@ -105,14 +107,16 @@ def keep(found: Found) -> None:
     RESULTS.write_text(json.dumps({"machine": machine(), "measured": rows}, indent=1) + "\n")
 
 
-def measured(side: Side, place: Path, scale: int, patience: float | None = None) -> dict[str, Any]:
+def measured(
+    side: Side, place: Path, scale: int, settings: Sequence[str], patience: float | None = None
+) -> dict[str, Any]:
     """Runs a side and returns what it told, with CPU seconds and peak memory between its marks.
 
     Of one that is at work for longer than `patience` seconds: `stopped`, and how long and how much that was.
     """
     err.print(f"{side.__name__}, {scale:,} orders ...", end=" ", markup=False)
     name = f"{side.__module__.removeprefix('cases.')}.{side.__name__}"
-    command = [sys.executable, str(HERE / "side.py"), name, str(place), str(scale)]
+    command = [sys.executable, str(HERE / "side.py"), name, str(place), str(scale), *settings]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     lines, peak, cpu, working = [], 0, [0.0, 0.0], threading.Event()

@@ -1,8 +1,8 @@
 """Runs one side alone, as a process of its own, and prints what it told as JSON; bench.py starts it.
 
-    python benchmarks/side.py orders.rfm_memberlake FOLDER ORDERS
+    python benchmarks/side.py orders.rfm_memberlake FOLDER ORDERS [KEY=VALUE...]
 
-FOLDER holds the data of one scale. A side's clock starts after its session or database is ready.
+FOLDER holds the data of one scale; settings are Spark's. A side's clock starts after its session or database is ready.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from cases.run import Run, Side, say
+from memberlake.lake import session
 
 if __name__ == "__main__":
     name, folder, orders = sys.argv[1], Path(sys.argv[2]).absolute(), int(float(sys.argv[3]))
@@ -23,7 +24,7 @@ if __name__ == "__main__":
     run = Run(folder, orders)
     if "duckdb" not in function:
         started = time.monotonic()
-        _ = run.spark.range(1).count()
+        _ = session.start(dict(each.split("=", 1) for each in sys.argv[4:])).range(1).count()
         run.told["session_seconds"] = time.monotonic() - started
     side(run)
     say(json.dumps(run.told))

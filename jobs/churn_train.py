@@ -60,7 +60,9 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         split = snapshots.split(conf.churn, first, as_of)
         spells = kept.enter_context(lake.kept(rules.spells(rule, known, as_of)))
         eligible = snapshots.eligible(known.known, spells, split.every)
-        examples = snapshots.with_labels(eligible, spells, split.every, conf.churn)
+        every = kept.enter_context(lake.kept(snapshots.with_labels(eligible, spells, split.every, conf.churn)))
+        share = min(1.0, conf.churn.max_examples / max(every.count(), 1))
+        examples = snapshots.drawn(every, share, conf.churn.seed)
         active = conf.activity.active_event_types
         groups = {n: kept.enter_context(lake.kept(g)) for n, g in measure.measured(known, split.every, active).items()}
         table = kept.enter_context(lake.kept(measure.table(examples, known, groups, conf.rfm.tiles)))
@@ -79,7 +81,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     verdict = training.judge(trained.tests, conf.churn.promote_margin)
     versions = {f"delta:{t.full_name}": lake.version(t) for t in READS}
     days = {**split._asdict(), "train": " ".join(map(str, split.train))}
-    told = {"config_hash": conf.digest, "rule": conf.churn.label_rule, **versions, **days}
+    told = {"config_hash": conf.digest, "rule": conf.churn.label_rule, "share_of_members": share, **versions, **days}
     version = models.record(trained, verdict, as_of, told, conf.churn.model, split.train[0])
     log.info("%s version %s: %s", version.name, version.version, verdict.reason)
     tell(lake, models, version)

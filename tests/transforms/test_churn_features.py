@@ -261,6 +261,22 @@ def test_who_is_an_example_and_with_which_label(spark: SparkSession) -> None:
     }
 
 
+def test_members_are_drawn_for_all_snapshots_or_none(spark: SparkSession) -> None:
+    days = F.explode(F.array(F.lit(D), F.lit(D - timedelta(days=30)))).alias("as_of")
+    examples = spark.range(2000).select(F.format_string("m%d", "id").alias("member_id"), days)
+
+    def drawn(share: float, seed: int = 7) -> dict[str, int]:
+        found = snapshots.drawn(examples, share, seed).groupBy("member_id").count().collect()
+        return {row["member_id"]: row["count"] for row in found}
+
+    some = drawn(0.3)
+    assert set(some.values()) == {2}
+    assert len(some) == pytest.approx(600, abs=100)  # five deviations of chance
+    assert drawn(0.3) == some
+    assert drawn(0.3, seed=8) != some
+    assert len(drawn(1.0)) == 2000
+
+
 def test_labels_are_what_the_rule_says_later(made: list[DataFrame], rules: Conf) -> None:
     """A label of 1 on S is a rule that holds on some later day, each looked at on its own."""
     then = date(2025, 3, 1)

@@ -85,6 +85,13 @@ def with_labels(examples: DataFrame, spells: DataFrame, snapshots: Sequence[date
     return joined.withColumn("label", F.coalesce("label", F.lit(0.0)))
 
 
+def drawn(examples: DataFrame, share: float, seed: int) -> DataFrame:
+    """The examples of about a share of the members, drawn at random: each on all snapshots or on none. All of them for
+    a share of 1."""
+    place = F.pmod(F.xxhash64("member_id", F.lit(seed)), F.lit(1_000_000))
+    return examples.where(place < F.lit(share) * 1_000_000)
+
+
 def _holds_in(first: Column, last: Column) -> Column:
     """A spell holds on some day of first..last."""
     return (F.col("starts_on") <= last) & (F.col("ends_on").isNull() | (F.col("ends_on") > first))

@@ -96,6 +96,7 @@ class ChurnConf(Section):
     snapshot_every_days: int = Field(ge=1)
     max_snapshots: int = Field(ge=3)
     observe_days: int = Field(ge=1)
+    max_examples: int = Field(ge=1)
     model: ModelKind
     grids: dict[ModelKind, Candidates]
     max_candidates: int = Field(ge=1)
