@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from memberlake import calendar
 from memberlake.activity import bits
-from memberlake.activity.days import UNKNOWN, by_subject, owner, sign
+from memberlake.activity.days import UNKNOWN, by_subject, sign
 
 GRAINS = ("day", "week", "month")
 SUMMED = bits.COUNTED
@@ -144,13 +144,13 @@ def value(dimension: str, of: Column) -> Column:
 
 def of_subject(dimensions: Sequence[str]) -> Column:
     """The values of a subject in all dimensions but `channel`, an array."""
+    return F.array(*[value(d, of) for d, of in _values(dimensions).items()])
+
+
+def _values(dimensions: Sequence[str]) -> dict[str, Column]:
     kind = F.when(F.col("is_member"), "member").otherwise("anonymous")
-    said = {"all": F.lit("all"), "kind": kind, **{d: F.col(d) for d in _own(dimensions)}}
-    return F.array(*[value(d, said[d]) for d in dimensions if d != "channel"])
-
-
-def _own(dimensions: Sequence[str]) -> list[str]:
-    return [d for d in dimensions if d not in ("all", "channel", "kind")]
+    said = {"all": F.lit("all"), "kind": kind}
+    return {d: said.get(d, F.col(d)) for d in dimensions if d != "channel"}
 
 
 def changes(days: DataFrame, windows: Sequence[int], dimensions: Sequence[str], is_together: bool = False) -> DataFrame:
@@ -164,22 +164,16 @@ def changes(days: DataFrame, windows: Sequence[int], dimensions: Sequence[str], 
     ends = [F.coalesce(end("active_on"), F.lit(date(1970, 1, 1))) for end in (F.min, F.max)]  # of no days: any
     first, last, count = days.agg(*ends, F.count(F.lit(1))).collect()[0]  # one row
     days = days if is_together else by_subject(days, count)
-    own, whose = _own(dimensions), owner(days)
-    values, part = of_subject(dimensions), None
-    narrow = days.select(*whose, "active_on", "first_seen_on", "is_member", *own, "channels")
-    if "channel" in dimensions:  # NULL stands for the subject, whatever channels it came by
-        part = "used"
+    values = _values(dimensions)
+    if is_parted := "channel" in dimensions:  # a row a subject, where `used` is NULL, and one for each of its channels
         nothing = F.array(F.lit(None).cast("string"))
-        narrow = narrow.withColumn(part, F.explode(F.concat(nothing, "channels")))
-        values = F.when(F.col(part).isNull(), values).otherwise(F.array(value("channel", F.col(part))))
-    counted = bits.changes(
-        narrow, whose, ["is_member", *own, *whose[1:]], part, sorted({STICKY, *windows}), first, last
+        days = days.withColumn("used", F.explode(F.concat(nothing, "channels")))
+        values = {**{d: F.when(F.col("used").isNull(), of) for d, of in values.items()}, "channel": F.col("used")}
+    narrow = days.select(
+        "subject_id", "active_on", "first_seen_on", sign(days).alias("sign"), *[of.alias(d) for d, of in values.items()]
     )
-    return (
-        counted.withColumn("value", F.explode(values))
-        .groupBy("window", "value.dimension", "value.dimension_value", "due_on")
-        .agg(*[F.sum(F.col(name) * sign(counted)).alias(name) for name in SUMMED])
-    )
+    counted = bits.changes(narrow, [*values], sorted({STICKY, *windows}), first, last, is_parted)
+    return counted.groupBy(*KEY).agg(*[F.sum(name).alias(name) for name in SUMMED])
 
 
 def spine(known: DataFrame, widths: Sequence[int], begin: date | None, as_of: date) -> DataFrame:
