@@ -109,7 +109,7 @@ def test_where_kpi_ran_the_tables_that_it_lacks_are_named() -> None:
     told = {"kpi": [month("visits", "2026-10-01", 7.0, (7.0, None))]}
     missing = block("members", "new_members", **told).missing
     assert missing is not None
-    assert missing.en == "Nothing to count: this needs rows of silver.members, silver.orders."
+    assert missing.en == "Nothing to count: this needs rows of silver.members, silver.orders. Ingest them first."
 
 
 @pytest.mark.parametrize(
