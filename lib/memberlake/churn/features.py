@@ -98,10 +98,6 @@ def _deviation(column: Column) -> Column:
     return F.when(n >= 2, F.sqrt(F.try_divide(n * squares - total * total, n * n)))
 
 
-def _kinds(column: Column) -> Column:
-    return F.size(F.array_distinct(F.flatten(F.collect_list(column))))
-
-
 def _made(of: Callable[[], Column]) -> Callable[[], Reading]:
     """Of other features, or of the calendar."""
     return lambda: Reading(of())
@@ -182,7 +178,7 @@ DECLARED: tuple[Feature, ...] = (
     ),
     Feature("items_90", "lines", QUARTER, "order lines", _total("items", QUARTER)),
     Feature(
-        "categories_365", "lines", YEAR, "product categories bought", _over("categories", YEAR, _kinds),
+        "categories_365", "lines", YEAR, "product categories bought", _over("category", YEAR, F.count_distinct),
     ),
     Feature("visits_30", "events", MONTH, "visits, known or anonymous", _total("visits", MONTH)),
     Feature("visits_90", "events", QUARTER, "visits, known or anonymous", _total("visits", QUARTER)),

@@ -28,7 +28,7 @@ class Days(NamedTuple):
     """Measures of members by day.
 
     Attributes:
-        frame: by member_id, `on`, and `seen_on`, the day from which on the row is known.
+        frame: by member_id, `on`, and `seen_on`, the day from which on the row is known; perhaps in parts.
         dates: for each measure the column with the last date that went into it.
     """
 
@@ -130,14 +130,18 @@ def _leaks(saw: Mapping[str, Column]) -> Column:
     return F.array_compact(F.array(*late))
 
 
-def _by_day(frame: DataFrame, **measures: Column) -> Days:
+def _by_day(frame: DataFrame, *parts: str, **measures: Column) -> Days:
     """Measures of the rows of a member, a day `on` and a day `seen_on`: they saw nothing later than seen_on.
 
     Without a column `seen_on` it is the day itself.
+
+    Args:
+        parts: more columns that part the rows.
     """
-    keys = ["member_id", "on", *[name for name in ("seen_on",) if name in frame.columns]]
+    keys = [name for name in ("member_id", "on", "seen_on", *parts) if name in frame.columns]
     days = frame.groupBy(*keys).agg(*[column.alias(name) for name, column in measures.items()])
-    return Days(days.withColumn("seen_on", F.col(keys[-1])), dict.fromkeys(measures, "seen_on"))
+    seen_on = F.col("seen_on" if "seen_on" in keys else "on")
+    return Days(days.withColumn("seen_on", seen_on), dict.fromkeys(measures, "seen_on"))
 
 
 def _order_days(facts: Facts) -> Days:
@@ -161,7 +165,8 @@ def _line_days(facts: Facts, since: date) -> Days:
     lines = facts.lines.select("order_id", "product_id").join(orders, on="order_id", how="inner")
     categories = facts.products.select("product_id", "category")
     sold = lines.join(categories, on="product_id", how="left")
-    return _by_day(sold, items=F.count(F.lit(1)), categories=F.collect_set("category"))
+    days = _by_day(sold, "category", items=F.count(F.lit(1)))
+    return Days(days.frame, {**days.dates, "category": "seen_on"})
 
 
 def _event_days(facts: Facts, active_types: Sequence[str], since: date) -> Days:

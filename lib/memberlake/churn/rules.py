@@ -52,7 +52,9 @@ def stretches(rules: Sequence[ChurnRule], facts: Facts, as_of: date) -> DataFram
     """
     enabled = [rule for rule in rules if rule.enabled]
     every = [spells(rule, facts, as_of).withColumn("rule", F.lit(n)) for n, rule in enumerate(enabled)]
-    endless = F.lit(date.max)
+    endless, holds = F.lit(date.max), F.col("ends_on") > F.lit(as_of)
+    # truths, not a set of names: Spark keeps those in its hash table
+    held = [F.when(F.bool_or(holds & (F.col("rule") == n)), rule.name) for n, rule in enumerate(enabled)]
     if not every:
         every = [facts.known.limit(0).selectExpr("member_id", "known_on starts_on", "known_on ends_on", "0 rule")]
     of_member = Window.partitionBy("member_id").orderBy("starts_on", "ends_on", "rule")
@@ -67,10 +69,9 @@ def stretches(rules: Sequence[ChurnRule], facts: Facts, as_of: date) -> DataFram
         .agg(
             F.min("starts_on").alias("churned_on"),
             F.nullif(F.max("ends_on"), endless).alias("back_on"),
-            F.array_sort(F.collect_set(F.when(F.col("ends_on") > F.lit(as_of), F.col("rule")))).alias("held"),
+            F.array_compact(F.array(*held).cast("array<string>")).alias("rules"),
         )
-        .withColumn("rules", F.transform("held", lambda n: _names(enabled)[n]))
-        .drop("stretch", "held")
+        .drop("stretch")
     )
 
 
@@ -149,10 +150,6 @@ def _silences(facts: Facts, contacts: int, days: int) -> DataFrame:
         .where(F.col("ends_on").isNull() | (F.col("ends_on") > F.col("starts_on")))
         .select("member_id", "starts_on", "ends_on")
     )
-
-
-def _names(rules: Sequence[ChurnRule]) -> Column:
-    return F.array(*[F.lit(rule.name) for rule in rules])
 
 
 def _either(held: Column, names: Sequence[str], some: str, none: str) -> Column:
