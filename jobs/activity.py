@@ -34,7 +34,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     makes everything anew."""
     unused = ACTIVITY_CHANGES if conf.activity.approximate else ACTIVITY_SKETCHES
     is_whole = all(lake.ready(table) for table in WRITES if table is not unused)
-    with lake.since_last("activity", EVENTS, MEMBERS, rules=(conf.activity, conf.business_timezone)) as changes:
+    with lake.since_last("activity", EVENTS, MEMBERS, rules=identity.rules(conf)) as changes:
         until: date | None = lake.read(ACTIVE_COUNTS).transform(repair.last_as_of).collect()[0][0]  # one row
         changed, members = changes[EVENTS], changes[MEMBERS]
         has_members = members is None or not members.isEmpty()

@@ -8,18 +8,20 @@ from memberlake import calendar, cli, scoring
 from memberlake.activity import days, identity
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
-from memberlake.tables.gold.activity import RFE_SCORES
+from memberlake.tables.gold.activity import RFE_SCORES, SUBJECT_IDENTITY
 from memberlake.tables.gold.value import SCORE_BINS
 from memberlake.tables.silver import EVENTS
 from memberlake.value import rfe
 
-READS = (EVENTS,)
+READS = (EVENTS, SUBJECT_IDENTITY)
+MAY_BE_STALE = (SUBJECT_IDENTITY,)  # then it is derived here from all events
 WRITES = (RFE_SCORES, SCORE_BINS)
 
 
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     until = lake.read(EVENTS).transform(days.only_until, as_of, conf.business_timezone)
-    known = identity.stretches(until, conf.business_timezone)
+    is_known = lake.has_seen("activity", EVENTS, identity.rules(conf))
+    known = lake.read(SUBJECT_IDENTITY) if is_known else identity.stretches(until, conf.business_timezone)
     first = as_of - timedelta(days=conf.rfe.look_back_days - 1)
     in_look_back = until.where(calendar.between(F.col("occurred_at"), first, as_of, conf.business_timezone))
     visits = in_look_back.transform(identity.with_subject, known, as_of)

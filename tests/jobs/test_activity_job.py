@@ -16,7 +16,7 @@ from tests.conftest import configured
 from tests.jobs.orders import rows
 
 from memberlake import jobs
-from memberlake.activity import sketches
+from memberlake.activity import identity, sketches
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.activity import (
@@ -177,9 +177,13 @@ def test_a_name_moves_days_of_its_visitor_and_of_no_other(lake: Lake) -> None:
 
     named_before = Event("h", "y", utc("2026-01-03 12:00"), "bob", "unsubscribe")  # before the look-back
     put(lake, [named_before, Event("i", "y", utc("2026-01-09 12:00"))])
-    jobs.find("rfe").run(lake, configured("rfe.look_back_days=2", f"business_timezone={ZONE}"), date(2026, 1, 9))
-    scored = {(r.subject_id, r.is_member, r.recency_days) for r in lake.read(RFE_SCORES).collect()}
-    assert scored == {("v", False, 1), ("ann", True, 1), ("bob", True, 0)}  # who v is, is known from the 10th on
+    conf = configured("rfe.look_back_days=2", f"business_timezone={ZONE}")
+    for is_known in (False, True):  # who a visitor is, is found out by the job itself; then by gold.subject_identity
+        assert lake.has_seen("activity", EVENTS, identity.rules(conf)) == is_known
+        jobs.find("rfe").run(lake, conf, date(2026, 1, 9))
+        scored = {(r.subject_id, r.is_member, r.recency_days) for r in lake.read(RFE_SCORES).collect()}
+        assert scored == {("v", False, 1), ("ann", True, 1), ("bob", True, 0)}  # who v is, is known from the 10th on
+        run(lake, date(2026, 1, 10), conf)
 
 
 def put_member(lake: Lake, member_id: str, tier: str, updated: str) -> None:

@@ -9,8 +9,14 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from memberlake import calendar
+from memberlake.conf import Conf
 
 BEGINNING = date(1970, 1, 1)  # no event is older
+
+
+def rules(conf: Conf) -> object:
+    """The settings by which the job `activity` reads events: see `Lake.since_last`."""
+    return conf.activity, conf.business_timezone
 
 
 def stretches(events: DataFrame, zone: str) -> DataFrame:

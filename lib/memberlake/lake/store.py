@@ -178,9 +178,8 @@ class Lake:
         Args:
             rules: settings that the outcome depends on; compared by their text.
         """
-        digest = hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
-        held = self.read(WATERMARKS).where((F.col("job") == F.lit(job)) & (F.col("rules") == F.lit(digest)))
-        seen = {} if self.rebuild else {row["table"]: row["version"] for row in held.collect()}  # a row a table
+        digest = _digest(rules)
+        seen = {} if self.rebuild else self._seen(job, digest)
         versions = {table: self.version(table) for table in tables}
         yield {t: self.changes(t, seen[t.full_name], versions[t]) if t.full_name in seen else None for t in tables}
         now = [(job, t.full_name, v if v is not None else -1, digest) for t, v in versions.items()]
@@ -191,6 +190,14 @@ class Lake:
         self.replace(
             WATERMARKS, reduce(DataFrame.unionAll, rows).withColumn("version", F.col("version").cast("long")), job=job
         )
+
+    def has_seen(self, job: str, table: Table, rules: object = "") -> bool:
+        """Whether the job's last block of `since_last`, by these rules, was given all that the table holds now."""
+        return self._seen(job, _digest(rules)).get(table.full_name) == self.version(table)
+
+    def _seen(self, job: str, digest: str) -> dict[str, int]:
+        held = self.read(WATERMARKS).where((F.col("job") == F.lit(job)) & (F.col("rules") == F.lit(digest)))
+        return {row["table"]: row["version"] for row in held.collect()}  # a row a table
 
     def forget(self, job: str) -> None:
         """The job has seen nothing, until the block of `since_last` around this call ends well.
@@ -415,6 +422,10 @@ _NOT_THERE = {
     "TABLE_OR_VIEW_NOT_FOUND",
     "PATH_NOT_FOUND",
 }
+
+
+def _digest(rules: object) -> str:
+    return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
 
 
 def _is(column: Column, value: Any) -> Column:
