@@ -184,6 +184,7 @@ _BOUNDED = {
 _HOLDS_ALL = re.compile(
     r"\b(?:partial_|merge_)?(?:collect_list|collect_set|listagg|percentile|mode|histogram_numeric)\("
 )
+_NOTHING = re.compile(r"0(\.0)?( \w+)?")  # what the query of a frame that is there already tells of its operators
 _PASSED = {"Sort", "Project", "Filter", "AQEShuffleRead", "WindowGroupLimit"}
 
 
@@ -197,7 +198,8 @@ def _operators(graphs: Sequence[Graph]) -> Iterator[tuple[Graph, Node]]:
             same = node.identity or (id(graph), node.id)
             if same in kept:
                 first, before = kept[same]
-                kept[same] = first, before._replace(metrics={**before.metrics, **node.metrics})
+                found = {name: v for name, v in before.metrics.items() if not _NOTHING.fullmatch(v)}
+                kept[same] = first, before._replace(metrics={**before.metrics, **node.metrics, **found})
             else:
                 kept[same] = graph, node
     yield from kept.values()
