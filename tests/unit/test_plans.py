@@ -175,7 +175,8 @@ def test_a_spill_is_warned_of() -> None:
 def test_an_operator_of_a_kept_frame_is_counted_once_with_its_metrics_wherever_they_are() -> None:
     exchange = Node(0, "Exchange", BY_KEY, {}, identity=(11, 12))
     ran = exchange._replace(id=4, metrics={"shuffle records written": "7"})
-    graphs = [Graph([exchange], []), Graph([ran], []), Graph([exchange], [])]
+    shown = exchange._replace(metrics={"shuffle records written": "0"})  # in a later query
+    graphs = [Graph([exchange], []), Graph([ran], []), Graph([shown], []), Graph([exchange], [])]
     assert [shuffle.rows for shuffle in analysed(graphs).shuffles] == [7]
 
 
