@@ -24,9 +24,9 @@ def classify(spending: DataFrame, conf: AbcConf, as_of: date) -> DataFrame:
     Args:
         spending: member_id and monetary. Persist it (`Lake.kept`): it is read four times.
     """
-    quantiles = [n / _RANGES for n in range(1, _RANGES)]
-    (found,) = spending.agg(F.percentile_approx(F.col("monetary").cast("double"), quantiles, 10_000)).collect()
-    ranged = spending.withColumn("range", _reached(F.col("monetary").cast("double"), found[0] or []))
+    quantiles, amount = [n / _RANGES for n in range(1, _RANGES)], F.col("monetary").cast("double")
+    bounds = spending.agg(F.percentile_approx(amount, quantiles, 10_000)).collect()[0][0]  # one row
+    ranged = spending.withColumn("range", _reached(amount, bounds or []))
     per_range = ranged.groupBy("range").agg(F.sum("monetary").alias("amount"), F.count(F.lit(1)).alias("members"))
     # the plan itself limits these rows: a pair of ranges is looked at, never a pair of members
     ranges = spending.sparkSession.range(_RANGES).select(F.col("id").cast("int").alias("lower"))
