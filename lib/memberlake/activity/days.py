@@ -40,8 +40,8 @@ def by_subject(rows: DataFrame, count: int) -> DataFrame:
 
 
 def per_day(events: DataFrame, robot_threshold: int | None, count: int = 0) -> DataFrame:
-    """Rows of gold.activity_days but for first_seen_on, in the order of subjects and days: first days and retention need it
-    too, and of a cached frame Spark takes it as it is.
+    """Rows of gold.activity_days but for first_seen_on, in the order of subjects and days: first days and retention
+    need it too, and of a cached frame Spark takes it as it is.
 
     Args:
         events: active events, with subject_id, is_member and active_on.
