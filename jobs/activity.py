@@ -90,25 +90,28 @@ def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: 
         came = events.transform(days.only_on, new, zone)
         fresh = kept(per_day(conf, came, identity.of_visitors(now, came), as_of))
         of_events = kept(repair.by_events(changed, (known, stretches), rules.active_event_types, zone, until))
-        seen = kept(repair.seen(held, of_events, claims, fresh))
+        asked = kept(repair.asked(of_events, claims, fresh))
+        lasts = kept(repair.lasts(held, asked, near))
+        others = kept(repair.others(asked, lasts))
+        seen = kept(repair.seen(held, others))
         again = kept(of_events.unionByName(repair.by_identity(claims, seen)).distinct())
-        concerned = kept(repair.concerned(again, fresh, seen))
-        moved = concerned.where("is_moved")
+        moved = again.select("subject_id").distinct()
+        ends = kept(repair.ends(held, asked, lasts, seen, moved))
+        theirs = dates_of(seen.join(moved, on="subject_id", how="left_semi"))
+        before = kept(held.where(F.col("active_on").isin(theirs)).join(moved, on="subject_id", how="left_semi"))
 
-        theirs = events.transform(days.only_on, dates_of(again), zone).transform(identity.of_subjects, moved, now)
-        counted = per_day(conf, theirs, identity.of_visitors(now, theirs), as_of)
-        all_dates = dates_of(seen.join(moved, on="subject_id", how="left_semi"))
-        before = kept(repair.before(held, concerned, all_dates, near))
-        rows = kept(repair.exchanged(before, again, counted, fresh, concerned))
-        of_moved = rows.join(moved, on="subject_id", how="left_semi")
-        dates = sorted({*new, *dates_of(repair.differing(of_moved))})
+        came = events.transform(days.only_on, dates_of(again), zone).transform(identity.of_subjects, moved, now)
+        counted = per_day(conf, came, identity.of_visitors(now, came), as_of)
+        rows = kept(repair.exchanged(before, again, counted, fresh, ends))
+        earlier = rows.where(F.col("active_on") <= F.lit(until))
+        dates = sorted({*new, *dates_of(repair.differing(earlier))})
 
         lake.forget("activity")  # a crash between the tables: they are made anew
-        write_sums(lake, conf, rows, concerned, as_of)
+        write_sums(lake, conf, rows.transform(repair.with_ends, ends), as_of)
         if dates:
             of_dates = F.col("active_on").isin(dates)
-            others = held.where(of_dates).join(before, on=repair.DAY, how="left_anti")
-            whole = rows.where(of_dates & (F.col("sign") == 1)).drop("sign").unionByName(others)
+            rest = held.where(of_dates).join(before, on=repair.DAY, how="left_anti")
+            whole = rows.where(of_dates & (F.col("sign") == 1)).drop("sign").unionByName(rest)
             lake.replace(ACTIVITY_DAYS, whole.repartition("active_on"), active_on=dates)
         if not identity.of_visitors(known, visitors).isEmpty():
             lake.replace(SUBJECT_IDENTITY, now)
@@ -117,12 +120,12 @@ def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: 
     return dates
 
 
-def write_sums(lake: Lake, conf: Conf, rows: DataFrame, concerned: DataFrame, as_of: date) -> None:
+def write_sums(lake: Lake, conf: Conf, rows: DataFrame, as_of: date) -> None:
     if not conf.activity.approximate:
         sums = changes(lake, conf, rows)
         sums = repair.added(lake.read(ACTIVITY_CHANGES), sums, counts.KEY, counts.SUMMED)
         lake.replace(ACTIVITY_CHANGES, sums)
-    sums = retention.sums(rows.transform(days.only_people).transform(repair.with_ends, concerned))
+    sums = retention.sums(rows.transform(days.only_people))
     sums = repair.added(retention.sums_of(lake.read(RETENTION)), sums, retention.KEY, retention.SUMMED)
     lake.replace(RETENTION, retention.triangle(sums, as_of))
 

@@ -198,31 +198,50 @@ def test_counts_at_random_are_those_of_the_definitions(spark: SparkSession, as_o
 
 
 def test_sums_follow_the_days_of_some_subjects(spark: SparkSession) -> None:
-    """One subject is gone, some have other days and come on the new date too, others only come on it: of those the days
-    that are near are enough, and for retention the first and the last."""
+    """One subject is gone, some have other days and come on the new date too, others only come on it: of those who were
+    there lately the last days are enough, and for retention the first."""
     until, as_of = date(2027, 1, 12), date(2027, 1, 13)
     given, dice = at_random(5, date(2026, 9, 2), until), random.Random(1)
-    gone, moved, came = ["s1"], ["s2", "s3", "s4"], ["s2", "s5", "s6", "nobody yet"]
+    near = counts.range_start(as_of, WINDOWS)
+    gone, moved = ["s1"], ["s2", "s3", "s4"]
+    others = {d.subject_id for d in given} - {*gone, *moved}
+    lately = sorted(others & {d.subject_id for d in given if d.active_on >= near})[:4]
+    away = sorted(others - {d.subject_id for d in given if d.active_on >= near})[:2]
+    came, strangers = ["s2", *lately, *away, "nobody yet"], {d.subject_id for d in given if not d.is_member}
     stay = [d for d in given if d.subject_id not in gone and (d.subject_id not in moved or dice.random() < 0.6)]
     late = [Day("s3", date(2026, 9, 1), False, frozenset({"web"})), Day("s4", D, True, frozenset({"app"}))]
-    now = [*stay, *late, *[Day(who, as_of, True, frozenset({"web"})) for who in came]]
+    now = [*stay, *late, *[Day(who, as_of, who not in strangers, frozenset({"web"})) for who in came]]
 
-    both = frame(spark, given, -1).unionByName(frame(spark, now))
-    is_moved, near = F.col("subject_id").isin(*gone, *moved), F.lit(counts.range_start(as_of, WINDOWS))
-    rows = both.where(is_moved | (F.col("subject_id").isin(*came) & (F.col("active_on") >= near))).persist()
-    sums = counts.changes(frame(spark, given), WINDOWS, ALL)
+    held, fresh, of_moved = (
+        frame(spark, found).drop("sign").withColumn("is_robot", F.lit(False))
+        for found in (
+            given,
+            [d for d in now if d.active_on == as_of],
+            [d for d in now if d.active_on < as_of and d.subject_id in moved],
+        )
+    )
+    may_have_moved = held.where(F.col("subject_id").isin(*gone, *moved))
+    asked = repair.asked(may_have_moved, may_have_moved.limit(0), fresh)
+    lasts = repair.lasts(held, asked, near).persist()
+    seen = repair.seen(held, repair.others(asked, lasts))
+    before = may_have_moved
+    ends = repair.ends(held, asked, lasts, seen, may_have_moved)
+    of_away = {row[0] for row in seen.select("subject_id").distinct().collect()} - {*gone, *moved}
+    assert of_away == {*away} != set()
+    assert {row[0] for row in ends.select("subject_id").distinct().collect()} == {*lately, *away}
+    again = of_moved.unionByName(may_have_moved).select(*repair.DAY).distinct()
+    rows = (
+        repair.exchanged(before, again, of_moved.drop("first_seen_on"), fresh.drop("first_seen_on"), ends)
+        .transform(repair.with_ends, ends)
+        .persist()
+    )
+
+    sums = counts.changes(held, WINDOWS, ALL)
     sums = repair.added(sums, counts.changes(rows, WINDOWS, ALL), counts.KEY, counts.SUMMED)
     assert counted(counts.per_window(sums, WINDOWS, as_of)) == plain.counts(now, WINDOWS, as_of)
 
-    known = (
-        frame(spark, given)
-        .groupBy("subject_id")
-        .agg(F.min("active_on").alias("known_first"), F.max("active_on").alias("known_last"))
-    )
-    ends = known.where(~is_moved & F.col("subject_id").isin(*came))
-    assert not ends.where(F.col("known_last") < near).isEmpty()
-    held = retention.sums_of(retention.triangle(retention.sums(frame(spark, given)), until))
-    sums = repair.added(held, retention.sums(repair.with_ends(rows, ends)), retention.KEY, retention.SUMMED)
+    sums = retention.sums_of(retention.triangle(retention.sums(held), until))
+    sums = repair.added(sums, retention.sums(rows), retention.KEY, retention.SUMMED)
     assert triangle(sums, as_of) == plain.retention(now, as_of)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial, reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -39,73 +40,90 @@ def by_events(
     return named.unionByName(nameless.join(subjects, on="visitor_id", how="inner").select(*DAY)).distinct()
 
 
+def asked(of_events: DataFrame, claims: DataFrame, fresh: DataFrame) -> DataFrame:
+    """Subjects that are looked at, and whether they `may_have_moved`: have other days than they had, by events or
+    claims. The others only came on a new date.
+
+    Args:
+        of_events: see `by_events`.
+        claims: see `identity.claims`.
+        fresh: rows of the new dates.
+    """
+    sides = ((of_events, True), (claims, True), (fresh, False))
+    each = [rows.select("subject_id", F.lit(said).alias("may_have_moved")) for rows, said in sides]
+    subjects = reduce(DataFrame.unionByName, each).groupBy("subject_id")
+    return subjects.agg(F.max("may_have_moved").alias("may_have_moved"))
+
+
+def lasts(held: DataFrame, asked: DataFrame, near: date) -> DataFrame:
+    """The last day on which a subject used each channel, of the days from `near` on."""
+    lately = held.where(F.col("active_on") >= F.lit(near)).transform(days.only_people)
+    theirs = lately.join(asked, on="subject_id", how="left_semi")
+    by_channel = theirs.select("subject_id", "is_member", "active_on", F.explode("channels").alias("channel"))
+    return by_channel.groupBy("subject_id", "is_member", "channel").agg(F.max("active_on").alias("active_on"))
+
+
+def others(asked: DataFrame, lasts: DataFrame) -> DataFrame:
+    """Those of whom all days are needed: who may have moved, and who has not been there lately."""
+    there = lasts.select("subject_id", F.lit(True).alias("was_there")).distinct()
+    return asked.join(there, on="subject_id", how="left").where("may_have_moved OR was_there IS NULL")
+
+
+def seen(held: DataFrame, others: DataFrame) -> DataFrame:
+    """All days of theirs. A scan of all subjects and days, but of few columns."""
+    return held.select(*DAY, "is_member", "is_robot").join(others, on="subject_id", how="left_semi")
+
+
 def by_identity(claims: DataFrame, seen: DataFrame) -> DataFrame:
     """Days of a subject that a visitor's events may have left, or may have come to.
 
     Args:
-        claims: see `identity.claims`.
-        seen: see `seen`, of the subjects of the claims.
+        seen: all days of the subjects of the claims.
     """
     had = claims.where("had_it").join(seen, on="subject_id", how="inner")
     dates = had.where(F.col("active_on") >= F.col("from_on")).select("visitor_id", "active_on").distinct()
     return dates.join(claims, on="visitor_id", how="inner").select(*DAY).distinct()
 
 
-def seen(held: DataFrame, of_events: DataFrame, claims: DataFrame, fresh: DataFrame) -> DataFrame:
-    """What gold.activity_days says of some subjects: `first_on` and `last_on`, robots' days apart. Of those who may
-    have moved, by events or claims, a row for each day; of the others one in all, with NULL for `active_on`.
-
-    A scan of all subjects and days, but of three columns only.
-    """
-    asked = _either(of_events.select("subject_id").unionByName(claims.select("subject_id")), fresh, "may_have_moved")
-    counted = F.when(~F.col("is_robot"), F.col("active_on"))
+def ends(held: DataFrame, asked: DataFrame, lasts: DataFrame, seen: DataFrame, moved: DataFrame) -> DataFrame:
+    """The days that matter of those who did not move: the first of all, the last, and the last on each channel. When a
+    day comes after them, what any other day adds to the sums stays as it is."""
+    by_subject = seen.transform(days.only_people).groupBy("subject_id", "is_member")
+    long_ago = by_subject.agg(F.max("active_on").alias("active_on"))
+    firsts = held.where("first_seen_on").join(asked, on="subject_id", how="left_semi")
+    firsts = firsts.select("subject_id", "is_member", "active_on", "first_seen_on")
+    parts = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), (lasts, long_ago, firsts))
     return (
-        held.join(asked, on="subject_id", how="inner")
-        .groupBy("subject_id", F.when(F.col("may_have_moved"), F.col("active_on")).alias("active_on"))
-        .agg(F.min(counted).alias("first_on"), F.max(counted).alias("last_on"))
+        parts.join(moved, on="subject_id", how="left_anti")
+        .groupBy("subject_id", "is_member", "active_on")
+        .agg(
+            F.collect_set("channel").alias("channels"),
+            F.coalesce(F.max("first_seen_on"), F.lit(False)).alias("first_seen_on"),
+        )
+        .withColumn("is_robot", F.lit(False))
     )
 
 
-def concerned(again: DataFrame, fresh: DataFrame, seen: DataFrame) -> DataFrame:
-    """Subjects that have other days now: `is_moved` when it is not only by new dates; else `known_first` and
-    `known_last` of their days until now."""
-    spans = seen.groupBy("subject_id").agg(F.min("first_on").alias("known_first"), F.max("last_on").alias("known_last"))
-    ends = {name: F.when(~F.col("is_moved"), F.col(name)) for name in ("known_first", "known_last")}
-    return _either(again, fresh, "is_moved").join(spans, on="subject_id", how="left").withColumns(ends)
-
-
-def before(held: DataFrame, concerned: DataFrame, dates: Sequence[date], near: date) -> DataFrame:
-    """Their rows that matter: all of who moved, who have none but on `dates`; of the others those from `near` on."""
-    is_near = F.col("active_on") >= F.lit(near)
-    theirs = held.where(is_near | F.col("active_on").isin(*dates)).join(
-        concerned.select("subject_id", "is_moved"), on="subject_id", how="inner"
-    )
-    return theirs.where(is_near | F.col("is_moved")).drop("is_moved")
-
-
-def exchanged(
-    before: DataFrame, again: DataFrame, counted: DataFrame, fresh: DataFrame, concerned: DataFrame
-) -> DataFrame:
+def exchanged(before: DataFrame, again: DataFrame, counted: DataFrame, fresh: DataFrame, ends: DataFrame) -> DataFrame:
     """The rows of `before` with `sign` -1, and with 1 those that stand in their place and those of the new dates.
 
     Args:
+        before: all rows of those who moved.
         again: days of a subject that are computed again.
         counted: what they are now, and perhaps other days.
         fresh: of the new dates.
     """
+    firsts = ends.where("first_seen_on").select("subject_id", F.col("active_on").alias("known_first"))
     stays = before.drop("first_seen_on").join(again, on=DAY, how="left_anti")
     rows = stays.unionByName(counted.join(again, on=DAY, how="left_semi")).unionByName(fresh)
-    known = rows.join(concerned.select("subject_id", "known_first"), on="subject_id", how="inner")
-    after = known.transform(days.with_first_seen).drop("known_first")
+    after = rows.join(firsts, on="subject_id", how="left").transform(days.with_first_seen).drop("known_first")
     return before.withColumn("sign", F.lit(-1)).unionByName(after.withColumn("sign", F.lit(1)))
 
 
-def with_ends(exchanged: DataFrame, concerned: DataFrame) -> DataFrame:
-    """Adds to both sides the first and the last day until now of those who did not move."""
-    days = F.explode(F.array("known_first", "known_last")).alias("active_on")
-    ends = concerned.select("subject_id", days).where(F.col("active_on").isNotNull())
+def with_ends(exchanged: DataFrame, ends: DataFrame) -> DataFrame:
+    """Adds the days of `ends` to both sides."""
     both = ends.withColumn("sign", F.explode(F.array(F.lit(-1), F.lit(1))))
-    return exchanged.select(*DAY, "sign").unionByName(both)
+    return exchanged.unionByName(both, allowMissingColumns=True)
 
 
 def differing(exchanged: DataFrame) -> DataFrame:
@@ -118,9 +136,3 @@ def added(held: DataFrame, more: DataFrame, key: Sequence[str], summed: Sequence
     """Sums by key, with more of them. Whole numbers: what was added can be taken off again, exactly."""
     sums = held.unionByName(more).groupBy(*key).agg(*[F.sum(name).alias(name) for name in summed])
     return sums.where(F.greatest(*[F.abs(name) for name in summed]) > 0)
-
-
-def _either(moved: DataFrame, fresh: DataFrame, name: str) -> DataFrame:
-    """The subjects of both, and whether they are of the first."""
-    sides = [each.select("subject_id", F.lit(said).alias(name)) for each, said in ((moved, True), (fresh, False))]
-    return sides[0].unionByName(sides[1]).groupBy("subject_id").agg(F.max(name).alias(name))
