@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import calendar
@@ -97,3 +97,9 @@ def only_until(frame: DataFrame, instant: str, as_of: date, zone: str) -> DataFr
     end = calendar.instants(as_of, as_of + timedelta(days=1), zone)[1]  # raw, with a day to spare: Delta skips files
     on = calendar.business_date(F.col(instant), zone)
     return frame.where(F.col(instant) < F.lit(end)).withColumn("on", on).where(F.col("on") <= F.lit(as_of))
+
+
+def at_each(frame: DataFrame, snapshots: Sequence[date], when: Callable[[Column], Column]) -> DataFrame:
+    """Each row once for each snapshot, `as_of`, for which it is so."""
+    held = [F.when(when(F.lit(s)), F.lit(s)) for s in snapshots]  # compiled; Spark interprets a lambda over an array
+    return frame.withColumn("as_of", F.explode(F.array(*held))).where(F.col("as_of").isNotNull())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from memberlake.churn.facts import Facts
+from memberlake.churn.facts import Facts, at_each
 from memberlake.conf import ChurnConf, ChurnRule
 from memberlake.errors import NotYet
 
@@ -69,8 +69,8 @@ def split(conf: ChurnConf, first: date | None, as_of: date) -> Split:
 
 def eligible(known: DataFrame, spells: DataFrame, snapshots: Sequence[date]) -> DataFrame:
     """One row an (as_of, member_id): members known at the snapshot for whom the rule does not hold on it."""
-    at = known.select("member_id", _each(snapshots, lambda s: s >= F.col("known_on")))
-    churned = spells.select("member_id", _each(snapshots, lambda s: _holds_in(s, s)))
+    at = at_each(known, snapshots, lambda s: s >= F.col("known_on")).select("as_of", "member_id")
+    churned = at_each(spells, snapshots, lambda s: _holds_in(s, s))
     return at.join(churned, on=["as_of", "member_id"], how="left_anti")
 
 
@@ -80,7 +80,8 @@ def with_labels(examples: DataFrame, spells: DataFrame, snapshots: Sequence[date
     def in_window(s: Column) -> Column:
         return _holds_in(F.date_add(s, conf.gap_days + 1), F.date_add(s, conf.embargo_days))
 
-    will = spells.select("member_id", _each(snapshots, in_window)).distinct().withColumn("label", F.lit(1.0))
+    will = at_each(spells, snapshots, in_window).select("as_of", "member_id").distinct()
+    will = will.withColumn("label", F.lit(1.0))
     joined = examples.join(will, on=["as_of", "member_id"], how="left")
     return joined.withColumn("label", F.coalesce("label", F.lit(0.0)))
 
@@ -95,8 +96,3 @@ def drawn(examples: DataFrame, share: float, seed: int) -> DataFrame:
 def _holds_in(first: Column, last: Column) -> Column:
     """A spell holds on some day of first..last."""
     return (F.col("starts_on") <= last) & (F.col("ends_on").isNull() | (F.col("ends_on") > first))
-
-
-def _each(snapshots: Sequence[date], when: Callable[[Column], Column]) -> Column:
-    """A row for each snapshot for which it is so."""
-    return F.explode(F.filter(F.array(*[F.lit(s) for s in snapshots]), when)).alias("as_of")
