@@ -71,8 +71,9 @@ def write_all_days(lake: Lake, conf: Conf, as_of: date) -> None:
 def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: date) -> list[date]:
     """Brings what was made as of `until` to as_of, by the days of the subjects concerned, before and after; all but
     gold.active_counts. Returns the dates on which a day is another."""
-    rules, zone, events, held = conf.activity, conf.business_timezone, lake.read(EVENTS), lake.read(ACTIVITY_DAYS)
-    known = lake.read(SUBJECT_IDENTITY)
+    rules, zone = conf.activity, conf.business_timezone
+    held, known = lake.read(ACTIVITY_DAYS), lake.read(SUBJECT_IDENTITY)
+    events = lake.read(EVENTS).drop("session_id", "object_id", "received_at")  # they are read to be kept
     new = [until + timedelta(days=n + 1) for n in range((as_of - until).days)]
     near = counts.range_start(new[0], rules.rolling_windows) if new else as_of
     with contextlib.ExitStack() as stack:
@@ -100,7 +101,7 @@ def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: 
         theirs = dates_of(seen.join(moved, on="subject_id", how="left_semi"))
         before = kept(held.where(F.col("active_on").isin(theirs)).join(moved, on="subject_id", how="left_semi"))
 
-        came = events.transform(days.only_on, dates_of(again), zone).transform(identity.of_subjects, moved, now)
+        came = kept(events.transform(days.only_on, dates_of(again), zone).transform(identity.of_subjects, moved, now))
         counted = per_day(conf, came, identity.of_visitors(now, came), as_of)
         rows = kept(repair.exchanged(before, again, counted, fresh, ends))
         earlier = rows.where(F.col("active_on") <= F.lit(until))

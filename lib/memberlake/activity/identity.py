@@ -191,5 +191,6 @@ def _lasting(stretches: Column) -> Column:
 
 
 def _at(members: Column, instant: Column) -> Column:
-    last = F.array_max(F.filter(members, lambda m: m["identified_at"] <= instant))
-    return F.coalesce(last["member_id"], F.get(members, F.lit(0))["member_id"])
+    first = F.get(members, F.lit(0))["member_id"]
+    last = F.array_max(F.filter(members, lambda m: m["identified_at"] <= instant))["member_id"]
+    return F.when(F.size(members) == 1, first).otherwise(F.coalesce(last, first))  # most are one; a lambda is slow
