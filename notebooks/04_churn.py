@@ -134,8 +134,8 @@ plt.show()
 # COMMAND ----------
 
 on_test = table.where(F.col("as_of") == F.lit(split.test))
-scored = models.with_probability(trained.fitted.pipeline, on_test, shift).transform(explain.with_effects, trained.effects)
-scored = scored.select("member_id", "probability", explain.top_factors().alias("factors")).cache()
+scored = models.with_probability(trained.fitted.pipeline, on_test, shift)
+scored = scored.select("member_id", "probability", explain.top_factors(trained.effects).alias("factors")).cache()
 rows = scored.orderBy(F.desc("probability"), "member_id").limit(3).collect()
 pd.DataFrame(
     [

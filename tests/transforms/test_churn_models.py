@@ -121,8 +121,8 @@ def adds_up(model: Fitted, examples: DataFrame, kind: str) -> None:
     train = part(examples, *SPLIT.train)
     effects = explain.effects(model.pipeline, train)
     scored = models.with_probability(model.pipeline, part(examples, SPLIT.test))
-    told = scored.transform(explain.with_effects, effects)
-    total = F.aggregate("effects", F.lit(effects.base), lambda sum, e: sum + e.effect)
+    told = scored.withColumn("effects", explain.of_members(effects))
+    total = F.aggregate("effects", F.lit(effects.base), lambda sum, effect: sum + effect)
     raw = F.col("uncalibrated") if kind == "random_forest" else vector_to_array(F.col("rawPrediction"))[1]
     worst = told.select(F.max(F.abs(total - raw))).first()
     assert worst is not None
@@ -133,8 +133,8 @@ def test_the_top_factors_are_the_planted_ones(examples: DataFrame, forest: Fitte
     adds_up(forest, examples, "random_forest")
     effects = explain.effects(forest.pipeline, examples)
     late = part(examples, SPLIT.test).where("overdue > 1.8 AND visits_90 = 0 AND recency_days > 50")
-    told = models.with_probability(forest.pipeline, late).transform(explain.with_effects, effects)
-    rows = told.select(explain.top_factors().alias("top"), "overdue", "probability").collect()
+    told = models.with_probability(forest.pipeline, late)
+    rows = told.select(explain.top_factors(effects).alias("top"), "overdue", "probability").collect()
     assert len(rows) > 10
     for row in rows:
         assert {f.feature for f in row.top} == {"overdue", "visits_90", "recency_days"}

@@ -2,8 +2,9 @@
 
 Trees: along the path to its leaf, each split changes the share of churners from the node's to the child's; the change
 is the effect of the feature that was split on (Saabas 2014, "Interpreting random forests"). Spark gives each tree's
-leaf, and a leaf's effects are constants, so an effect is a sum of look-ups, one a tree. Linear models: the coefficient
-times the distance from the feature's mean, which is the exact Shapley value for independent features.
+leaf, and a leaf's effects are constants, so an effect is a sum of look-ups, one a tree: NumPy looks up those of
+thousands of members at once. Linear models: the coefficient times the distance from the feature's mean, which is the
+exact Shapley value for independent features.
 
 Effects are in units of the score before calibration: share of votes (forest), margin (boosting, SVM), log-odds
 (logistic regression). They add up to the member's score less the base, the score at the roots or at the mean member.
@@ -12,10 +13,11 @@ Effects are in units of the score before calibration: share of votes (forest), m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from functools import reduce
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
 from pyspark.ml import PipelineModel
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import Column, DataFrame
@@ -27,6 +29,8 @@ from memberlake.lake import session
 
 FACTORS = 3
 _TEXTS = {f.name for f in TEXTS}
+
+Moved = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Effects(NamedTuple):
@@ -60,44 +64,45 @@ def effects(model: PipelineModel, examples: DataFrame) -> Effects:
     return Effects(float(base), {}, dict(weights))
 
 
-def with_effects(scored: DataFrame, effects: Effects) -> DataFrame:
-    """Adds `effects`: one struct (size, feature, value, effect) for each feature that the model looks at.
+def order(effects: Effects) -> list[str]:
+    """The features that the model looks at, by the name that is told of them."""
+    return sorted(effects.of_leaves or effects.weights, key=lambda name: f"{name}=" if name in _TEXTS else name)
 
-    Those that moved the score most, either way, come first; of equal ones the first by name. `size` is -|effect|.
-    """
-    if effects.of_leaves:
-        scored = scored.withColumn("_places", vector_to_array(F.col("leaves")).cast("array<int>"))
-        columns = {f"_effect_{name}": _looked_up(trees) for name, trees in effects.of_leaves.items()}
-    else:
-        scored = scored.withColumn("_places", vector_to_array(F.col("features")))
-        columns = {f"_effect_{name}": _weighted(terms) for name, terms in effects.weights.items()}
-    entries = [
-        F.struct(
-            (-F.abs(f"_effect_{name}")).alias("size"),
-            _told(name).alias("feature"),
-            _value(name).alias("value"),
-            F.col(f"_effect_{name}").alias("effect"),
-        )
-        for name in (effects.of_leaves or effects.weights)
+
+def of_members(effects: Effects) -> Column:
+    """An array: the effect of each feature, in `order`."""
+    return _found(
+        effects, lambda moved: pa.FixedSizeListArray.from_arrays(moved.ravel(), moved.shape[1]), "array<double>"
+    )
+
+
+def top_factors(effects: Effects) -> Column:
+    """The features that moved the score most, either way, as structs (feature, value, effect); of equal ones the first
+    by name."""
+    names = order(effects)
+    count = min(FACTORS, len(names))
+
+    def first(moved: Moved) -> pa.Array:
+        at = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :count]
+        columns = [pa.array(each.ravel()) for each in (at, np.take_along_axis(moved, at, axis=1))]
+        return pa.FixedSizeListArray.from_arrays(pa.StructArray.from_arrays(columns, ["at", "effect"]), count)
+
+    found = _found(effects, first, "array<struct<at:bigint,effect:double>>")
+    told, value = F.array(*map(_told, names)), F.array(*map(_value, names))
+    factors = [
+        F.struct(told[e["at"]].alias("feature"), value[e["at"]].alias("value"), e["effect"].alias("effect"))
+        for e in [found[n] for n in range(count)]
     ]
-    # sort_array, not array_sort: Spark interprets what a lambda is given, a thousand look-ups a member
-    return scored.withColumns(columns).withColumn("effects", F.sort_array(F.array(*entries))).drop("_places", *columns)
+    return F.array(*factors)
 
 
 def importance(scored: DataFrame, effects: Effects) -> dict[str, float]:
     """Share of each feature in all that was moved: the mean size of its effects among members. Greatest first."""
-    entries = with_effects(scored, effects).select(F.explode("effects").alias("e"))
-    name = F.split_part(F.col("e.feature"), F.lit("="), F.lit(1))
-    sizes = entries.groupBy(name.alias("name")).agg(F.avg(F.abs("e.effect")).alias("size")).collect()  # a row a feature
-    total = sum(row["size"] for row in sizes) or 1.0
-    return {row["name"]: row["size"] / total for row in sorted(sizes, key=lambda row: (-row["size"], row["name"]))}
-
-
-def top_factors() -> Column:
-    """The first of `effects`."""
-    first = [F.get("effects", F.lit(n)) for n in range(FACTORS)]
-    told = [F.when(e.isNotNull(), F.struct(e["feature"], e["value"], e["effect"])) for e in first]
-    return F.array_compact(F.array(*told))
+    sizes = [F.avg(F.abs(F.col("effects")[n])).alias(name) for n, name in enumerate(order(effects))]
+    found = scored.select(of_members(effects).alias("effects")).agg(*sizes).first()  # one row
+    assert found is not None
+    total = sum(found) or 1.0
+    return {name: size / total for name, size in sorted(found.asDict().items(), key=lambda each: (-each[1], each[0]))}
 
 
 def _of_trees(classifier: Any, names: Sequence[str]) -> Effects:
@@ -133,14 +138,27 @@ def _share(node: Mapping[str, Any], votes: bool) -> float:
     return float(churners / (others + churners))
 
 
-def _looked_up(trees: Mapping[int, Sequence[float]]) -> Column:
-    """The sum over trees of the constants at the leaf. Text that Spark parses once: thousands of literals are slow."""
-    constants = [f"from_json('{[*values]}', 'array<double>')[_places[{tree}]]" for tree, values in trees.items()]
-    return F.expr(" + ".join(constants))
+def _found(effects: Effects, of: Callable[[Moved], pa.Array], returns: str) -> Column:
+    """What is made of members' effects: of a batch of them, a row a member and a column a feature, in `order`."""
+    names = order(effects)
+    trees: dict[int, Moved] = {}
+    for at, name in enumerate(names):
+        for tree, values in effects.of_leaves.get(name, {}).items():
+            trees.setdefault(tree, np.zeros((len(values), len(names))))[:, at] = values
+    terms = [(at, *term) for at, name in enumerate(names) for term in effects.weights.get(name, ())]
 
+    def found(places: pa.Array) -> pa.Array:
+        place = places.flatten().to_numpy().reshape(len(places), -1)
+        moved = np.zeros((len(places), len(names)))
+        for tree in sorted(trees):
+            moved += trees[tree].take(place[:, tree].astype(np.int64), axis=0)
+        for at, n, weight, mean in terms:
+            moved[:, at] += weight * (place[:, n] - mean)
+        return of(moved)
 
-def _weighted(terms: Sequence[tuple[int, float, float]]) -> Column:
-    return reduce(Column.__add__, [F.lit(w) * (F.col("_places")[place] - F.lit(mean)) for place, w, mean in terms])
+    places = vector_to_array(F.col("leaves" if effects.of_leaves else "features"))
+    column: Column = F.arrow_udf(found, returns)(places)  # type: ignore[attr-defined]  # PySpark's stubs lack it
+    return column
 
 
 def _told(name: str) -> Column:

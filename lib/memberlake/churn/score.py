@@ -38,7 +38,7 @@ def scores(members: DataFrame, model: Loaded, bands: Bands, threshold: float, sh
     Args:
         shift: the season's, from the day on which the model was calibrated.
     """
-    scored = models.with_probability(model.pipeline, members, shift).transform(explain.with_effects, model.effects)
+    scored = models.with_probability(model.pipeline, members, shift)
     probability = F.col("probability")
     band = F.when(probability >= bands.high, "high").when(probability >= bands.medium, "medium").otherwise("low")
     return scored.select(
@@ -50,7 +50,7 @@ def scores(members: DataFrame, model: Loaded, bands: Bands, threshold: float, sh
         # as the threshold was found: scores that agree to so many digits are one level
         (F.round(probability, evaluate.DIGITS) >= threshold).alias("predicted_churn"),
         band.alias("risk_band"),
-        explain.top_factors().alias("top_factors"),
+        explain.top_factors(model.effects).alias("top_factors"),
     )
 
 
