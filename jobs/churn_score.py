@@ -85,10 +85,10 @@ def score_members(lake: Lake, conf: Conf, as_of: date, known: Facts, spells: Dat
     lake.replace(CHURN_SCORES, score.scores(members, model, conf.churn.bands, threshold, shift), as_of=as_of)
 
     every = lake.read(CHURN_SCORES)
-    told = members.join(every.where(F.col("as_of") == F.lit(as_of)), on=["as_of", "member_id"], how="inner")
+    scored = every.where(F.col("as_of") == F.lit(as_of))
     then = as_of - timedelta(days=conf.churn.embargo_days)  # what came of those scores is known today
     given = snapshots.with_labels(every.where(F.col("as_of") == F.lit(then)), spells, [then], conf.churn)
-    found = score.shifts(told, model, conf.churn.alerts, first)
+    found = score.shifts(members, scored, model, conf.churn.alerts, first)
     found += score.outcomes(given, lake.read(CHURN_MODELS), conf.churn.alerts)
     lake.replace(MODEL_MONITORING, score.monitoring(lake.spark, found, as_of), as_of=as_of)
     # what came of scores that an earlier model gave says nothing of this one

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pyspark.sql import Column, DataFrame
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from memberlake.churn.features import Feature
@@ -55,17 +57,31 @@ def bounds(examples: DataFrame, used: Sequence[Feature]) -> dict[str, list[Any]]
 
 
 def spreads(members: DataFrame, bounds: Mapping[str, Sequence[Any]]) -> dict[str, Spread]:
-    """How each feature is spread among members with `probability`, in one pass."""
-    columns = {name: F.col("probability" if name == SCORE else name) for name in bounds}
-    entries = [
-        F.struct(F.lit(name).alias("name"), _bin(column, bounds[name]).alias("bin")) for name, column in columns.items()
-    ]
-    counted = members.select(F.explode(F.array(*entries)).alias("e")).groupBy("e.name", "e.bin").count()
-    found = {(row["name"], row["bin"]): row["count"] for row in counted.collect()}  # a dozen rows a feature
-    return {
-        name: Spread(values, [found.get((name, at), 0) for at in [*range(len(values) + 1), -1]])
-        for name, values in bounds.items()
-    }
+    """How each feature is spread among members, and their `probability`, in one pass."""
+    nobody = {name: np.zeros(len(values) + 2, np.int64) for name, values in bounds.items()}
+
+    # it refers to nothing of this module: an executor would import that, and lacks pydantic
+    def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Members in each bin: a row a feature, of all batches of a task."""
+        counts = {name: none.copy() for name, none in nobody.items()}
+        for batch in batches:
+            for name, values in bounds.items():
+                column = batch.column(name)
+                if column.type in {pa.string(), pa.large_string()}:
+                    found = pc.index_in(column, pa.array(values, column.type)).fill_null(len(values)).to_numpy()
+                else:
+                    found = np.searchsorted(values, column.to_numpy(zero_copy_only=False))
+                is_null = column.is_null().to_numpy(zero_copy_only=False)
+                bins = np.where(is_null, len(values) + 1, found)
+                counts[name] += np.bincount(bins, minlength=len(values) + 2)
+        yield pa.RecordBatch.from_pydict({"name": [*counts], "counts": [*counts.values()]})
+
+    columns = [F.col("probability" if name == SCORE else name).alias(name) for name in bounds]
+    counted = members.select(*columns).mapInArrow(count, "name string, counts array<bigint>")
+    total = {name: none.copy() for name, none in nobody.items()}
+    for row in counted.collect():  # a row a feature and task
+        total[row["name"]] += row["counts"]
+    return {name: Spread(values, total[name].tolist()) for name, values in bounds.items()}
 
 
 def psi(then: Spread, now: Spread) -> float:
@@ -109,12 +125,3 @@ def outcomes(measures: Mapping[str, float], tested_pr_auc: float | None, limits:
 
 def _above(name: str, value: float, limit: float | None) -> Metric:
     return Metric(name, value, limit, limit is not None and value > limit)
-
-
-def _bin(column: Column, values: Sequence[Any]) -> Column:
-    """The number of the bin; -1 for NULL."""
-    if values and isinstance(values[0], str):
-        place = F.array_position(F.array(*map(F.lit, values)), column)
-        return F.when(column.isNull(), -1).otherwise(F.when(place > 0, place - 1).otherwise(len(values))).cast("int")
-    passed = reduce(Column.__add__, [(column > F.lit(v)).cast("int") for v in values], F.lit(0))
-    return F.when(column.isNull(), -1).otherwise(passed)

@@ -54,14 +54,18 @@ def scores(members: DataFrame, model: Loaded, bands: Bands, threshold: float, sh
     )
 
 
-def shifts(scored: DataFrame, model: Loaded, limits: ChurnAlerts, first: date) -> list[Monitored]:
-    """How far the members of the day, with their features and probability, are from those the model was trained on.
+def shifts(members: DataFrame, scored: DataFrame, model: Loaded, limits: ChurnAlerts, first: date) -> list[Monitored]:
+    """How far the members of the day are from those the model was trained on.
 
     Args:
+        members: rows of gold.churn_features.
+        scored: rows of gold.churn_scores, of the same members.
         first: day of the record.
     """
     drifting = moving(model.version.trained_from, first)
-    now = monitor.spreads(scored, {name: then.bounds for name, then in model.spreads.items()})
+    bounds = {name: then.bounds for name, then in model.spreads.items()}
+    score = {monitor.SCORE: bounds.pop(monitor.SCORE)}
+    now = monitor.spreads(members, bounds) | monitor.spreads(scored, score)
     found = monitor.shifts(model.spreads, now, limits, drifting)
     return [Monitored(model.version.name, model.version.version, metric) for metric in found]
 
