@@ -329,7 +329,8 @@ def test_an_order_counts_in_each_category_that_it_holds(spark: SparkSession) -> 
     )
     one = spark.range(1)
     days = periods.with_days(periods.frame(one, [Span("day", D, D, D)]))
-    found = facts.order_sums(facts.with_categories(orders, lines, products), days).collect()
+    by_member = facts.orders_by_member(facts.with_categories(orders, lines, products), days, facts.CELL)
+    found = facts.order_sums(by_member).collect()
     cells = {
         (r.dimension, r.dimension_value): (r.orders, float(r.revenue), r.member_orders, r.buyers, r.repeat_buyers)
         for r in found

@@ -22,6 +22,10 @@ from memberlake.value import rfm
 
 SPAN = ("period", "period_start", "is_before")
 CELL = ("dimension", "dimension_value")
+_OF_ORDERS = (
+    *("order_id", "member_id", "business_date", "net_amount", "channel", "method", "campaign_id", "has_coupon"),
+    *("voucher_value", "coupon_amount", "points_redeemed", "points_granted"),
+)
 CHANNELS = {"sms": "phone", "email": "email", "qq": "qq", "wechat": "wechat"}  # to the address that each needs
 
 
@@ -74,14 +78,16 @@ def orders(
     conf: KpiConf,
     zone: str,
 ) -> DataFrame:
-    """Counted orders with what they are owed to and who ordered.
+    """Counted orders with what they are owed to and who ordered; only the columns that are counted, for these are kept.
 
     Args:
         orders: counted, with business_date.
         members: of `described`.
     """
     attributed = attribution.attributed(orders, contacts, vouchers, conf.attribution_days, zone)
-    return attributed.join(members, on="member_id", how="left")
+    return attributed.join(members, on="member_id", how="left").select(
+        *_OF_ORDERS, *of_members(conf.of_members).values()
+    )
 
 
 def with_categories(facts: DataFrame, lines: DataFrame, products: DataFrame) -> DataFrame:
@@ -92,17 +98,18 @@ def with_categories(facts: DataFrame, lines: DataFrame, products: DataFrame) -> 
     return exploded(held, {"category": F.col("scope")}, with_all=False).drop("scope")
 
 
-def order_sums(cells: DataFrame, days: DataFrame) -> DataFrame:
-    """Spans: orders, revenue and the members behind them; each member once a span.
+def orders_by_member(orders: DataFrame, days: DataFrame, told_apart: Iterable[Column | str]) -> DataFrame:
+    """Spans: the orders of each member, and of guests.
 
     Args:
-        cells: facts of orders, a row for each dimension.
+        orders: facts of orders.
         days: of periods.with_days.
+        told_apart: columns whose values are counted apart.
     """
     amount, coupon = F.col("net_amount"), F.col("has_coupon")
-    by_member = (
-        cells.join(F.broadcast(days.select(*SPAN, "business_date")), on="business_date", how="inner")
-        .groupBy(*SPAN, *CELL, "member_id")
+    return (
+        orders.join(F.broadcast(days.select(*SPAN, "business_date")), on="business_date", how="inner")
+        .groupBy(*SPAN, *told_apart, "member_id")
         .agg(
             F.count(F.lit(1)).alias("orders"),
             F.sum(amount).alias("revenue"),
@@ -111,6 +118,14 @@ def order_sums(cells: DataFrame, days: DataFrame) -> DataFrame:
             F.sum(F.when(F.col("method") != "none", amount)).alias("attributed"),
         )
     )
+
+
+def order_sums(by_member: DataFrame) -> DataFrame:
+    """Spans: orders, revenue and the members behind them; each member once a span.
+
+    Args:
+        by_member: of `orders_by_member`, a row for each dimension.
+    """
     is_member, with_coupon = F.col("member_id").isNotNull(), F.col("coupon_orders")
     plain = F.col("orders") - with_coupon
 
@@ -144,8 +159,8 @@ def _sum(amount: Column) -> Column:
     return F.coalesce(F.sum(amount), F.lit(0)).cast("decimal(38,6)")
 
 
-def member_days(members: DataFrame, dimensions: Sequence[str], as_of: date, zone: str) -> DataFrame:
-    """Daily: registrations, activations, and who of the registered can be reached."""
+def member_days(members: DataFrame, dimensions: Sequence[str], first: date, as_of: date, zone: str) -> DataFrame:
+    """Daily, from the first day on: registrations, activations, and who of the registered can be reached."""
     known = members.select(
         "*",
         calendar.business_date(F.col("registered_at"), zone).alias("registered_on"),
@@ -157,9 +172,10 @@ def member_days(members: DataFrame, dimensions: Sequence[str], as_of: date, zone
     app = F.col("attributes")
     reach["app_push"] = (app["has_app_push"] == "true") & (app["consent_app_push"] == "true")
     reached = {c: F.coalesce(can, F.lit(False)) for c, can in reach.items()}
+    on = F.col("business_date")
     registered = known.select(
         "*", F.col("registered_on").alias("business_date"), *[v.alias(c) for c, v in reached.items()]
-    )
+    ).where(on >= F.lit(first))
     anyhow = reduce(Column.__or__, [F.col(c) for c in reached])
     by_channel = registered.select(
         "business_date",
@@ -172,26 +188,32 @@ def member_days(members: DataFrame, dimensions: Sequence[str], as_of: date, zone
         .groupBy("business_date", *CELL)
         .agg(F.count(F.lit(1)).alias("new_registered"), F.count_if(anyhow).alias("new_reachable")),
         by_channel.groupBy("business_date", *CELL).agg(F.count_if("can").alias("new_reachable")),
-        exploded(known.withColumn("business_date", F.col("activated_on")), cells)
-        .where(F.col("business_date") <= F.lit(as_of))
+        exploded(known.withColumn("business_date", F.col("activated_on")).where(on.between(first, as_of)), cells)
         .groupBy("business_date", *CELL)
         .agg(F.count(F.lit(1)).alias("new_activated")),
     )
 
 
-def first_orders(counted: DataFrame, members: DataFrame, dimensions: Sequence[str]) -> DataFrame:
+def buyers(orders: DataFrame, dimensions: Sequence[str]) -> DataFrame:
+    """Members with the day of the first of these orders.
+
+    Args:
+        orders: of `orders`.
+    """
+    members = orders.where(F.col("member_id").isNotNull()).groupBy("member_id", *of_members(dimensions).values())
+    return members.agg(F.min("business_date").alias("business_date"))
+
+
+def first_orders(buyers: DataFrame, earlier: DataFrame, dimensions: Sequence[str]) -> DataFrame:
     """Daily: members whose first counted order it is.
 
     Args:
-        counted: all counted orders up to as_of, with business_date.
+        buyers: of `buyers`; where Spark knows that they are few, it shuffles no earlier order.
+        earlier: counted orders of the days before theirs.
     """
-    firsts = (
-        counted.where(F.col("member_id").isNotNull())
-        .groupBy("member_id")
-        .agg(F.min("business_date").alias("business_date"))
-    )
+    known = earlier.join(buyers, on="member_id", how="left_semi").select("member_id")
     return (
-        exploded(firsts.join(members, on="member_id", how="left"), of_members(dimensions))
+        exploded(buyers.join(known, on="member_id", how="left_anti"), of_members(dimensions))
         .groupBy("business_date", *CELL)
         .agg(F.count(F.lit(1)).alias("new_purchasing"))
     )
@@ -335,16 +357,20 @@ def flows(daily: DataFrame, days: DataFrame) -> DataFrame:
     )
 
 
-def stocks(daily: DataFrame, spans: DataFrame, names: Mapping[str, str]) -> DataFrame:
-    """Spans: the sum of daily measures up to the end of each; a few days and spans, so every pair is looked at.
+def stocks(daily: DataFrame, spans: DataFrame, names: Mapping[str, str], since: date) -> DataFrame:
+    """Spans: what daily measures had added up to at the end of each; a few days and spans, so every pair is looked at.
 
     Args:
+        daily: of a day before `since` not what it added, but the stock at its end.
         names: daily measure to the name of its stock.
     """
+    on, is_before = F.col("business_date"), F.col("business_date") < F.lit(since)
+    stood_on = F.least("last_on", F.lit(since - timedelta(days=1)))
+    is_seen = F.when(is_before, on == stood_on).otherwise(on <= F.col("last_on"))
     return (
-        daily.join(F.broadcast(spans), on=daily["business_date"] <= spans["last_on"], how="inner")
+        daily.join(F.broadcast(spans), on=is_seen, how="inner")
         .groupBy(*SPAN, *CELL)
-        .agg(*[F.sum(m).alias(name) for m, name in names.items()])
+        .agg(*[F.sum(F.when(is_before, F.col(name)).otherwise(F.col(m))).alias(name) for m, name in names.items()])
     )
 
 

@@ -29,8 +29,16 @@ from memberlake.kpi.metrics import (
 from memberlake.kpi.periods import Span
 from memberlake.value import rfm
 
-_STOCKS = ("registered", "activated", "reachable", "purchasing")
-_PILING = {"life_orders": "lifetime_orders", "life_revenue": "lifetime_value"}  # to the metric that holds them
+# measure to the metric whose rows of days hold it: what a day adds, and what has been added up to
+_FLOWS = {
+    **{f"new_{what}": f"new_{what}_members" for what in ("registered", "activated", "purchasing")},
+    **{"cost": "marketing_cost", "leads": "leads", "goal_cost": "cost_per_goal", "goal_reached": "cost_per_goal"},
+}
+_STOCKS = {
+    **{what: f"{what}_members" for what in ("registered", "activated", "reachable", "purchasing")},
+    **{"life_orders": "lifetime_orders", "life_revenue": "lifetime_value"},
+}
+EVER = date(1970, 1, 2)
 COSTLY_ORDERS = f"{ORDERS}#cost"
 
 
@@ -56,9 +64,9 @@ class Inputs:
     as_of: date
     conf: Conf
 
-    def until(self, name: str, first: date = date(1970, 1, 2)) -> DataFrame:
-        """Rows of the table from `first` to as_of with their business_date; of orders those that count."""
-        return _until(self.tables, name, first, self.as_of, self.conf)
+    def until(self, name: str, first: date = EVER, last: date | None = None) -> DataFrame:
+        """Rows of the table from `first` to `last` (as_of) with their business_date; of orders those that count."""
+        return _until(self.tables, name, first, last or self.as_of, self.conf)
 
     @property
     def known(self) -> set[str]:
@@ -146,35 +154,40 @@ def reached(stored: DataFrame) -> DataFrame:
     )
 
 
-def _operation(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
-    """Members, orders and money."""
+def _operation(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
+    """Members, orders and money. What each of the days before `first` added is taken from gold.kpi; their orders are
+    looked at again only for members, who count once a period."""
     kpi, zone, as_of = inputs.conf.kpi, inputs.conf.business_timezone, inputs.as_of
-    first = min(span.first_on for span in spans)
+    earliest = min(span.first_on for span in spans)
     listed = periods.frame(inputs.one, spans)
     days = periods.with_days(listed)
-    contacts = inputs.until(CONTACTS, first - timedelta(days=kpi.attribution_days))
+    contacts = inputs.until(CONTACTS, earliest - timedelta(days=kpi.attribution_days))
     orders = facts.orders(
-        inputs.until(ORDERS, first), inputs.members, contacts, inputs.tables[VOUCHERS], kpi, zone
+        inputs.until(ORDERS, earliest), inputs.members, contacts, inputs.tables[VOUCHERS], kpi, zone
     ).transform(inputs.keep)
-    sums = _order_sums(inputs, orders, spans).transform(inputs.keep)
-    by_member = facts.member_days(inputs.tables[MEMBERS], kpi.of_members, as_of, zone)
-    firsts = facts.first_orders(inputs.until(ORDERS), inputs.members, kpi.of_members)
+    sums = _order_sums(inputs, orders, days).transform(inputs.keep)
+    new = orders.where(F.col("business_date") >= F.lit(first))
+    buyers = facts.buyers(new, kpi.of_members).transform(inputs.keep)
+    buyers.count()  # so Spark knows how few they are
+    earlier = inputs.until(ORDERS, last=first - timedelta(days=1))
+    firsts = facts.first_orders(buyers, earlier, kpi.of_members)
+    by_member = facts.member_days(inputs.tables[MEMBERS], kpi.of_members, first, as_of, zone)
     redeemed = inputs.until(VOUCHERS, first).where("redeemed_amount IS NOT NULL")
     campaigns = inputs.tables[CAMPAIGNS]
-    money = facts.costs(inputs.until(COSTS, first), inputs.until(CONTACTS, first), redeemed, orders, campaigns, kpi)
+    money = facts.costs(inputs.until(COSTS, first), inputs.until(CONTACTS, first), redeemed, new, campaigns, kpi)
     told = facts.responses(inputs.until(RESPONSES, first), inputs.tables[CONTACTS], campaigns, kpi.goals)
-    piled = sums.where("period = 'each'").select(
+    piled = sums.where((F.col("period") == "day") & (F.col("period_start") >= F.lit(first))).select(
         F.col("period_start").alias("business_date"),
         *CELL,
         F.col("member_orders").alias("new_life_orders"),
         F.col("member_revenue").alias("new_life_revenue"),
     )
-    parts = (by_member, firsts, money, told, piled, _piled_up(inputs.stored, first))
-    daily = facts.union(*parts).transform(inputs.keep)
+    before = _of_days(inputs.stored, min(earliest, first - timedelta(days=1)), first)
+    daily = facts.union(by_member, firsts, money, told, piled, before).transform(inputs.keep)
     found = [
-        sums.where("period <> 'each'"),
-        facts.flows(daily, days),
-        facts.stocks(daily, listed, {f"new_{m}": m for m in (*_PILING, *_STOCKS)}),
+        sums,
+        facts.flows(daily.select("business_date", *CELL, *_FLOWS), days),
+        facts.stocks(daily, listed, {f"new_{m}": m for m in _STOCKS}, first),
     ]
     if seen := movement.seen_by(spans, inputs.snapshots):
         looked_at = periods.with_days(periods.literal(inputs.one, seen, periods.SNAPSHOT))
@@ -182,31 +195,37 @@ def _operation(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
     return table.rows(found, listed, metrics.OPERATION, inputs.known, inputs.one, kpi, as_of)
 
 
-def _order_sums(inputs: Inputs, orders: DataFrame, spans: Sequence[Span]) -> DataFrame:
-    """Sums of orders by span; and by every day since the first, as period `each`, for what piles up."""
-    first = min(span.first_on for span in spans)
-    days = [first + timedelta(days=n) for n in range((inputs.as_of - first).days + 1)]
-    each = periods.frame(inputs.one, [*spans, *[Span("each", day, day, day) for day in days]])
+def _order_sums(inputs: Inputs, orders: DataFrame, days: DataFrame) -> DataFrame:
+    """Sums of orders by span."""
     kpi = inputs.conf.kpi
-    cells = {**facts.of_members(kpi.of_members), "method": F.col("method")}
+    cells = {"method": F.col("method")}
     if "channel" in kpi.dimensions:
         cells["channel"] = F.col("channel")
     owed = facts.exploded(orders.where("method <> 'none'"), {"campaign": F.col("campaign_id")}, with_all=False)
-    parts = [facts.exploded(orders, cells), owed]
+    parts = [facts.exploded(orders, cells, with_all=False), owed]
     if "category" in kpi.dimensions:
         parts.append(facts.with_categories(orders, inputs.tables[since.LINES], inputs.tables[since.PRODUCTS]))
-    return facts.order_sums(facts.union(*parts), periods.with_days(each))
+    # a member has one value of each dimension of members: first their orders are added up, then the rows multiplied
+    of_member = facts.of_members(kpi.of_members)
+    members = facts.exploded(facts.orders_by_member(orders, days, of_member.values()), of_member)
+    return facts.order_sums(facts.union(members, facts.orders_by_member(facts.union(*parts), days, CELL)))
 
 
-def _piled_up(stored: DataFrame, first: date) -> DataFrame:
-    """Members' orders and revenue before the first day, as gold.kpi has them on the day before."""
-    eve = stored.where((F.col("period") == "day") & (F.col("period_start") == F.lit(first - timedelta(days=1))))
+def _of_days(stored: DataFrame, first: date, until: date) -> DataFrame:
+    """Daily: what gold.kpi has of the days before `until`."""
+    known = {**_FLOWS, **_STOCKS}
     amounts = [
-        F.max(F.when(F.col("metric") == metric, F.col("numerator"))).cast("decimal(38,6)").alias(f"new_{measure}")
-        for measure, metric in _PILING.items()
+        F.max(F.when(F.col("metric") == metric, F.col(_side(measure, metric)))).cast("decimal(38,6)").alias(measure)
+        for measure, metric in known.items()
     ]
-    known = eve.where(F.col("metric").isin(*_PILING.values()))
-    return known.groupBy(F.col("period_start").alias("business_date"), *CELL).agg(*amounts)
+    on = F.col("period_start")
+    of_day = stored.where((F.col("period") == "day") & (on >= F.lit(first)) & (on < F.lit(until)))
+    held = of_day.where(F.col("metric").isin(*known.values()))
+    return held.groupBy(on.alias("business_date"), *CELL).agg(*amounts)
+
+
+def _side(measure: str, metric: str) -> str:
+    return "numerator" if METRICS[metric].numerator == measure else "denominator"
 
 
 def _status(inputs: Inputs, seen: Sequence[Mapping[str, Any]]) -> DataFrame:
