@@ -59,12 +59,12 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     }
     stored, status = lake.read(KPI), tables[CHURN_STATUS.full_name]
     # what is collected here is a row a table, a metric or a snapshot
-    firsts = {r["name"]: r["day"] for r in families.first_days(tables, as_of, conf).collect() if r["day"]}
-    if not firsts:
+    data = families.data(tables, as_of, conf)
+    filled = {r["name"] for r in since.filled(data).collect()}
+    if not filled:
         return
     told = families.reached(stored).collect()
     looks = status.where(F.col("as_of") <= F.lit(as_of)).select("as_of").distinct().collect()
-    first_row = min([*firsts.values(), *[r["first_row"] for r in told]])
     # as of a day before the last one: everything up to it, and what changed stays for the next run to be told
     is_past = any(r["last"] > as_of for r in told)
     by_category = "category" in conf.kpi.dimensions
@@ -73,15 +73,23 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     with contextlib.ExitStack() as stack:
         changes = {} if is_past else stack.enter_context(lake.since_last("kpi", *changing, rules=rules))
         partly = {t.full_name: rows for t, rows in changes.items() if rows is not None}
+        zone, keep = conf.business_timezone, lambda frame: stack.enter_context(lake.kept(frame))
         # collected: a row a table
-        days = since.changed(partly, tables, conf.business_timezone).collect() if partly else []
+        days = since.changed(partly, tables, zone, keep).collect() if partly else []
+        first_row = min((r["first_day"] for r in told if r["metric"] not in metrics.DERIVED), default=None)
+        # gold.kpi begins with the first data, which is looked for where some change may touch that day
+        if first_row and len(days) == len(changing) and all(r["day"] > first_row for r in days if r["day"]):
+            first_data = first_row
+        else:
+            (first_data,) = [r["day"] for r in since.first_day(data, zone).collect()]
+            first_row = min(first_data, first_row or first_data)
         inputs = Inputs(
             tables,
             stored,
             lake.spark.range(1),
-            firsts,
+            filled,
             sorted(r["as_of"] for r in looks),
-            lambda frame: stack.enter_context(lake.kept(frame)),
+            keep,
             as_of,
             conf,
         )
@@ -93,7 +101,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
             if first > as_of or not family.is_there(inputs):
                 continue
             touched = periods.touched(first, as_of)
-            rows = family.rows(inputs, periods.spans(touched, min(firsts.values()), as_of), first)
+            rows = family.rows(inputs, periods.spans(touched, first_data, as_of), first)
             anew.append(lake.settled(rows))  # all families in one plan take longer than one after the other
             starts.append(min(touched))
             is_anew |= F.col("metric").isin(*family.metrics) & periods.is_touched(first, as_of)

@@ -17,8 +17,7 @@ _, MOVEMENT, VISITS, COHORTS = FAMILIES
 
 def inputs(*snapshots: date) -> Inputs:
     frames = cast(Any, None)
-    filled = {MEMBERS: FIRST, ORDERS: FIRST, EVENTS: FIRST}
-    return Inputs(frames, frames, frames, filled, snapshots, frames, TODAY, frames)
+    return Inputs(frames, frames, frames, {MEMBERS, ORDERS, EVENTS}, snapshots, frames, TODAY, frames)
 
 
 def since(family: families.Family, changed: dict[str, date | None], *snapshots: date, **reached: date) -> date:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -50,7 +50,7 @@ class Inputs:
         tables: all rows, by table.
         stored: gold.kpi as it is.
         one: a frame of one row, to make literals of.
-        firsts: the first day of data up to as_of, by table; a table without data is left out.
+        filled: tables that have data up to as_of.
         snapshots: as_of of gold.churn_status up to as_of.
         keep: computes a frame once for all its uses.
     """
@@ -58,7 +58,7 @@ class Inputs:
     tables: Mapping[str, DataFrame]
     stored: DataFrame
     one: DataFrame
-    firsts: Mapping[str, date]
+    filled: Collection[str]
     snapshots: Sequence[date]
     keep: Callable[[DataFrame], DataFrame]
     as_of: date
@@ -71,9 +71,9 @@ class Inputs:
     @property
     def known(self) -> set[str]:
         """Measures that are 0 where nothing says otherwise; those of churn are known per snapshot only."""
-        found = {m for m, measure in MEASURES.items() if {*measure.sources} <= self.firsts.keys()}
-        found |= {"cost"} if {COSTS, CONTACTS, VOUCHERS, COSTLY_ORDERS} & self.firsts.keys() else set()
-        found |= {"goal_cost"} if {COSTS, CONTACTS} & self.firsts.keys() else set()
+        found = {m for m, measure in MEASURES.items() if {*measure.sources} <= {*self.filled}}
+        found |= {"cost"} if {COSTS, CONTACTS, VOUCHERS, COSTLY_ORDERS} & {*self.filled} else set()
+        found |= {"goal_cost"} if {COSTS, CONTACTS} & {*self.filled} else set()
         return {m for m in found if CHURN not in MEASURES[m].sources}
 
     @property
@@ -136,21 +136,21 @@ def _until(tables: Mapping[str, DataFrame], name: str, first: date, as_of: date,
     return rfm.only_counted(found, conf.orders.counted_statuses) if name == ORDERS else found
 
 
-def first_days(tables: Mapping[str, DataFrame], as_of: date, conf: Conf) -> DataFrame:
-    """`name` and first `day` of data up to as_of of each table that counts; of orders that cost something too."""
+def data(tables: Mapping[str, DataFrame], as_of: date, conf: Conf) -> dict[str, DataFrame]:
+    """Rows up to as_of of each table that counts; of orders that cost something too."""
     names = (MEMBERS, ORDERS, EVENTS, COSTS, CONTACTS, RESPONSES, VOUCHERS)
-    seen = {name: _until(tables, name, date(1970, 1, 2), as_of, conf) for name in names}
+    seen = {name: _until(tables, name, EVER, as_of, conf) for name in names}
     costly = [F.coalesce(c, F.lit(0)) > 0 for c in ("coupon_amount", "points_redeemed", "points_granted")]
-    seen[COSTLY_ORDERS] = seen[ORDERS].where(costly[0] | costly[1] | costly[2])
-    return since.first_days(seen, conf.business_timezone)
+    return {**seen, COSTLY_ORDERS: seen[ORDERS].where(costly[0] | costly[1] | costly[2])}
 
 
 def reached(stored: DataFrame) -> DataFrame:
-    """Of each metric that is stored: `reached`, the last day that all its rows have seen, `last` and `first_row`."""
+    """Of each metric that is stored: `reached`, the last day that all its rows have seen, `last`, its last row, and
+    `first_day`."""
     return stored.groupBy("metric").agg(
         F.least(F.max("as_of"), F.min(F.when(~F.col("is_complete"), F.col("as_of")))).alias("reached"),
         F.max("period_start").alias("last"),
-        F.min("period_start").alias("first_row"),
+        F.min(F.when(F.col("period") == "day", F.col("period_start"))).alias("first_day"),
     )
 
 

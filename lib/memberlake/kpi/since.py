@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -23,15 +23,18 @@ _INSTANTS = {
 }
 
 
-def first_days(frames: Mapping[str, DataFrame], zone: str) -> DataFrame:
-    """Of each table the first day of data: `name`, `day`; NULL when it has none."""
-    days = [
-        frame.agg(F.min(instant(name)).alias("first")).select(
-            F.lit(name).alias("name"), _day(name, F.col("first"), zone)
-        )
+def filled(frames: Mapping[str, DataFrame]) -> DataFrame:
+    """`name` of each table that has a row."""
+    return reduce(DataFrame.unionAll, [f.select(F.lit(name).alias("name")).limit(1) for name, f in frames.items()])
+
+
+def first_day(frames: Mapping[str, DataFrame], zone: str) -> DataFrame:
+    """One row: `day`, the first with data in any of the tables; reads all of them."""
+    firsts = [
+        frame.agg(F.min(instant(name)).alias("first")).select(_day(name, F.col("first"), zone))
         for name, frame in frames.items()
     ]
-    return reduce(DataFrame.unionAll, days)
+    return reduce(DataFrame.unionAll, firsts).agg(F.min("day").alias("day"))
 
 
 def instant(name: str) -> str:
@@ -43,39 +46,50 @@ def _day(name: str, at: Column, zone: str) -> Column:
     return (at if name == COSTS else calendar.business_date(at, zone)).alias("day")
 
 
-def changed(changes: Mapping[str, DataFrame], tables: Mapping[str, DataFrame], zone: str) -> DataFrame:
+def changed(
+    changes: Mapping[str, DataFrame],
+    tables: Mapping[str, DataFrame],
+    zone: str,
+    keep: Callable[[DataFrame], DataFrame],
+) -> DataFrame:
     """Of each table with changed rows the first day that they touch: `name`, `day`; NULL when nothing changed.
 
     Args:
         changes: changed rows, old and new form, of the tables that are known in part.
         tables: all rows, to find the orders of a changed member and the like.
+        keep: computes a frame once for all its uses.
     """
+
+    def days_of_orders(named: DataFrame, key: str) -> DataFrame:
+        keys = named.select(key).distinct().transform(keep)
+        keys.count()  # so Spark knows when they are few: all orders are read for them, none is shuffled
+        return orders.join(keys, on=key, how="left_semi").select("day")
+
     orders = tables[ORDERS].select(
         "order_id", "member_id", "voucher_id", calendar.business_date(F.col("ordered_at"), zone).alias("day")
     )
     found = []
     for name, rows in changes.items():
         if name == MEMBERS:
-            days = _of_members(rows, orders, zone)
+            days = _of_members(rows, days_of_orders, zone)
         elif name == CAMPAIGNS:
             days = _of_campaigns(rows, tables, zone)
         elif name == PRODUCTS:  # a product's category is that of all its orders
             days = rows.crossJoin(orders.agg(F.min("day").alias("day"))).select("day")
         elif name == LINES:
-            days = orders.join(rows.select("order_id").distinct(), on="order_id", how="left_semi").select("day")
+            days = days_of_orders(rows, "order_id")
         elif name == CHURN:
             days = rows.select(F.col("as_of").alias("day"))
         else:
             days = rows.select(_day(name, F.col(instant(name)), zone))
             if name == VOUCHERS:  # its campaign and value are those of the order that it names, or that names it
                 for key in ("order_id", "voucher_id"):
-                    named = rows.select(key).distinct()
-                    days = days.unionAll(orders.join(named, on=key, how="left_semi").select("day"))
+                    days = days.unionAll(days_of_orders(rows, key))
         found.append(days.agg(F.min("day").alias("day")).select(F.lit(name).alias("name"), "day"))
     return reduce(DataFrame.unionAll, found)
 
 
-def _of_members(rows: DataFrame, orders: DataFrame, zone: str) -> DataFrame:
+def _of_members(rows: DataFrame, days_of_orders: Callable[[DataFrame, str], DataFrame], zone: str) -> DataFrame:
     """An activation touches its day; a new description the member's whole life."""
     said = F.to_json(F.struct(*[c for c in rows.columns if c not in {"activated_at", "recorded_at", "_change_type"}]))
     changed = rows.groupBy("member_id").agg(
@@ -88,7 +102,7 @@ def _of_members(rows: DataFrame, orders: DataFrame, zone: str) -> DataFrame:
     return (
         changed.select(_day(MEMBERS, F.col("activated_at"), zone))
         .unionAll(lives.select(_day(MEMBERS, F.col("registered_at"), zone)))
-        .unionAll(orders.join(lives.select("member_id"), on="member_id", how="left_semi").select("day"))
+        .unionAll(days_of_orders(lives, "member_id"))
     )
 
 
