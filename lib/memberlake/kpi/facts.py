@@ -240,18 +240,15 @@ def costs(
         _cost(facts, F.lit("coupon"), own),
         _cost(facts, F.lit("points"), points),
     ).where(F.col("amount") != 0)
-    cells = exploded(rows, {"cost_type": F.col("cost_type"), "campaign": F.col("campaign_id")})
-    goals = campaigns.where(F.col("goal").isin(*conf.goals)).select(
-        "campaign_id", F.col("goal").alias("dimension_value")
-    )
-    for_goal = (
-        rows.where(F.col("cost_type").isin("media", "other", "contact"))
-        .join(goals, on="campaign_id", how="inner")
-        .withColumn("dimension", F.lit("goal"))
-    )
-    return union(
-        cells.groupBy("business_date", *CELL).agg(_sum(F.col("amount")).alias("cost")),
-        for_goal.groupBy("business_date", *CELL).agg(_sum(F.col("amount")).alias("goal_cost")),
+    goals = campaigns.where(F.col("goal").isin(*conf.goals)).select("campaign_id", "goal")
+    cells = {"cost_type": F.col("cost_type"), "campaign": F.col("campaign_id"), "goal": F.col("goal")}
+    of_goal, amount = F.col("dimension") == "goal", F.col("amount")
+    for_goal = F.col("goal").isNotNull() & F.col("cost_type").isin("media", "other", "contact")
+    return (
+        exploded(rows.join(goals, on="campaign_id", how="left"), cells)
+        .where(~of_goal | for_goal)
+        .groupBy("business_date", *CELL)
+        .agg(F.sum(F.when(~of_goal, amount)).alias("cost"), F.sum(F.when(of_goal, amount)).alias("goal_cost"))
     )
 
 
@@ -267,17 +264,19 @@ def _exact(value: Decimal) -> Column:
 
 def responses(responses: DataFrame, contacts: DataFrame, campaigns: DataFrame, goals: Mapping[str, str]) -> DataFrame:
     """Daily: leads, and responses that reach the goal of their campaign."""
-    told = responses.join(contacts.select("contact_id", "campaign_id"), on="contact_id", how="left")
-    leads = exploded(told.where(F.col("response_type") == "lead"), {"campaign": F.col("campaign_id")})
-    asked = reduce(lambda c, goal: c.when(F.col("goal") == goal, goals[goal]), goals, F.when(F.lit(False), ""))
-    reached = told.join(campaigns.select("campaign_id", "goal"), on="campaign_id", how="inner").where(
-        F.col("response_type") == asked
+    of_contact = contacts.select("contact_id", "campaign_id")
+    told = responses.join(of_contact, on="contact_id", how="left").join(
+        campaigns.select("campaign_id", "goal"), on="campaign_id", how="left"
     )
-    return union(
-        leads.groupBy("business_date", *CELL).agg(F.count(F.lit(1)).alias("leads")),
-        exploded(reached, {"goal": F.col("goal")}, with_all=False)
+    asked = reduce(lambda c, goal: c.when(F.col("goal") == goal, goals[goal]), goals, F.when(F.lit(False), ""))
+    of_goal, kind = F.col("dimension") == "goal", F.col("response_type")
+    return (
+        exploded(told, {"campaign": F.col("campaign_id"), "goal": F.col("goal")})
         .groupBy("business_date", *CELL)
-        .agg(F.count(F.lit(1)).alias("goal_reached")),
+        .agg(
+            F.count_if(~of_goal & (kind == "lead")).alias("leads"),
+            F.count_if(of_goal & (kind == asked)).alias("goal_reached"),
+        )
     )
 
 
