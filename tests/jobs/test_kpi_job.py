@@ -242,7 +242,10 @@ def history(lake: Lake, brand: dict[str, Any]) -> dict[str, dict[tuple[Any, ...]
         told[step], told[f"all of {step}"] = found(lake), everything(lake)
     lake.rebuild = True
     run(lake, TODAY)
-    return {**told, "all of rebuilt": everything(lake)}
+    told["all of rebuilt"] = everything(lake)
+    lake.rebuild = False
+    run(lake, TODAY + timedelta(days=1))
+    return {**told, "a quiet night": found(lake)}
 
 
 def test_everything_as_of_the_first_day(history: dict[str, Any], brand: dict[str, Any]) -> None:
@@ -251,6 +254,10 @@ def test_everything_as_of_the_first_day(history: dict[str, Any], brand: dict[str
 
 def test_what_changed_and_came_late_is_counted(history: dict[str, Any], brand: dict[str, Any]) -> None:
     same(history["next"], Reference(brand, TODAY).rows())
+
+
+def test_a_day_more_is_counted_where_no_row_changed(history: dict[str, Any], brand: dict[str, Any]) -> None:
+    same(history["a quiet night"], Reference(brand, TODAY + timedelta(days=1)).rows())
 
 
 def test_a_day_of_the_past_is_exact_and_leaves_later_periods(history: dict[str, Any], brand: dict[str, Any]) -> None:
