@@ -23,9 +23,9 @@ from memberlake.value import rfm
 SPAN = ("period", "period_start", "is_before")
 CELL = ("dimension", "dimension_value")
 _OF_ORDERS = (
-    *("order_id", "member_id", "business_date", "net_amount", "channel", "method", "campaign_id", "has_coupon"),
-    *("voucher_value", "coupon_amount", "points_redeemed", "points_granted"),
-)
+    "order_id", "member_id", "business_date", "net_amount", "channel", "method", "campaign_id", "has_coupon",
+    "voucher_value", "coupon_amount", "points_redeemed", "points_granted",
+)  # fmt: skip
 CHANNELS = {"sms": "phone", "email": "email", "qq": "qq", "wechat": "wechat"}  # to the address that each needs
 
 
