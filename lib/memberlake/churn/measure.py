@@ -213,7 +213,7 @@ def _event_days(facts: Facts, active_types: Sequence[str], since: date) -> Days:
             of_type("add_to_cart").alias("carts"),
             of_type("campaign_enquiry").alias("enquiries"),
         )
-        .repartition("member_id")
+        .repartition("member_id")  # days and snapshots are then grouped where they lie
     )
     is_visit, in_session = F.col("is_visit"), F.col("session_id").isNotNull()
     has_sessions = F.count_if(is_visit & in_session) > 0
