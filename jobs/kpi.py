@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from memberlake import cli
 from memberlake.conf import Conf
 from memberlake.kpi import families, metrics, periods, since, table
-from memberlake.kpi.facts import union
+from memberlake.kpi.cells import union
 from memberlake.kpi.families import Inputs
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.activity import ACTIVE_COUNTS

@@ -16,6 +16,7 @@ from tests.conftest import configured
 from tests.jobs.orders import utc
 
 from memberlake.kpi import attribution, facts, movement, periods, table
+from memberlake.kpi.cells import CELL
 from memberlake.kpi.periods import Span
 from memberlake.lake.contract import Table
 from memberlake.tables.gold.activity import ACTIVE_COUNTS
@@ -329,7 +330,7 @@ def test_an_order_counts_in_each_category_that_it_holds(spark: SparkSession) -> 
     )
     one = spark.range(1)
     days = periods.with_days(periods.frame(one, [Span("day", D, D, D)]))
-    by_member = facts.orders_by_member(facts.with_categories(orders, lines, products), days, facts.CELL)
+    by_member = facts.orders_by_member(facts.with_categories(orders, lines, products), days, CELL)
     found = facts.order_sums(by_member).collect()
     cells = {
         (r.dimension, r.dimension_value): (r.orders, float(r.revenue), r.member_orders, r.buyers, r.repeat_buyers)

@@ -1,8 +1,5 @@
-"""What is counted: orders, members, costs, responses and visits as rows with a business date and dimensions.
-
-A frame of *daily* sums has business_date, dimension, dimension_value and measures; a frame of *spans* has the keys of
-periods.Span in their place. Names of measures are those of metrics.MEASURES.
-"""
+"""What is counted: orders, members, costs, responses and visits as rows with a business date and dimensions, and their
+sums, daily or by spans: see cells.py."""
 
 from __future__ import annotations
 
@@ -17,11 +14,10 @@ from pyspark.sql import functions as F
 from memberlake import calendar
 from memberlake.conf.kpi import KpiConf
 from memberlake.kpi import attribution
+from memberlake.kpi.cells import CELL, SPAN, column, exploded, of_member, of_members, total, union
 from memberlake.kpi.metrics import COHORT_DAYS
 from memberlake.value import rfm
 
-SPAN = ("period", "period_start", "is_before")
-CELL = ("dimension", "dimension_value")
 _OF_ORDERS = (
     "order_id", "member_id", "business_date", "net_amount", "channel", "method", "campaign_id", "has_coupon",
     "voucher_value", "coupon_amount", "points_redeemed", "points_granted",
@@ -35,39 +31,6 @@ def until(frame: DataFrame, instant: str, first: date, last: date, zone: str) ->
     near = frame.where((F.col(instant) >= F.lit(begin)) & (F.col(instant) < F.lit(end)))
     on = calendar.business_date(F.col(instant), zone)
     return near.withColumn("business_date", on).where(F.col("business_date").between(first, last))
-
-
-def described(members: DataFrame, dimensions: Sequence[str]) -> DataFrame:
-    """member_id and the dimensions that describe members; unknown where nothing is known."""
-    return members.select("member_id", *[_of_member(d).alias(_column(d)) for d in dimensions])
-
-
-def _of_member(dimension: str) -> Column:
-    attribute = dimension.removeprefix("attributes.")
-    return F.col("attributes")[attribute] if attribute != dimension or dimension == "tier" else F.col(dimension)
-
-
-def _column(dimension: str) -> str:
-    return f"by_{dimension}".replace(".", "_")  # a dot would ask for a field
-
-
-def exploded(frame: DataFrame, cells: Mapping[str, Column], *, with_all: bool = True) -> DataFrame:
-    """Each row once for `all` and once for each dimension.
-
-    Args:
-        cells: dimension to its value; NULL is `unknown`.
-    """
-    structs = [
-        F.struct(
-            F.lit(name).alias("dimension"), F.coalesce(value.cast("string"), F.lit("unknown")).alias("dimension_value")
-        )
-        for name, value in [*([("all", F.lit("all"))] if with_all else []), *cells.items()]
-    ]
-    return frame.withColumn("cell", F.explode(F.array(*structs))).select("*", "cell.*").drop("cell")
-
-
-def of_members(dimensions: Iterable[str]) -> dict[str, Column]:
-    return {d: F.col(_column(d)) for d in dimensions}
 
 
 def orders(
@@ -136,12 +99,12 @@ def order_sums(by_member: DataFrame) -> DataFrame:
         by_member.groupBy(*SPAN, *CELL)
         .agg(
             F.sum("orders").alias("orders"),
-            _sum(F.col("revenue")).alias("revenue"),
+            total(F.col("revenue")).alias("revenue"),
             F.coalesce(F.sum(F.when(is_member, F.col("orders"))), F.lit(0)).alias("member_orders"),
-            _sum(F.when(is_member, F.col("revenue"))).alias("member_revenue"),
+            total(F.when(is_member, F.col("revenue"))).alias("member_revenue"),
             F.sum("coupon_orders").alias("coupon_orders"),
-            _sum(F.col("coupon_revenue")).alias("coupon_revenue"),
-            _sum(F.col("attributed")).alias("attributed"),
+            total(F.col("coupon_revenue")).alias("coupon_revenue"),
+            total(F.col("attributed")).alias("attributed"),
             buyers(1, F.col("orders")).alias("buyers"),
             buyers(2, F.col("orders")).alias("repeat_buyers"),
             buyers(1, with_coupon).alias("coupon_buyers"),
@@ -155,17 +118,13 @@ def order_sums(by_member: DataFrame) -> DataFrame:
     )
 
 
-def _sum(amount: Column) -> Column:
-    return F.coalesce(F.sum(amount), F.lit(0)).cast("decimal(38,6)")
-
-
 def member_days(members: DataFrame, dimensions: Sequence[str], first: date, as_of: date, zone: str) -> DataFrame:
     """Daily, from the first day on: registrations, activations, and who of the registered can be reached."""
     known = members.select(
         "*",
         calendar.business_date(F.col("registered_at"), zone).alias("registered_on"),
         calendar.business_date(F.col("activated_at"), zone).alias("activated_on"),
-        *[_of_member(d).alias(_column(d)) for d in dimensions],
+        *[of_member(d).alias(column(d)) for d in dimensions],
     ).where(F.col("registered_on") <= F.lit(as_of))
     cells = of_members(dimensions)
     reach = {c: F.col(f"has_{address}") & F.col(f"consent_{c}") for c, address in CHANNELS.items()}
@@ -311,7 +270,7 @@ def cohorts(members: DataFrame, counted: DataFrame, dimensions: Sequence[str]) -
         .groupBy("member_id")
         .agg(F.min(F.date_diff("bought_on", "business_date")).alias("days"))
     )
-    known = members.select("member_id", "business_date", *[_of_member(d).alias(_column(d)) for d in dimensions])
+    known = members.select("member_id", "business_date", *[of_member(d).alias(column(d)) for d in dimensions])
     within = [F.count_if(F.col("days") <= days).alias(f"within_{days}") for days in COHORT_DAYS]
     return (
         exploded(known.join(bought, on="member_id", how="left"), of_members(dimensions))
@@ -344,35 +303,3 @@ def winbacks(facts: DataFrame, campaigns: DataFrame, days: DataFrame, status: Da
         .groupBy(*SPAN, *CELL)
         .agg(F.count_distinct("member_id").alias("winbacks"))
     )
-
-
-def flows(daily: DataFrame, days: DataFrame) -> DataFrame:
-    """Spans: the sum of daily measures over the days of each."""
-    measures = [c for c in daily.columns if c not in {"business_date", *CELL}]
-    return (
-        daily.join(F.broadcast(days.select(*SPAN, "business_date")), on="business_date", how="inner")
-        .groupBy(*SPAN, *CELL)
-        .agg(*[F.sum(m).alias(m) for m in measures])
-    )
-
-
-def stocks(daily: DataFrame, spans: DataFrame, names: Mapping[str, str], since: date) -> DataFrame:
-    """Spans: what daily measures had added up to at the end of each; a few days and spans, so every pair is looked at.
-
-    Args:
-        daily: of a day before `since` not what it added, but the stock at its end.
-        names: daily measure to the name of its stock.
-    """
-    on, is_before = F.col("business_date"), F.col("business_date") < F.lit(since)
-    stood_on = F.least("last_on", F.lit(since - timedelta(days=1)))
-    is_seen = F.when(is_before, on == stood_on).otherwise(on <= F.col("last_on"))
-    return (
-        daily.join(F.broadcast(spans), on=is_seen, how="inner")
-        .groupBy(*SPAN, *CELL)
-        .agg(*[F.sum(F.when(is_before, F.col(name)).otherwise(F.col(m))).alias(name) for m, name in names.items()])
-    )
-
-
-def union(*frames: DataFrame) -> DataFrame:
-    """Rows of all; a measure that a frame lacks is NULL."""
-    return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), frames)

@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from memberlake.conf import Conf
-from memberlake.kpi import facts, metrics, movement, periods, since, table
-from memberlake.kpi.facts import CELL
+from memberlake.kpi import cells, facts, metrics, movement, periods, since, table
+from memberlake.kpi.cells import CELL
 from memberlake.kpi.metrics import (
     CAMPAIGNS,
     CHURN,
@@ -78,7 +78,7 @@ class Inputs:
 
     @property
     def members(self) -> DataFrame:
-        return facts.described(self.tables[MEMBERS], self.conf.kpi.of_members)
+        return cells.described(self.tables[MEMBERS], self.conf.kpi.of_members)
 
 
 @dataclass(frozen=True)
@@ -183,11 +183,11 @@ def _operation(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
         F.col("member_revenue").alias("new_life_revenue"),
     )
     before = _of_days(inputs.stored, min(earliest, first - timedelta(days=1)), first)
-    daily = facts.union(by_member, firsts, money, told, piled, before).transform(inputs.keep)
+    daily = cells.union(by_member, firsts, money, told, piled, before).transform(inputs.keep)
     found = [
         sums,
-        facts.flows(daily.select("business_date", *CELL, *_FLOWS), days),
-        facts.stocks(daily, listed, {f"new_{m}": m for m in _STOCKS}, first),
+        cells.flows(daily.select("business_date", *CELL, *_FLOWS), days),
+        cells.stocks(daily, listed, {f"new_{m}": m for m in _STOCKS}, first),
     ]
     if seen := movement.seen_by(spans, inputs.snapshots):
         looked_at = periods.with_days(periods.literal(inputs.one, seen, periods.SNAPSHOT))
@@ -198,17 +198,17 @@ def _operation(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
 def _order_sums(inputs: Inputs, orders: DataFrame, days: DataFrame) -> DataFrame:
     """Sums of orders by span."""
     kpi = inputs.conf.kpi
-    cells = {"method": F.col("method")}
+    of_order = {"method": F.col("method")}
     if "channel" in kpi.dimensions:
-        cells["channel"] = F.col("channel")
-    owed = facts.exploded(orders.where("method <> 'none'"), {"campaign": F.col("campaign_id")}, with_all=False)
-    parts = [facts.exploded(orders, cells, with_all=False), owed]
+        of_order["channel"] = F.col("channel")
+    owed = cells.exploded(orders.where("method <> 'none'"), {"campaign": F.col("campaign_id")}, with_all=False)
+    parts = [cells.exploded(orders, of_order, with_all=False), owed]
     if "category" in kpi.dimensions:
         parts.append(facts.with_categories(orders, inputs.tables[since.LINES], inputs.tables[since.PRODUCTS]))
     # a member has one value of each dimension of members: first their orders are added up, then the rows multiplied
-    of_member = facts.of_members(kpi.of_members)
-    members = facts.exploded(facts.orders_by_member(orders, days, of_member.values()), of_member)
-    return facts.order_sums(facts.union(members, facts.orders_by_member(facts.union(*parts), days, CELL)))
+    of_member = cells.of_members(kpi.of_members)
+    members = cells.exploded(facts.orders_by_member(orders, days, of_member.values()), of_member)
+    return facts.order_sums(cells.union(members, facts.orders_by_member(cells.union(*parts), days, CELL)))
 
 
 def _of_days(stored: DataFrame, first: date, until: date) -> DataFrame:
@@ -249,9 +249,9 @@ def _visits(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
         (F.col("metric") == "visits") & (F.col("period") == "day") & (F.col("period_start") < F.lit(first))
     ).select(F.col("period_start").alias("business_date"), *CELL, F.col("numerator").cast("long").alias("visits"))
     active = inputs.conf.activity.active_event_types
-    daily = facts.union(facts.visits(inputs.until(EVENTS, first), active), earlier)
+    daily = cells.union(facts.visits(inputs.until(EVENTS, first), active), earlier)
     listed = periods.frame(inputs.one, spans)
-    sums = [facts.flows(daily, periods.with_days(listed))]
+    sums = [cells.flows(daily, periods.with_days(listed))]
     return table.rows(sums, listed, ("visits",), inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
 
 
@@ -261,7 +261,7 @@ def _cohorts(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
     first = min(span.first_on for span in now)
     daily = facts.cohorts(inputs.until(MEMBERS, first), inputs.until(ORDERS, first), inputs.conf.kpi.of_members)
     listed = periods.frame(inputs.one, now)
-    sums = [facts.flows(daily, periods.with_days(listed))]
+    sums = [cells.flows(daily, periods.with_days(listed))]
     return table.rows(sums, listed, metrics.COHORT, inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from memberlake.kpi.facts import CELL, SPAN, exploded, of_members, union
+from memberlake.kpi.cells import CELL, SPAN, exploded, of_members, union
 from memberlake.kpi.periods import PERIODS, Span
 
 _KINDS = {"kind": ("explicit", "implicit"), "permanence": ("permanent", "temporary")}
@@ -32,7 +32,7 @@ def sums(status: DataFrame, members: DataFrame, dimensions: Sequence[str], seen:
 
     Args:
         status: gold.churn_status of the snapshots in `seen`.
-        members: of facts.described.
+        members: of cells.described.
         seen: of `seen_by`.
     """
     known = status.join(members, on="member_id", how="left")

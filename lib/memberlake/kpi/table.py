@@ -11,7 +11,7 @@ from pyspark.sql.types import StructField, StructType
 
 from memberlake.conf.kpi import KpiConf
 from memberlake.kpi import periods
-from memberlake.kpi.facts import CELL, SPAN, union
+from memberlake.kpi.cells import CELL, SPAN, union
 from memberlake.kpi.metrics import CHANGES, METRICS, TRENDS, WAITS, Metric
 from memberlake.kpi.periods import PERIODS
 from memberlake.lake.contract import BOOL, STRING, STRINGS
