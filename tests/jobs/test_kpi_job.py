@@ -50,7 +50,7 @@ TABLES = {
     "products": PRODUCTS,
     "status": CHURN_STATUS,
 }
-SNAPSHOTS = (date(2026, 2, 20), YESTERDAY, TODAY)
+SNAPSHOTS = (date(2026, 2, 20), YESTERDAY, TODAY, TODAY + timedelta(days=1))
 
 
 def made(seed: int) -> dict[str, Any]:
@@ -82,6 +82,10 @@ def made(seed: int) -> dict[str, Any]:
             member[kind] = maybe(0.8, rng.random() < 0.5)
         member["consent_wechat"] = maybe(0.5, rng.random() < 0.3)
         data["members"].append(member)
+    on = TODAY + timedelta(days=1)  # activated before it registered, by a wrong clock: it counts from then on
+    registered_at = datetime(on.year, on.month, on.day, tzinfo=timezone.utc)
+    early = {"activated_at": registered_at - timedelta(days=3), "activated_on": on}
+    data["members"][3] |= {"registered_at": registered_at, "recorded_at": registered_at, "on": on, **early}
     for n in range(5):
         starts = FIRST + timedelta(days=rng.randrange(DAYS))
         goal = rng.choice(["lead", "conversion", "fame", None])

@@ -120,10 +120,11 @@ def order_sums(by_member: DataFrame) -> DataFrame:
 
 def member_days(members: DataFrame, dimensions: Sequence[str], first: date, as_of: date, zone: str) -> DataFrame:
     """Daily, from the first day on: registrations, activations, and who of the registered can be reached."""
+    activated_at = F.greatest("registered_at", "activated_at")  # nobody is known before; passes over a NULL
     known = members.select(
         "*",
         calendar.business_date(F.col("registered_at"), zone).alias("registered_on"),
-        calendar.business_date(F.col("activated_at"), zone).alias("activated_on"),
+        F.when(F.col("activated_at").isNotNull(), calendar.business_date(activated_at, zone)).alias("activated_on"),
         *[of_member(d).alias(column(d)) for d in dimensions],
     ).where(F.col("registered_on") <= F.lit(as_of))
     cells = of_members(dimensions)
