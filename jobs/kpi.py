@@ -81,7 +81,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         if first_row and len(days) == len(changing) and all(r["day"] > first_row for r in days if r["day"]):
             first_data = first_row
         else:
-            (first_data,) = [r["day"] for r in since.first_day(data, zone).collect()]
+            first_data = since.first_day(data, zone).collect()[0]["day"]  # one row
             first_row = min(first_data, first_row or first_data)
         inputs = Inputs(
             tables,
