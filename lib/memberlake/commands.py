@@ -252,6 +252,9 @@ def table(name: str) -> Table:
 
 def _date(text: str, option: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise UserError(f"{option} {text} is no date: write it as 2026-11-20") from None
+    if not 1970 <= day.year < 3000:  # near the ends of the calendar there is no day before, or after
+        raise UserError(f"{option} {text} is no day of a lake: it allows the years 1970 to 2999")
+    return day

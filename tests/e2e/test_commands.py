@@ -190,6 +190,8 @@ def test_explain_on_a_lake_without_data(spark: SparkSession, tmp_path: Path) -> 
         (["explain", "rfm", "--as-of", "soon"], "--as-of soon is no date"),
         (["run", "rfm", "--as-of", "2026-02-30"], "--as-of 2026-02-30 is no date"),
         (["run", "rfm", "--as-of", "soon"], "--as-of soon is no date"),
+        (["run", "rfm", "--as-of", "0001-01-01"], "--as-of 0001-01-01 is no day of a lake"),
+        (["run", "rfm", "--as-of", "9999-12-31"], "--as-of 9999-12-31 is no day of a lake"),
         (["run", "rfm", "--from", "2026-03-02", "--to", "2026-03-01"], "--from 2026-03-02 is after --to 2026-03-01"),
         (["run", "rfm", "--as-of", "2026-03-02", "--from", "2026-03-01"], "not both"),
         (["run", "rfm", "--to", "2026-03-01"], "--to needs --from"),

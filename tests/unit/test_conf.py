@@ -34,6 +34,7 @@ def test_values_of_set_are_yaml() -> None:
         ("rfm.tile=4", "--set rfm.tile: rfm.tile: unknown key; allowed here: tiles, thresholds"),
         ("rfm.tiles=many", "--set rfm.tiles: rfm.tiles: Input should be a valid integer"),
         ("rfm.tiles=11", "less than or equal to 10"),
+        ("rfe.look_back_days=1000000", "rfe.look_back_days: Input should be less than or equal to 100000"),  # no date
         ("rfm=3", "--set rfm: rfm: "),
         ("business_timezone=Mars/Olympus", "no time zone of the IANA list"),
         ("orders.counted_statuses=[payed]", "counted_statuses has payed; orders.statuses allows created"),
@@ -112,6 +113,7 @@ def test_a_lake_remembers_the_settings_of_its_first_source(tmp_path: Path) -> No
 def test_a_moved_lake_keeps_its_digest_and_a_new_rule_changes_it() -> None:
     here, there = configured(lake="/a").digest, configured(lake="/b").digest
     assert here == there != configured("rfm.tiles=4").digest
+    assert here == configured("mlflow.tracking_uri=http://elsewhere", "report.language=zh", lake="/a").digest
 
 
 def test_places() -> None:

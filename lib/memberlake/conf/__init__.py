@@ -108,8 +108,7 @@ class Conf(Section):
     @property
     def digest(self) -> str:
         """Identifies the rules in force; places are left out, so a moved lake keeps its digest."""
-        rules = self.model_dump(mode="json", exclude={"lake", "landing", "mlflow", "made"})
-        rules = self.model_dump(mode="json", exclude={"lake", "landing", "made", "report"})
+        rules = self.model_dump(mode="json", exclude={"lake", "landing", "mlflow", "made", "report"})
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:12]
 
 

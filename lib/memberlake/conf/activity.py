@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field, PositiveInt, field_validator
 
-from memberlake.conf.section import Section
+from memberlake.conf.section import LookBack, Section
 from memberlake.conf.value import ScoredConf
 from memberlake.lake.contract import BOOL, STRING
 from memberlake.tables.silver import MEMBERS
@@ -57,7 +57,7 @@ class ActivityConf(Section):
 class RfeConf(ScoredConf):
     letters: ClassVar[str] = "rfe"
 
-    look_back_days: int = Field(ge=1)
+    look_back_days: LookBack
     engagement_weights: dict[str, float]
 
     @field_validator("engagement_weights")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from memberlake.conf.section import Section, Share
+from memberlake.conf.section import LookBack, Section, Share
 
 
 class CouponAlertsConf(Section):
-    look_back_days: int = Field(ge=1)
+    look_back_days: LookBack
     redeemed_by_others: int = Field(ge=1)
     claims_factor: float = Field(ge=1)
     claims_at_least: int = Field(ge=1)

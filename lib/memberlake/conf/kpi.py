@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from memberlake.conf.section import Section, Share
+from memberlake.conf.section import LookBack, Section, Share
 from memberlake.kpi.metrics import METRICS, Metric
 
 MEMBER_DIMENSIONS = ("source", "gender", "city", "occupation", "brand", "acquisition_channel", "tier")
@@ -48,7 +48,7 @@ class KpiConf(Section):
 
 
 class AbcConf(Section):
-    look_back_days: int = Field(ge=1)
+    look_back_days: LookBack
     a_below: Decimal = Field(ge=0, le=1)
     b_below: Decimal = Field(ge=0, le=1)
     high_share: Share

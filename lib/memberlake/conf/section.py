@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
+LookBack = Annotated[int, Field(ge=1, le=100_000)]  # days; the day that is so long before an as_of is still a date
 
 
 class Section(BaseModel):

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from memberlake.conf.section import Section
+from memberlake.conf.section import LookBack, Section
 
 
 class OrdersConf(Section):
@@ -114,7 +114,7 @@ class ScoredConf(Section):
 class RfmConf(ScoredConf):
     letters: ClassVar[str] = "rfm"
 
-    look_back_days: int = Field(ge=1)
+    look_back_days: LookBack
     by_category: bool
     monetary: Literal["sum", "mean", "last"]
     weights: dict[Literal["r", "f", "m"], float]
