@@ -50,6 +50,8 @@ def test_values_of_set_are_yaml() -> None:
         ("activity.dimensions=[kind]", "needs all"),
         ("activity.rolling_windows=[7, 7]", "has 7 twice"),
         ("activity.rolling_windows=[0]", "greater than 0"),
+        ("activity.rolling_windows=[true]", "activity.rolling_windows: neither true nor false is allowed here"),
+        ("activity.robot_threshold=true", "activity.robot_threshold: neither true nor false is allowed here"),
         ("rfm.segment_map=nine", "segment_map allows auto, ten_segments, eight_values"),
         ("rfm.weights={r: 1}", "weights needs all of r, f, m"),
         ("rfm.segment_maps.mine={tiles: 5, rules: [{segment: a, r: high}]}", "the last rule (a) must match everything"),

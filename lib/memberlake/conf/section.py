@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 LookBack = Annotated[int, Field(ge=1, le=100_000)]  # days; the day that is so long before an as_of is still a date
@@ -14,6 +14,16 @@ LookBack = Annotated[int, Field(ge=1, le=100_000)]  # days; the day that is so l
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """In Python True is a 1: a threshold that is only switched on would be one that nobody asked for."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        given = value if isinstance(value, list) else [value]
+        if any(isinstance(each, bool) for each in given) and not {bool, Any} & {kind, *get_args(kind)}:
+            raise ValueError("neither true nor false is allowed here")
+        return value
 
 
 def absolute(place: str | None) -> str | None:
