@@ -23,7 +23,7 @@ if not hasattr(sys.modules["__main__"], "__file__"):
     sys.modules["__main__"].__file__ = __file__
 
 FAST_START = {  # C1 and the serial collector: a quarter of the CPU time on small data
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m",
     "spark.sql.shuffle.partitions": "1",
     "spark.driver.memory": "3g",
     "spark.sql.ui.retainedExecutions": "200",  # of 1000, plans fill the memory, and their collection takes minutes
