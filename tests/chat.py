@@ -37,6 +37,11 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(0.5)
             return
         self.send_response(status)
+        self.send_header("Location", "/elsewhere")  # of a redirection
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:

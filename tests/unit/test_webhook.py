@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
+import time
 from datetime import date
 
 import pytest
@@ -34,7 +38,7 @@ def test_it_is_tried_again_and_then_taken(chat: Chat) -> None:
     assert (len(chat.got), waits) == (3, [1.0, 2.0])
 
 
-@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("status", [302, 400, 500])
 def test_a_refusal_is_no_error(chat: Chat, status: int) -> None:
     chat.statuses = [status] * 3
     assert webhook.post(ALERT, chat.conf(), lambda _: None) == "refused"
@@ -48,3 +52,28 @@ def test_nobody_there(chat: Chat) -> None:
     assert webhook.post(ALERT, conf, lambda _: None) == "none"
     nowhere = WebhookConf(url="http://no.such.host.invalid/", timeout_seconds=1, retries=0)
     assert webhook.post(ALERT, nowhere) == "none"
+
+
+def test_an_answer_that_drips_is_none() -> None:
+    """The time-out is the whole answer's, not that of each of its bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            asked, _ = server.accept()
+            with asked, contextlib.suppress(OSError):  # who asked is gone
+                for byte in b"HTTP/1.1 200 OK\r\n" + b"X" * 20:
+                    asked.send(bytes([byte]))
+                    time.sleep(0.1)
+
+        threading.Thread(target=drip, daemon=True).start()
+        conf = WebhookConf(url=f"http://127.0.0.1:{server.getsockname()[1]}/", timeout_seconds=0.3, retries=0)
+        started = time.monotonic()
+        assert webhook.post(ALERT, conf) == "none"
+        assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("url", ["http://me:t0ken@chat.invalid/", "http://chat.invalid/?key=t0 ken"])
+def test_an_address_that_is_none_is_not_told(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It may hold a token."""
+    assert webhook.post(ALERT, WebhookConf(url=url, timeout_seconds=1, retries=0)) == "none"
+    assert caplog.messages == ["alert a1 was not taken by the webhook: InvalidURL"]

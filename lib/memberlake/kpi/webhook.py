@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict
 from http.client import HTTPException
-from typing import Literal
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Literal
 from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from memberlake.conf.kpi import WebhookConf
 from memberlake.kpi.alerts import Alert
@@ -36,12 +38,41 @@ def post(alert: Alert, conf: WebhookConf, wait: Callable[[float], None] = time.s
         if attempt:
             wait(2.0 ** (attempt - 1))
         try:
-            request = urllib.request.Request(str(conf.url), body, headers)
-            with urllib.request.urlopen(request, timeout=conf.timeout_seconds) as response:
-                if 200 <= response.status < 300:
-                    return "taken"
-                answer, said = "refused", f"HTTP {response.status}"
-        except (OSError, HTTPException, ValueError) as error:  # URLError, HTTPError and time-outs are OSErrors
+            _ask(Request(str(conf.url), body, headers), conf.timeout_seconds)
+            return "taken"
+        except OSError as error:  # URLError, HTTPError and time-outs are
             answer, said = "refused" if isinstance(error, HTTPError) else "none", str(error) or type(error).__name__
+        except (HTTPException, ValueError) as error:
+            answer, said = "none", type(error).__name__  # its text may quote the address, and with it a token
         log.warning("alert %s was not taken by the webhook: %s", alert.alert_id, said)
     return answer
+
+
+class _Stay(HTTPRedirectHandler):
+    """Follows no redirection: that would be a GET without the alert, and whatever page answers it took none."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _ask(request: Request, seconds: float) -> None:
+    """Raises what went wrong, an HTTPError for an answer that is not 2xx.
+
+    In a thread, for a socket's time-out begins anew with every byte: an answer that drips would never end.
+    """
+    ended: SimpleQueue[Exception | None] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            build_opener(_Stay).open(request, timeout=seconds).close()
+            ended.put(None)
+        except Exception as error:
+            ended.put(error)
+
+    Thread(target=ask, daemon=True).start()
+    try:
+        error = ended.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError("timed out") from None
+    if error:
+        raise error
