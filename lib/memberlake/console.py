@@ -26,8 +26,8 @@ from memberlake.runner import Outcome
 
 T = TypeVar("T")
 # a pipe gets whole lines, whatever the width of a terminal that is not there
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200)
+err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def grid(rows: Iterable[Sequence[Any]], *headers: str, title: str | None = None) -> None:

@@ -196,6 +196,7 @@ def test_explain_on_a_lake_without_data(spark: SparkSession, tmp_path: Path) -> 
         (["run", "rfm", "--as-of", "2026-03-02", "--from", "2026-03-01"], "not both"),
         (["run", "rfm", "--to", "2026-03-01"], "--to needs --from"),
         (["run", "rfm", "--set", "rfm.tile=3"], "rfm.tile: unknown key"),
+        (["run", "rfm", "--set", "rfm.x:a:y=3"], "rfm.x:a:y: unknown key"),  # :a: stays what it is
         (["run", "rfm", "--conf", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (["show", "gold.rfm"], "there is no table gold.rfm"),
         (["show", "gold.rfm_scores", "--where", "no_such = 1"], "--where no_such = 1: "),

@@ -173,9 +173,15 @@ def test_after_the_cooldown_it_is_opened_anew() -> None:
         ),
         ("[{name: a, metric: churn_rate, period: day, dimension: channel, above: 1}]", "churn_rate has no dimension"),
         ("[{name: a, metric: orders, period: day, dimension_value: app, above: 1}]", "a: dimension_value needs a dim"),
+        ("[{name: a, metric: orders, period: day, above: .nan}]", "should be a finite number"),
         ("[{name: a, metric: cost_per_goal, period: day, above: 1}]", "no dimension all; .* it has goal$"),
     ],
 )
 def test_a_rule_that_is_wrong_is_told(rules: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         configured(f"alerts.rules={rules}")
+
+
+def test_a_wrong_address_of_the_webhook_is_not_repeated() -> None:
+    with pytest.raises(UserError, match=r"alerts\.webhook\.url: must begin with http:// or https://$"):
+        configured("alerts.webhook.url=chat.example/t0ken")

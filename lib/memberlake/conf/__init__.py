@@ -175,8 +175,8 @@ def explain(error: ValidationError, model: type[BaseModel], origins: Mapping[tup
         elif problem["type"] == "missing":
             said = "is missing"
         else:
-            said = problem["msg"].removeprefix("Value error, ")
-            if not isinstance(problem["input"], dict | BaseModel):
+            said = problem["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
+            if not isinstance(problem["input"], dict | BaseModel) and path[-1:] != ("url",):  # it may hold a token
                 said += f" (is: {problem['input']!r})"
         sentences.append(f"{origin}: {key}: {said}" if origin else f"{key}: {said}")
     return "; ".join(dict.fromkeys(sentences))

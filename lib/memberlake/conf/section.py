@@ -13,7 +13,7 @@ LookBack = Annotated[int, Field(ge=1, le=100_000)]  # days; the day that is so l
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
