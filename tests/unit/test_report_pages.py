@@ -151,6 +151,14 @@ def test_an_alert_speaks_the_language_of_the_page(subject: str | None, rule: Any
     assert listed.rows[0][2].said == Said(en, zh)
 
 
+def test_the_numbers_of_an_alert() -> None:
+    """An amount of money as whole as it is read out, a share to its last digit that counts."""
+    alert = {"state": "open", "severity": "info", "raised_on": D, "rule": "r", "subject_id": None, "notify": None}
+    alert |= {"subject_kind": "metric", "message": "as stored", "value": 1234567.89, "threshold": 0.0352}
+    (row,) = block("alerts", "alert_list", alerts=[alert]).rows
+    assert [cell.said.en for cell in row if cell.is_number] == ["1,234,568", "0.0352"]
+
+
 def test_drift_is_that_of_members_and_not_of_the_calendar() -> None:
     row = {"model_name": "churn", "model_version": "3", "as_of": D, "threshold": None, "is_alert": False}
     values = {"psi:visits_30": 0.1, "psi:season_cos": 11.2, "psi:score": 0.3}

@@ -27,7 +27,7 @@ def table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
                 Cell(word(a["state"]), mark="bad" if a["state"] == "open" else ""),
                 Cell(word(a["severity"])),
                 Cell(_message(facts, a)),
-                *[Cell(same("–" if v is None else f"{v:,.4g}"), True) for v in (a["value"], a["threshold"])],
+                *[Cell(_number(v), True) for v in (a["value"], a["threshold"])],
                 Cell(same(a["raised_on"]), mark="whole"),
                 Cell(same(a["rule"])),
                 Cell(word(a["notify"])),
@@ -53,3 +53,10 @@ def _message(facts: Facts, alert: Row) -> Said:
     what = texts.ALERTS[rule.measure].of(metric=DEFINED[first].label, period=word(rule.period), of=of)
     side = "below" if rule.above is None else "above"
     return texts.ALERTS[side].of(what=what, limit=facts.written(alert["threshold"], form))
+
+
+def _number(value: float | None) -> Said:
+    """A share, a slope, a count or an amount: small ones with what tells them apart, great ones whole."""
+    if value is None:
+        return texts.NONE
+    return same(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}")
