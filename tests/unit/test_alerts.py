@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -154,6 +154,16 @@ def test_after_the_cooldown_it_is_opened_anew() -> None:
     broken, fine = reading(8, cooldown_days=3), reading(12, cooldown_days=3)
     assert [a.raised_on for a in lived([(0, broken), (1, fine), (3, broken)])] == [D]  # two days after it was closed
     assert [a.raised_on for a in lived([(0, broken), (1, fine), (4, broken)])] == [D, D + timedelta(days=4)]
+
+
+@pytest.mark.parametrize("cooldown", [0, 3])
+def test_a_day_that_is_judged_again_with_more_data_goes_on_from_the_day_before(cooldown: int) -> None:
+    broken, fine = reading(8, cooldown_days=cooldown), reading(12, cooldown_days=cooldown)
+    opened = [replace(a, sent_at=datetime(2026, 11, 20, 9)) for a in alerts.advance([], [broken], [rule()], D)]
+    tomorrow = D + timedelta(days=1)
+    closed = alerts.advance(opened, [fine], [rule()], tomorrow)
+    assert [a.state for a in closed] == ["closed"]
+    assert alerts.advance(closed, [broken], [rule()], tomorrow) == [replace(opened[0], as_of=tomorrow)]
 
 
 @pytest.mark.parametrize(

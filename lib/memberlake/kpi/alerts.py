@@ -144,9 +144,6 @@ def _reading(rule: AlertRule, subject: str, day: date, value: float | None) -> R
     )
 
 
-_KEPT = ("alert_id", "raised_on", "sent_at")  # of an alert that goes on
-
-
 def advance(held: Sequence[Alert], found: Iterable[Reading], rules: Iterable[AlertRule], as_of: date) -> list[Alert]:
     """The alerts that are new or different after the readings of a day. The same day again changes nothing.
 
@@ -160,6 +157,7 @@ def advance(held: Sequence[Alert], found: Iterable[Reading], rules: Iterable[Ale
     named = {rule.name: rule for rule in rules}
     models = {_model(r.subject_id) for r in by_subject.values() if r.subject_kind == "model"}
     is_open = {(a.rule, a.subject_id): a for a in held if a.state == "open"}
+    closed_today = {(a.rule, a.subject_id): a for a in held if a.closed_on == as_of}
     by_id = {a.alert_id: a for a in held}
     changed = []
     for key, alert in is_open.items():
@@ -171,13 +169,14 @@ def advance(held: Sequence[Alert], found: Iterable[Reading], rules: Iterable[Ale
             value = reading.value if reading else alert.value
             changed.append(replace(alert, state="closed", closed_on=as_of, as_of=as_of, value=value))
         elif reading.is_broken:
-            changed.append(replace(_opened(reading, as_of), **{k: getattr(alert, k) for k in _KEPT}))
+            changed.append(_going_on(alert, reading, as_of))
     for key, reading in by_subject.items():
-        if not reading.is_broken or key in is_open or _is_cooling(held, reading, as_of):
+        if not reading.is_broken or key in is_open:
             continue
-        alert = _opened(reading, as_of)
-        again = by_id.get(alert.alert_id)  # closed earlier on this day: it goes on, and is not sent again
-        changed.append(replace(alert, sent_at=again.sent_at) if again else alert)
+        if again := closed_today.get(key):  # an earlier run of this day saw less: it goes on, and is not sent again
+            changed.append(_going_on(again, reading, as_of))
+        elif not _is_cooling(held, reading, as_of):
+            changed.append(_opened(reading, as_of))
     return [alert for alert in changed if by_id.get(alert.alert_id) != alert]
 
 
@@ -196,6 +195,10 @@ def _model(subject_id: str | None) -> tuple[str, bool]:
 def _is_cooling(held: Sequence[Alert], reading: Reading, as_of: date) -> bool:
     closed = [a.closed_on for a in held if (a.rule, a.subject_id) == (reading.rule, reading.subject_id) and a.closed_on]
     return bool(closed) and (as_of - max(closed)).days < reading.cooldown_days
+
+
+def _going_on(alert: Alert, reading: Reading, as_of: date) -> Alert:
+    return replace(_opened(reading, as_of), alert_id=alert.alert_id, raised_on=alert.raised_on, sent_at=alert.sent_at)
 
 
 def _opened(reading: Reading, as_of: date) -> Alert:
