@@ -16,7 +16,13 @@ from memberlake.value import abc
 
 D = date(2026, 11, 20)
 SPENDING = "member_id string, monetary decimal(18,2)"
-CONF = AbcConf(look_back_days=365, a_below=Decimal("0.80"), b_below=Decimal("0.95"), high_share=0.2, middle_share=0.3)
+CONF = AbcConf(
+    look_back_days=365,
+    a_below=Decimal("0.80"),
+    b_below=Decimal("0.95"),
+    high_share=Decimal("0.2"),
+    middle_share=Decimal("0.3"),
+)
 
 
 def expected(spent: dict[str, Decimal]) -> list[tuple[object, ...]]:
@@ -67,3 +73,11 @@ def test_nothing_spent(spark: SparkSession) -> None:
     """More was refunded than paid: the share cannot be had, and nobody is A."""
     same(spark, {"1": Decimal("1.00"), "2": Decimal("-1.00")})
     same(spark, {})
+
+
+def test_shares_of_members_are_exact(spark: SparkSession) -> None:
+    """As floats 0.1 + 0.2 is more than 0.3, and a fourth of ten members was within it."""
+    conf = CONF.model_copy(update={"high_share": Decimal("0.1"), "middle_share": Decimal("0.2")})
+    spending = spark.createDataFrame([(str(n), Decimal(n)) for n in range(10)], SPENDING)
+    found = abc.classify(spending, conf, D).orderBy("monetary")
+    assert [row.value_tier for row in found.collect()] == ["low"] * 7 + ["middle"] * 2 + ["high"]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from memberlake.conf.section import LookBack, Section, Share
+from memberlake.conf.section import LookBack, Section
 from memberlake.kpi.metrics import METRICS, Metric
 
 MEMBER_DIMENSIONS = ("source", "gender", "city", "occupation", "brand", "acquisition_channel", "tier")
@@ -51,8 +51,8 @@ class AbcConf(Section):
     look_back_days: LookBack
     a_below: Decimal = Field(ge=0, le=1)
     b_below: Decimal = Field(ge=0, le=1)
-    high_share: Share
-    middle_share: Share
+    high_share: Decimal = Field(ge=0, le=1)  # exact, as the limits above: 0.1 + 0.2 of ten members are three
+    middle_share: Decimal = Field(ge=0, le=1)
 
     @model_validator(mode="after")
     def _rising(self) -> AbcConf:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -51,16 +52,20 @@ def classify(spending: DataFrame, conf: AbcConf, as_of: date) -> DataFrame:
     def below(limit: object) -> Column:
         return is_positive & (F.col("sum_before") < F.col("total") * F.lit(limit).cast("decimal(9,6)"))
 
+    def within(part: Decimal) -> Column:
+        return F.col("rank") < F.col("members") * F.lit(part).cast("decimal(9,6)")
+
     share = F.when(is_positive, F.col("sum_before").cast("double") / F.col("total").cast("double")).otherwise(1.0)
-    high = F.col("rank") < F.col("members") * conf.high_share
-    middle = F.col("rank") < F.col("members") * (conf.high_share + conf.middle_share)
     return placed.select(
         F.lit(as_of).alias("as_of"),
         "member_id",
         "monetary",
         share.alias("cumulative_share"),
         F.when(below(conf.a_below), "A").when(below(conf.b_below), "B").otherwise("C").alias("class"),
-        F.when(high, "high").when(middle, "middle").otherwise("low").alias("value_tier"),
+        F.when(within(conf.high_share), "high")
+        .when(within(conf.high_share + conf.middle_share), "middle")
+        .otherwise("low")
+        .alias("value_tier"),
     )
 
 
