@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -279,3 +280,14 @@ def test_a_rebuild_is_the_same(history: dict[str, Any]) -> None:
     # of tables that are not there: gold.active_counts
     assert {metric for _, _, metric, *_ in rebuilt} == {*metrics.METRICS} - {*metrics.ACTIVITY}
     assert {dimension for *_, dimension, _ in rebuilt} >= {"category", "kind", "permanence", "goal", "cost_type"}
+
+
+def test_without_orders_no_metric_of_orders_has_a_row(lake: Lake, tmp_path: Path) -> None:
+    """Nobody knows whether nobody bought: no 0 %, and no alert that the brand dries up."""
+    clicks = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
+    put(clicks, {name: made(seed=8)[name] for name in ("members", "events", "status")})
+    run(clicks, TODAY)
+    found = {metric for _, _, metric, *_ in everything(clicks)}
+    assert {"registered_members", "visits", "churn_rate"} <= found
+    assert [name for name in found if metrics.ORDERS in metrics.METRICS[name].sources] == []
+    assert "movement_ratio_trend" not in found

@@ -189,7 +189,7 @@ def _operation(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
         cells.flows(daily.select("business_date", *CELL, *_FLOWS), days),
         cells.stocks(daily, listed, {f"new_{m}": m for m in _STOCKS}, first),
     ]
-    if seen := movement.seen_by(spans, inputs.snapshots):
+    if ORDERS in inputs.filled and (seen := movement.seen_by(spans, inputs.snapshots)):
         looked_at = periods.with_days(periods.literal(inputs.one, seen, periods.SNAPSHOT))
         found.append(facts.winbacks(orders, campaigns, looked_at, _status(inputs, seen)))
     return table.rows(found, listed, metrics.OPERATION, inputs.known, inputs.one, kpi, as_of)
@@ -258,11 +258,12 @@ def _visits(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
 def _cohorts(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
     """What those who registered in a period did soon after."""
     now = [span for span in spans if not span.is_before]
+    names = [name for name in metrics.COHORT if METRICS[name].numerator in inputs.known]
     first = min(span.first_on for span in now)
     daily = facts.cohorts(inputs.until(MEMBERS, first), inputs.until(ORDERS, first), inputs.conf.kpi.of_members)
     listed = periods.frame(inputs.one, now)
     sums = [cells.flows(daily, periods.with_days(listed))]
-    return table.rows(sums, listed, metrics.COHORT, inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
+    return table.rows(sums, listed, names, inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
 
 
 OPERATION = Family(

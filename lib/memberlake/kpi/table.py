@@ -231,11 +231,12 @@ def _moved(stored: DataFrame) -> DataFrame:
         return _of(stored, metric, F.col("numerator").alias(name), F.col("same_days_before").alias(f"{name}_before"))
 
     churned = of("churned_members", "churned").where(~F.col("dimension").isin("kind", "permanence"))
-    # who has a snapshot for the period: without one the ratio is not known
-    known = churned.where("dimension = 'all'").select("period", "period_start")
     new = of("new_purchasing_members", "new")
+    # the periods with a row of both over all: without a snapshot or without orders the ratio is not known
+    whole = ("period", "period_start")
+    known = churned.where("dimension = 'all'").join(new.where("dimension = 'all'"), on=[*whole], how="left_semi")
     both = churned.join(new, on=["period", "period_start", *CELL], how="full").join(
-        known, on=["period", "period_start"], how="left_semi"
+        known.select(*whole), on=[*whole], how="left_semi"
     )
     filled = both.na.fill(0.0, ["new", "churned", "new_before"])
     before = F.when(F.col("churned_before") != 0, F.col("new_before") / F.col("churned_before"))
