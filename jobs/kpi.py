@@ -76,13 +76,15 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         zone, keep = conf.business_timezone, lambda frame: stack.enter_context(lake.kept(frame))
         # collected: a row a table
         days = since.changed(partly, tables, zone, keep).collect() if partly else []
+        reached = {r["metric"]: r["reached"] for r in told}
         first_row = min((r["first_day"] for r in told if r["metric"] not in metrics.DERIVED), default=None)
         # gold.kpi begins with the first data, which is looked for where some change may touch that day
         if first_row and len(days) == len(changing) and all(r["day"] > first_row for r in days if r["day"]):
             first_data = first_row
         else:
             first_data = since.first_day(data, zone).collect()[0]["day"]  # one row
-            first_row = min(first_data, first_row or first_data)
+            if first_data != first_row:  # every metric has rows from there on
+                reached, first_row = {}, min(first_data, first_row or first_data)
         inputs = Inputs(
             tables,
             stored,
@@ -95,9 +97,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         )
         anew, starts, is_anew = [], [as_of + timedelta(days=1)], F.lit(False)
         for family in families.BY_CATEGORY if by_category else families.FAMILIES:
-            first = family.touched_since(
-                inputs, {r["metric"]: r["reached"] for r in told}, first_row, {r["name"]: r["day"] for r in days}
-            )
+            first = family.touched_since(inputs, reached, first_row, {r["name"]: r["day"] for r in days})
             if first > as_of or not family.is_there(inputs):
                 continue
             touched = periods.touched(first, as_of)

@@ -291,3 +291,18 @@ def test_without_orders_no_metric_of_orders_has_a_row(lake: Lake, tmp_path: Path
     assert {"registered_members", "visits", "churn_rate"} <= found
     assert [name for name in found if metrics.ORDERS in metrics.METRICS[name].sources] == []
     assert "movement_ratio_trend" not in found
+
+
+def test_when_the_first_data_is_of_another_day(lake: Lake, tmp_path: Path, brand: dict[str, Any]) -> None:
+    """Days without data have rows of every table's metrics from the first data on, and none before."""
+    moved = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
+    put(moved, {name: [r for r in brand[name] if r["on"] <= YESTERDAY] for name in ("members", "events")})
+    run(moved, YESTERDAY)
+    told, before = everything(moved), FIRST - timedelta(days=7)
+    put(moved, {"events": [brand["events"][0] | {"event_id": "early", "occurred_at": datetime(2026, 1, 21, 4)}]})
+    run(moved, YESTERDAY)
+    of_the_day = {metric for period, start, metric, *_ in everything(moved) if (period, start) == ("day", before)}
+    assert {"visits", "registered_members"} <= of_the_day
+    moved.spark.sql(f"DELETE FROM {moved.name(EVENTS)} WHERE event_id = 'early'")
+    run(moved, YESTERDAY)
+    assert everything(moved) == told
