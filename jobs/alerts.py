@@ -1,6 +1,7 @@
 """alerts: opens, updates and closes alerts by the rules, and posts new ones to the webhook when there is one."""
 
 import logging
+import time
 from dataclasses import asdict, fields, replace
 from datetime import date, datetime, timezone
 
@@ -58,15 +59,14 @@ def judge(lake: Lake, conf: Conf, as_of: date) -> None:
         lake.put(ALERTS, periods.literal(one, map(asdict, changed), ALERTS.struct))
     if conf.alerts.webhook.url is None:
         return
-    now = {a.alert_id: a for a in [*held, *changed]}
-    for alert in now.values():
-        if alert.state == "open" and alert.sent_at is None:
-            answer = webhook.post(alert, conf.alerts.webhook)
-            if answer == "none":
-                return  # nobody there; the next run tries again, as it does with what was refused
-            if answer == "taken":
-                sent = replace(alert, sent_at=datetime.now(timezone.utc))
-                lake.put(ALERTS, periods.literal(one, [asdict(sent)], ALERTS.struct))
+    now, started = {a.alert_id: a for a in [*held, *changed]}, time.monotonic()
+    for alert in [a for a in now.values() if a.state == "open" and a.sent_at is None]:
+        answer = webhook.post(alert, conf.alerts.webhook)
+        if answer == "taken":
+            sent = replace(alert, sent_at=datetime.now(timezone.utc))
+            lake.put(ALERTS, periods.literal(one, [asdict(sent)], ALERTS.struct))
+        elif answer == "none" or time.monotonic() - started > webhook.PATIENCE:
+            return  # nobody there, or one who takes long to refuse; the next run tries again
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tests.conftest import configured
 from tests.jobs.orders import rows
 
 from memberlake import cli, jobs
+from memberlake.kpi import webhook
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.churn import MODEL_MONITORING
 from memberlake.tables.gold.kpi import ALERTS, KPI
@@ -77,7 +78,7 @@ def test_the_life_of_an_alert(lake: Lake, chat: Chat) -> None:
     assert len(chat.got) == 3
 
 
-def test_an_alert_that_is_refused_keeps_no_other_back(lake: Lake, chat: Chat) -> None:
+def test_an_alert_that_is_refused_keeps_no_other_back(lake: Lake, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     told = {"model_name": "churn", "metric": "psi:score", "value": 0.4, "threshold": 0.2, "is_alert": True}
 
     def night(n: int, versions: str, statuses: list[int | None]) -> list[tuple[str, str, bool]]:
@@ -95,6 +96,9 @@ def test_an_alert_that_is_refused_keeps_no_other_back(lake: Lake, chat: Chat) ->
     # version 2 was replaced by 3; who is silent is not asked again for the next alert
     assert night(1, "13", [None]) == [(one, "open", False), (two, "closed", True), (three, "open", False)]
     assert len(chat.got) == 3
+    monkeypatch.setattr(webhook, "PATIENCE", 0.0)  # but a night waits for no chat that takes long to refuse each
+    assert [is_sent for *_, is_sent in night(2, "13", [500, 500])] == [False, True, False]
+    assert len(chat.got) == 4
 
 
 def test_alerts_of_a_lake_without_any(lake: Lake) -> None:

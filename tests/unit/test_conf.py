@@ -58,6 +58,7 @@ def test_values_of_set_are_yaml() -> None:
         ("rfm.segment_maps.mine={tiles: 3, rules: [{segment: a, r: [2, 5]}, {segment: b}]}", "not within 1..3"),
         ("lake.root=", "set lake.root to a folder or URI, or lake.catalog"),
         ("currency=yuan", "currency: String should match pattern"),
+        ("kpi.dimensions=[attributes.]", "attributes. is no dimension"),
         ("kpi.dimensions=city", "kpi.dimensions: Input should be a list (is: 'city')"),
         ("rfm.tiles", "--set rfm.tiles: write key.path=value"),
         ("rfm.tiles=[", "the value is not valid YAML"),

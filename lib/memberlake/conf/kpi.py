@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Literal
 
@@ -28,7 +29,7 @@ class KpiConf(Section):
     @classmethod
     def _known(cls, dimensions: tuple[str, ...]) -> tuple[str, ...]:
         known = {*MEMBER_DIMENSIONS, *ORDER_DIMENSIONS}
-        if unknown := [d for d in dimensions if d not in known and not d.startswith("attributes.")]:
+        if unknown := [d for d in dimensions if d not in known and not re.match(r"attributes\..", d)]:
             allowed = ", ".join((*ORDER_DIMENSIONS, *MEMBER_DIMENSIONS, "attributes.NAME"))
             raise ValueError(f"{', '.join(unknown)} is no dimension; there are {allowed}")
         if len({*dimensions}) < len(dimensions):

@@ -19,6 +19,8 @@ from memberlake.kpi.alerts import Alert
 
 Answer = Literal["taken", "refused", "none"]
 
+PATIENCE = 60.0  # seconds after which a run that is refused asks no more: each alert may take all its retries
+
 log = logging.getLogger(__name__)
 
 
