@@ -30,6 +30,7 @@ from memberlake.plans import Graph, Node
 log = logging.getLogger(__name__)
 
 JAVA_VERSIONS = ("17", "21")  # what Spark 4.2 runs on
+_JAVA_OPTIONS, _COLLECTOR = "spark.driver.extraJavaOptions", r"-XX:\+Use\w+GC\b"
 MAVEN = "https://repo1.maven.org/maven2"
 JARS = (  # path in a Maven repository, SHA-256
     (
@@ -216,6 +217,9 @@ def _local(overrides: Mapping[str, str]) -> SparkSession:
     if "utf" not in said.lower():
         os.environ["LC_ALL"] = "C.UTF-8"  # or the JVM can't open files with Chinese names
     settings = {**properties(project_home() / "conf" / "spark" / "local.conf"), **overrides}
+    asked = " ".join(os.environ.get(name, "") for name in ("JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS"))
+    if re.search(_COLLECTOR, asked):  # Java does not start with two
+        settings[_JAVA_OPTIONS] = re.sub(_COLLECTOR, "", settings.get(_JAVA_OPTIONS, ""))
     # else Spark leaves a folder of that name wherever it is started
     settings.setdefault("spark.sql.warehouse.dir", str(Path(tempfile.gettempdir()) / "memberlake-warehouse"))
     settings["spark.jars"] = ",".join(map(str, delta_jars()))
