@@ -168,6 +168,24 @@ def test_drift_is_that_of_members_and_not_of_the_calendar() -> None:
     assert sorted(drawn) == [0.1, 0.3]
 
 
+def test_drift_and_gaps_are_those_of_the_model_that_scored_last() -> None:
+    def row(metric: str, version: str, day: int, value: float) -> dict[str, Any]:
+        told = {"model_name": "churn", "model_version": version, "as_of": date(2026, 11, day), "metric": metric}
+        return {**told, "value": value, "threshold": None, "is_alert": False}
+
+    rows = [
+        row("psi:logins_30", "8", 12, 0.9),
+        row("psi:visits_30", "9", 20, 0.8),
+        row("psi:visits_30", "10", 20, 0.1),
+        row("missing:visits_30", "9", 20, 0.5),
+        row("missing:visits_30", "10", 20, 0.2),
+    ]
+    drift = block("models", "drift", monitoring=rows)
+    assert drift.chart is not None
+    assert [x for trace in drift.chart["data"] for x in trace["x"] if x is not None] == [0.1]
+    assert [row[1].said.en for row in block("models", "gaps", monitoring=rows).rows] == ["20.0%"]
+
+
 @pytest.mark.parametrize(
     ("error", "shown"),
     [

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from memberlake.churn.features import own
 from memberlake.report import blocks, charts
@@ -69,17 +68,10 @@ def _monitoring(facts: Facts) -> Block:
 
 
 def _drift(facts: Facts) -> Block:
-    """The newest drift of each feature, the largest first; but of the calendar, beside which all others look still."""
-    by_feature: dict[str, list[Row]] = defaultdict(list)
-    for r in facts.of("monitoring"):
-        if r["metric"].startswith("psi:") and r["value"] is not None:
-            by_feature[r["metric"].removeprefix("psi:")].append(r)
-    for feature in own("season"):
-        by_feature.pop(feature.name, None)
-    newest = {
-        feature: max(rows, key=lambda r: (r["as_of"], str(r["model_version"]))) for feature, rows in by_feature.items()
-    }
-    ranked = dict(sorted(newest.items(), key=lambda item: -item[1]["value"])[:20])
+    """The drift of features, the largest first; but of the calendar, beside which all others look still."""
+    season = {feature.name for feature in own("season")}
+    drift = {feature: r for feature, r in _in_use(facts, "psi:").items() if feature not in season}
+    ranked = dict(sorted(drift.items(), key=lambda item: -item[1]["value"])[:20])
     limits = [f"{r['threshold']:.2f}" if r["threshold"] is not None else "–" for r in ranked.values()]
     series = [
         Series(
@@ -100,14 +92,24 @@ def _judged(row: Row) -> str:
 
 
 def _gaps(facts: Facts) -> Block:
-    found = [r for r in facts.of("monitoring") if r["metric"].startswith("missing:")]
     rows = [
         [
-            Cell(word(r["metric"].removeprefix("missing:"))),
+            Cell(word(feature)),
             blocks.number(facts, r["value"], "share", mark="bad" if r["is_alert"] else ""),
             blocks.number(facts, r["threshold"], "share"),
         ]
-        for r in sorted(found, key=lambda r: -(r["value"] or 0))[:10]
+        for feature, r in sorted(_in_use(facts, "missing:").items(), key=lambda item: -item[1]["value"])[:10]
     ]
     columns = headers("feature", "missing_rise", "threshold")
     return blocks.block(facts, "gaps", "gold.model_monitoring", "monitoring", columns=columns, rows=rows)
+
+
+def _in_use(facts: Facts, prefix: str) -> Mapping[str, Row]:
+    """A measure of each feature of the model that scored last: those of earlier models say nothing about today."""
+    found = [r for r in facts.of("monitoring") if r["metric"].startswith(prefix) and r["value"] is not None]
+    if not found:
+        return {}
+    # versions are whole numbers as text: 10 comes after 9
+    last = max(found, key=lambda r: (r["as_of"], len(str(r["model_version"])), str(r["model_version"])))
+    of = (last["model_name"], last["model_version"])
+    return {r["metric"].removeprefix(prefix): r for r in found if (r["model_name"], r["model_version"]) == of}
