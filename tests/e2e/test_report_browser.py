@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,17 @@ def test_every_number_tells_what_it_is_by_keyboard_alone(browser: WebDriver, rep
         if r["metric"] == "registered_members" and str(r["period_start"]) == "2026-10-01"
     )
     assert cells == ["Registered members", f"{registered['value']:,.0f}"]
+
+
+def test_the_numbers_of_a_large_brand_are_not_rounded(browser: WebDriver, tmp_path: Path) -> None:
+    row = {"period": "month", "period_start": date(2026, 10, 1), "metric": "registered_members", "is_complete": True}
+    row |= {"dimension": "all", "dimension_value": "all", "same_days_before": None, "denominator": None}
+    facts = Facts({"kpi": [row | {"value": 1_234_567.0, "numerator": 1_234_567.0}]}, health.AS_OF, "lake", "CNY")
+    opened(browser, write.folder(tmp_path, facts, "en", "0.1.0").parent / "members.html")
+    numbers = browser.find_element(By.CSS_SELECTOR, "#funnel .numbers")
+    numbers.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
+    cells = WebDriverWait(browser, 20).until(lambda _: numbers.find_elements(By.CSS_SELECTOR, "td.number"))
+    assert cells[0].text == "1,234,567"
 
 
 def test_names_from_the_data_are_text_and_nothing_else(browser: WebDriver, report: Path) -> None:

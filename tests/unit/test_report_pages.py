@@ -12,7 +12,7 @@ from memberlake import jobs
 from memberlake.conf.kpi import AlertRule
 from memberlake.errors import UserError
 from memberlake.report import texts, write
-from memberlake.report.blocks import Block
+from memberlake.report.blocks import Block, fraction
 from memberlake.report.facts import DEFINED, Facts
 from memberlake.report.pages import every
 from memberlake.report.texts import Said, number
@@ -245,6 +245,11 @@ def test_every_text_is_there_in_both_languages() -> None:
 )
 def test_numbers_are_written_as_people_read_them(value: float | None, form: str, en: str, zh: str) -> None:
     assert number(value, form, "CNY") == Said(en, zh)
+
+
+def test_the_parts_of_a_number_are_exact_however_large() -> None:
+    revenue = {"numerator": 12_345_678_901.25, "denominator": 1_234_567.0}
+    assert fraction(revenue) == "12,345,678,901.25 / 1,234,567"
 
 
 def test_the_report_goes_where_it_may(tmp_path: Path) -> None:

@@ -160,7 +160,12 @@ def period_name(row: Row) -> Said:
 def fraction(row: Row) -> str:
     if row["denominator"] is None:
         return ""
-    return f"{row['numerator'] or 0:,.10g} / {row['denominator']:,.10g}"
+    return f"{_exact(row['numerator'] or 0)} / {_exact(row['denominator'])}"
+
+
+def _exact(value: float) -> str:
+    """Whole as it is, else to a cent, whatever its size."""
+    return f"{value:,.0f}" if value % 1 == 0 else f"{value:,.2f}"
 
 
 _D3 = {"count": ",.0f", "money": ",.0f", "share": ".1%", "days": ",.1f", "ratio": ",.2f", "slope": "+.4f"}

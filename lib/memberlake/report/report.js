@@ -41,7 +41,8 @@
   function numbers(details) {
     const { data, layout } = fill(JSON.parse(details.parentElement.querySelector("script").textContent), "");
     const plain = (value) => value === null || value === undefined ? "–" : String(value).replaceAll("&lt;", "<");
-    const said = (value) => typeof value === "number" ? value.toLocaleString("en", { maximumSignificantDigits: 6 }) : plain(value);
+    const digits = (value) => Math.abs(value) < 1000 ? { maximumSignificantDigits: 6 } : { maximumFractionDigits: 2 };
+    const said = (value) => typeof value === "number" ? value.toLocaleString("en", digits(value)) : plain(value);
     let head, rows;
     if (data[0].type === "heatmap") {
       head = [`${plain(layout.yaxis.title.text)} ╲ ${plain(layout.xaxis.title.text)}`, ...data[0].x];
