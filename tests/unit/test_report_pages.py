@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from memberlake import jobs
-from memberlake.conf.kpi import AlertRule
+from memberlake import conf, jobs
+from memberlake.conf.kpi import MEMBER_DIMENSIONS, ORDER_DIMENSIONS, AlertRule
 from memberlake.errors import UserError
+from memberlake.kpi.metrics import METRICS
 from memberlake.report import texts, write
 from memberlake.report.blocks import Block, fraction
 from memberlake.report.facts import DEFINED, Facts
@@ -226,6 +228,18 @@ def test_every_text_is_there_in_both_languages() -> None:
     assert all(
         any(ord(c) > 0x2E80 for c in text.zh) or text.en == text.zh for text in found if text != texts.UI["switch"]
     )
+
+
+def test_words_of_the_project_are_there_in_both_languages() -> None:
+    rules = conf.load()
+    told = (conf.project_home() / "docs" / "coupons.md").read_text(encoding="utf-8")
+    others = told[told.index("Other flags:") :].partition("\n\n")[0]
+    flags = {*re.findall(r"flag `(\w+)`", told), *re.findall(r"`(\w+)`", others)}
+    assert len(flags) > 10
+    named = {rule.name for rule in rules.churn.rules if rule.enabled} | {*rules.kpi.goals}
+    dimensions = {name for metric in METRICS.values() for name in rules.kpi.dimensions_of(metric)}
+    known = {*dimensions, *MEMBER_DIMENSIONS, *ORDER_DIMENSIONS}
+    assert (flags | named | known) - texts.WORDS.keys() == set()
 
 
 @pytest.mark.parametrize(
