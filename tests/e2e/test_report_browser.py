@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import shutil
 import time
@@ -114,6 +115,17 @@ def test_a_page_is_drawn_without_an_error(browser: WebDriver, report: Path, page
     assert "No data" not in shown(browser)
     for said in ("2026-11-20", "0123456789abcdef0123456789abcdef"):
         assert said in shown(browser, "footer")
+
+
+def test_a_picture_keeps_its_height_when_the_window_changes(browser: WebDriver, report: Path) -> None:
+    heights = "[...document.querySelectorAll('.plot .svg-container')].map(e => e.clientHeight)"
+    widths = "[...document.querySelectorAll('.plot')].map(e => e._fullLayout.width)"  # as drawn, a moment later
+    opened(browser, report / "value.html")
+    before = script(browser, heights), script(browser, widths)
+    metrics = {"width": DESK - 40, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    WebDriverWait(browser, 20).until(lambda _: all(map(operator.lt, script(browser, widths), before[1])))
+    assert all(map(operator.ge, script(browser, heights), before[0]))
 
 
 def test_the_language_and_the_light_are_the_readers(browser: WebDriver, report: Path) -> None:

@@ -34,6 +34,7 @@
     if (typeof x === "number" && !spec.data[0].orientation) layout.xaxis.ticksuffix = " %";
     for (const one of [layout.xaxis, layout.yaxis]) if (one.title) one.title.standoff = 12;
     if (spec.data[0].type === "heatmap" && narrow && spec.data[0].x.length > 6) spec.data[0].texttemplate = "";
+    place.style.height = `${layout.height}px`; // Plotly forgets layout.height when the window changes, and takes the place's
     Plotly.react(place, spec.data, layout, { displayModeBar: false, responsive: true });
   }
 
