@@ -66,6 +66,20 @@ def test_a_figure_is_the_last_whole_month_with_its_parts_and_the_change() -> Non
     assert figure.defined.label == Said("Churn rate", "流失率")
 
 
+def test_a_picture_of_one_metric_is_called_after_it() -> None:
+    found = block("value", "value_months", kpi=[month("average_order_value", "2026-10-01", 20.0, (40, 2))])
+    assert found.chart is not None
+    assert found.chart["layout"]["showlegend"] is False
+    assert DEFINED["average_order_value"].label.en in found.title.en
+    assert DEFINED["average_order_value"].label.zh in found.title.zh
+
+
+def test_tables_of_campaigns_and_goals_are_headed_alike() -> None:
+    of = {"dimension": "goal", "dimension_value": "lead"}
+    found = block("money", "by_goal", kpi=[month("cost_per_goal", "2026-10-01", 20.0, (40, 2), **of)])
+    assert found.columns == [Said("Goal", "目标"), DEFINED["cost_per_goal"].label]
+
+
 def test_a_zero_denominator_is_no_number() -> None:
     rows = [month("cost_per_winback", "2026-09-01", 8.0, (8, 1)), month("cost_per_winback", "2026-10-01", None, (8, 0))]
     (figure,) = block("money", "unit_cost", kpi=rows).figures

@@ -203,7 +203,7 @@ def pivot(
     values = sorted(
         {value for value, _ in at}, key=lambda v: -max(r["numerator"] or 0 for (w, _), r in at.items() if w == v)
     )
-    columns = [word(dimension), *[DEFINED[name].label for name in names]]
+    columns = [HEADERS[dimension], *[DEFINED[name].label for name in names]]
     rows = [
         [
             Cell(named.get(value) or texts.value(dimension, value), mark="name"),
