@@ -59,7 +59,7 @@ fmt: $(VENV)/.dev  ## mend the style
 	ruff check --fix .
 	ruff format .
 
-docs: $(VENV)/.dev  ## write docs/tables.md
+docs: $(VENV)/.dev  ## write docs/tables.md, metrics.md and features.md
 	memberlake docs
 
 notebooks: $(VENV)/.dev  ## notebooks/*.ipynb for Jupyter, from the Databricks sources
