@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import os
 import sys
@@ -246,7 +247,9 @@ def _source(name: str) -> tuple[Source, Layer]:
 def table(name: str) -> Table:
     """The table of that name, or a UserError that lists them."""
     if name not in BY_NAME:
-        raise UserError(f"there is no table {name}; there are {', '.join(BY_NAME)}")
+        close = difflib.get_close_matches(name, BY_NAME, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UserError(f"there is no table {name}{hint} (tables: {', '.join(BY_NAME)})")
     return BY_NAME[name]
 
 

@@ -198,7 +198,8 @@ def test_explain_on_a_lake_without_data(spark: SparkSession, tmp_path: Path) -> 
         (["run", "rfm", "--set", "rfm.tile=3"], "rfm.tile: unknown key"),
         (["run", "rfm", "--set", "rfm.x:a:y=3"], "rfm.x:a:y: unknown key"),  # :a: stays what it is
         (["run", "rfm", "--conf", "nowhere.yaml"], "cannot read nowhere.yaml"),
-        (["show", "gold.rfm"], "there is no table gold.rfm"),
+        (["show", "gold.rfm"], "there is no table gold.rfm; did you mean gold.rfm_scores? (tables: silver."),
+        (["tables", "rfm_scores"], "there is no table rfm_scores; did you mean gold.rfm_scores?"),
         (["show", "gold.rfm_scores", "--where", "no_such = 1"], "--where no_such = 1: "),
         (["show", "gold.rfm_scores", "--where", "1 = 1; DROP TABLE x"], "--where 1 = 1; DROP TABLE x: "),
         (["ingest", "--source", "contract"], "there is no source contract; did you mean contracts?"),
