@@ -120,6 +120,12 @@ def test_a_moved_lake_keeps_its_digest_and_a_new_rule_changes_it() -> None:
     assert here == configured("mlflow.tracking_uri=http://elsewhere", "report.language=zh", lake="/a").digest
 
 
+def test_an_empty_place_is_not_the_default_one() -> None:
+    for option in ("lake", "landing"):
+        with pytest.raises(UserError, match=f"--{option} is empty"):
+            conf.load(**{option: " "})
+
+
 def test_places() -> None:
     assert conf.absolute("s3a://bucket/lake/") == "s3a://bucket/lake"
     assert conf.absolute("lake") == str(Path.cwd() / "lake")

@@ -142,10 +142,10 @@ def load(
     base = _base_file(given)
     layers = [read_layer(f) for f in given if not (f.exists() and f.resolve() == base.resolve())]
     command = [_set_layer(s) for s in sets]
-    if lake:
-        command.append(Layer("--lake", {"lake": {"root": lake}}))
-    if landing:
-        command.append(Layer("--landing", {"landing": landing}))
+    if lake is not None:
+        command.append(Layer("--lake", {"lake": {"root": _given("--lake", lake)}}))
+    if landing is not None:
+        command.append(Layer("--landing", {"landing": _given("--landing", landing)}))
     section = _merged([*layers, *command])[0].get("lake")
     root = local_path(section.get("root")) if isinstance(section, dict) else None
     if root and (own := root / "lake.yaml").is_file():
@@ -241,6 +241,12 @@ def _base_file(given: Sequence[Path]) -> Path:
     """base.yaml beside the first file, as `spark-submit --files` lays them, else the project's."""
     beside = given[0].parent / "base.yaml"
     return beside if beside.is_file() else project_home() / "conf" / "base.yaml"
+
+
+def _given(option: str, place: str) -> str:
+    if not place.strip():  # a variable of the shell that is not set; the default place was not meant
+        raise UserError(f"{option} is empty: give a folder or a URI, or leave the option out")
+    return place
 
 
 def _set_layer(setting: str) -> Layer:
