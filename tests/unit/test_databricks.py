@@ -51,6 +51,11 @@ def configured(context: click.Context) -> Conf:
     return Given(**{name: context.params.get(name) for name in Given._fields}).configuration()
 
 
+def test_the_runtime_has_the_spark_that_scoring_needs() -> None:
+    (cluster,) = nightly("prod")["job_clusters"]
+    assert int(cluster["new_cluster"]["spark_version"].partition(".")[0]) >= 18  # 17 has Spark 4.0
+
+
 def test_a_task_for_each_job_after_those_that_write_what_it_reads() -> None:
     every = jobs.every()
     writers = {table: job.name for job in every for table in job.writes}
