@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pyspark.errors import AnalysisException, ParseException
+from pyspark.errors import (
+    AnalysisException,
+    ArithmeticException,
+    DateTimeException,
+    NumberFormatException,
+    ParseException,
+)
+from pyspark.logger import PySparkLogger
 from pyspark.sql import functions as F
 from rich.logging import RichHandler
 
@@ -32,6 +39,7 @@ from memberlake.tables import BY_NAME
 from memberlake.tables.gold.kpi import ALERTS
 
 log = logging.getLogger("memberlake")
+_WRONG_SQL = (AnalysisException, ParseException, ArithmeticException, DateTimeException, NumberFormatException)
 
 
 class _Command(click.Command):
@@ -109,6 +117,8 @@ def _log(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
     logging.basicConfig(handlers=[handler], format=line, datefmt="%H:%M:%S", force=True)
     for noisy in ("py4j", "pyspark"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # their errors are raised, and told without a stack
+    for noisy in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # the same errors, as JSON with the stack
+        PySparkLogger.getLogger(noisy).setLevel(logging.CRITICAL)
     log.setLevel(logging.WARNING if quiet else logging.INFO)
 
 
@@ -243,11 +253,12 @@ def show_command(name: str, where: str | None, limit: int, form: str, **given: A
     lake = commands.opened(Given(**given))
     frame = lake.read(table)
     try:
-        frame = frame.where(F.expr(where)) if where else frame
-    except (AnalysisException, ParseException) as error:
+        frame = (frame.where(F.expr(where)) if where else frame).orderBy(*table.key)
+        console.rows(frame.limit(limit) if limit else frame, form)
+    except _WRONG_SQL as error:  # some only when it meets a row, as a cast of what is no number
+        if not where:
+            raise
         raise UserError(f"--where {where}: {str(error).strip().splitlines()[0]}") from None
-    frame = frame.orderBy(*table.key)
-    console.rows(frame.limit(limit) if limit else frame, form)
 
 
 @main.command("models")

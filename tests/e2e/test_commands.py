@@ -201,6 +201,7 @@ def test_explain_on_a_lake_without_data(spark: SparkSession, tmp_path: Path) -> 
         (["show", "gold.rfm"], "there is no table gold.rfm; did you mean gold.rfm_scores? (tables: silver."),
         (["tables", "rfm_scores"], "there is no table rfm_scores; did you mean gold.rfm_scores?"),
         (["show", "gold.rfm_scores", "--where", "no_such = 1"], "--where no_such = 1: "),
+        (["show", "silver.orders", "--where", "CAST(status AS INT) = 1"], "--where CAST(status AS INT) = 1: "),
         (["show", "gold.rfm_scores", "--where", "1 = 1; DROP TABLE x"], "--where 1 = 1; DROP TABLE x: "),
         (["ingest", "--source", "contract"], "there is no source contract; did you mean contracts?"),
         (["ingest", "--source", "contracts", "--landing", "/no/where"], "there is no landing folder /no/where"),
