@@ -240,7 +240,7 @@ def made() -> dict[str, list[dict[str, Any]]]:
                 "candidate_campaign_id": f"c{k}" if k is not None else None,
                 "in_window": True,
                 "in_audience": n % 2 == 0,
-                "reason": "several candidates" if k is not None else "no candidate",
+                "reason": "several campaigns fit" if k is not None else "no campaign fits",
             }
             for n in range(20)
             for k in ((0, 1) if n % 4 else (None,))

@@ -81,7 +81,7 @@ def test_counts_and_sums(rows: Rows) -> None:
         (None, None): 180, ("explicit", "permanent"): 15, ("explicit", "temporary"): 15, ("implicit", "temporary"): 30
     }  # fmt: skip
     assert {r["reason"]: (r["vouchers"], r["candidates"]) for r in rows["review"]} == {
-        "several candidates": (15, 30), "no candidate": (5, 0)
+        "several campaigns fit": (15, 30), "no campaign fits": (5, 0)
     }  # fmt: skip
     (liability,) = rows["liability"]
     assert (liability["open_vouchers"], liability["open_value"]) == (200, 2062.5)
