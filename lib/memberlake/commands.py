@@ -26,7 +26,7 @@ from memberlake.lake.contract import Table
 from memberlake.lake.lock import only_writer
 from memberlake.lake.store import Lake
 from memberlake.runner import Outcome
-from memberlake.tables import BY_NAME
+from memberlake.tables import ALL, BY_NAME
 
 
 class Given(NamedTuple):
@@ -106,7 +106,7 @@ def models(what: str, version: str | None, given: Given) -> None:
 def _require_lake(rules: Conf) -> None:
     """Tells before Spark starts that there is no lake, where that can be seen."""
     root = local_path(rules.lake.root)
-    if root and not root.is_dir():
+    if root and not any((root / table.schema).is_dir() for table in ALL):
         raise UserError(f"there is no lake at {root}: fill one with `memberlake ingest --source NAME --lake {root}`")
 
 

@@ -227,10 +227,16 @@ def test_an_empty_landing(tmp_path: Path) -> None:
     assert not (tmp_path / "lake").exists()
 
 
-def test_no_lake_yet(tmp_path: Path) -> None:
-    result = memberlake("run", "rfm", "--lake", tmp_path / "lake")
+@pytest.mark.parametrize("is_there", [False, True])
+def test_no_lake_yet(tmp_path: Path, is_there: bool) -> None:
+    if is_there:  # a folder of something else
+        (tmp_path / "lake").mkdir()
+        (tmp_path / "lake" / "notes.txt").touch()
+    before = sorted(tmp_path.rglob("*"))
+    result = memberlake("run", "rfm", "--as-of", "2026-03-03", "--lake", tmp_path / "lake")
     assert result.exit_code == 2
     assert "there is no lake at" in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_table_that_someone_changed(spark: SparkSession, filled: Path, tmp_path: Path) -> None:

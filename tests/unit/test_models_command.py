@@ -29,6 +29,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> str:
         tags = {"as_of": as_of, "model": "random_forest", "reason": reason, "promoted": "true", "foretells": foretells}
         client.create_model_version(NAME, f"file://{root}/none", run, tags=tags)
     client.set_registered_model_alias(NAME, CHAMPION, "1")
+    (root / "ops").mkdir()  # as a lake has
     return str(root)
 
 
