@@ -15,7 +15,7 @@ from pyspark.sql.types import StructField, StructType
 from tests.conftest import configured
 from tests.jobs.orders import utc
 
-from memberlake.kpi import attribution, facts, movement, periods, table
+from memberlake.kpi import attribution, cells, facts, movement, periods, table
 from memberlake.kpi.cells import CELL
 from memberlake.kpi.periods import Span
 from memberlake.lake.contract import Table
@@ -497,3 +497,13 @@ def test_activity_of_active_counts(spark: SparkSession) -> None:
     running = count("week", ago(1), D + timedelta(days=5), 7)
     assert ("week", ago(1), "active_subjects", "all") in derived(spark, [registered], [*active, running])
     assert ("week", ago(1), "active_subjects", "all") not in derived(spark, [registered], [*later, running])
+
+
+def test_attributes_of_any_name_are_dimensions(spark: SparkSession) -> None:
+    names = ["a.b", "a_b", "City", "city", "`", "城市"]
+    dimensions = ["tier", *[f"attributes.{name}" for name in names]]
+    held = [F.lit(text) for name in ("tier", *names) for text in (name, f"of {name}")]
+    members = spark.range(1).select(F.lit("1").alias("member_id"), F.create_map(*held).alias("attributes"))
+    found = cells.exploded(cells.described(members, dimensions), cells.of_members(dimensions), with_all=False)
+    expected = {"tier": "of tier", **{f"attributes.{name}": f"of {name}" for name in names}}
+    assert {row.dimension: row.dimension_value for row in found.collect()} == expected

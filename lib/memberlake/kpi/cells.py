@@ -47,7 +47,8 @@ def of_member(dimension: str) -> Column:
 
 
 def column(dimension: str) -> str:
-    return f"by_{dimension}".replace(".", "_")  # a dot would ask for a field
+    # in letters that Spark takes as they are: a dot would ask for a field, and City is city
+    return f"by_{dimension.encode().hex()}"
 
 
 def flows(daily: DataFrame, days: DataFrame) -> DataFrame:
