@@ -59,8 +59,10 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         lake.replace(CHURN_STATUS, status, as_of=as_of)
         spells = kept.enter_context(lake.kept(rules.spells(churn.foretold, known, as_of)))
         active = conf.activity.active_event_types
-        groups = {n: kept.enter_context(lake.kept(g)) for n, g in measure.measured(known, [as_of], active).items()}
-        features = measure.table(snapshots.eligible(known.known, spells, [as_of]), known, groups, conf.rfm.tiles)
+        examples = snapshots.eligible(known.known, spells, [as_of])
+        measured = measure.measured(known, examples, [as_of], active)
+        groups = {name: kept.enter_context(lake.kept(group)) for name, group in measured.items()}
+        features = measure.table(examples, known, groups, conf.rfm.tiles)
         training.require_honest(kept.enter_context(lake.kept(features)))
         lake.replace(CHURN_FEATURES, features.select(*CHURN_FEATURES.column_names), as_of=as_of)
         score_members(lake, conf, as_of, known, spells)

@@ -64,7 +64,8 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         share = min(1.0, conf.churn.max_examples / max(every.count(), 1))
         examples = snapshots.drawn(every, share, conf.churn.seed)
         active = conf.activity.active_event_types
-        groups = {n: kept.enter_context(lake.kept(g)) for n, g in measure.measured(known, split.every, active).items()}
+        measured = measure.measured(known, examples, split.every, active)
+        groups = {name: kept.enter_context(lake.kept(group)) for name, group in measured.items()}
         table = kept.enter_context(lake.kept(measure.table(examples, known, groups, conf.rfm.tiles)))
         training.require_honest(table)
         training.require_both_classes(table, split)

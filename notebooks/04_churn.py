@@ -61,7 +61,7 @@ spells = rules.spells(settings.churn.foretold, known, as_of).cache()
 examples = snapshots.eligible(known.known, spells, split.every).transform(
     snapshots.with_labels, spells, split.every, settings.churn
 )
-measured = measure.measured(known, split.every, settings.activity.active_event_types)
+measured = measure.measured(known, examples, split.every, settings.activity.active_event_types)
 groups = {name: group.cache() for name, group in measured.items()}
 table = measure.table(examples, known, groups, settings.rfm.tiles).cache()
 training.require_honest(table)  # no feature saw a day after its snapshot

@@ -77,9 +77,9 @@ def churn_features_memberlake(run: Run) -> None:
     days = [AS_OF - timedelta(days=rules.churn.embargo_days + 30 * n) for n in range(12)]
 
     spells = churn_rules.spells(rules.churn.foretold, known, AS_OF).persist()
-    measured = measure.measured(known, days, rules.activity.active_event_types)
-    groups = {name: group.persist() for name, group in measured.items()}
     examples = snapshots.with_labels(snapshots.eligible(known.known, spells, days), spells, days, rules.churn)
+    measured = measure.measured(known, examples, days, rules.activity.active_event_types)
+    groups = {name: group.persist() for name, group in measured.items()}
     run.timed(lambda: sink(measure.table(examples, known, groups, rules.rfm.tiles)))
     run.told["rows"] = examples.count()
 

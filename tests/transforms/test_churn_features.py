@@ -33,10 +33,11 @@ TABLES = (
 ACTIVE = configured().activity.active_event_types
 
 
-def table(known: Facts, days: list[date]) -> DataFrame:
+def table(known: Facts, days: list[date], share: float = 1.0) -> DataFrame:
     examples = known.known.select("member_id", F.explode(F.array(*map(F.lit, days))).alias("as_of"))
     seen = examples.join(known.known, on="member_id").where("known_on <= as_of").select("as_of", "member_id")
-    groups = {name: group.persist() for name, group in measure.measured(known, days, ACTIVE).items()}
+    seen = snapshots.drawn(seen, share, 1)
+    groups = {name: group.persist() for name, group in measure.measured(known, seen, days, ACTIVE).items()}
     return measure.table(seen, known, groups, 5).persist()
 
 
@@ -156,6 +157,16 @@ def test_a_snapshot_is_the_same_however_far_the_lake_reaches(made: list[DataFram
     totals = alone.agg(*[F.sum(f.name).alias(f.name) for f in DECLARED if not f.is_text]).first()
     assert totals is not None
     assert {name for name, total in totals.asDict().items() if not total} <= {"anonymous_visits_365"}  # all are alive
+
+
+def test_a_member_has_the_same_features_whoever_else_is_drawn(made: list[DataFrame], rules: Conf) -> None:
+    """Scores too: they are among all members of the day."""
+    day = date(2025, 9, 1)
+    known = facts.until(*made, as_of=day, zone=rules.business_timezone, statuses=rules.orders.counted_statuses)
+    every, some = table(known, [day]), table(known, [day], share=0.3)
+    assert 0 < some.count() < every.count() / 2
+    theirs = every.join(some.select("member_id"), on="member_id", how="left_semi").select(*some.columns)
+    assert_df_equality(some, theirs, ignore_row_order=True, ignore_nullable=True)
 
 
 def planted(name: str, reading: Callable[[], Reading], source: str = "orders") -> Feature:

@@ -96,7 +96,7 @@ def test_probabilities_of_a_made_brand_are_honest_though_churn_has_a_season(spar
     spells = rules.spells(conf.foretold, known, as_of).persist()
     eligible = snapshots.eligible(known.known, spells, split.every)
     examples = snapshots.with_labels(eligible, spells, split.every, conf)
-    measured = measure.measured(known, split.every, shipped.activity.active_event_types)
+    measured = measure.measured(known, examples, split.every, shipped.activity.active_event_types)
     groups = {name: group.persist() for name, group in measured.items()}
     table_ = measure.table(examples, known, groups, 5).repartition(1).persist()
     train = models.arranged(table_.where(F.col("as_of").isin(*split.train)), 1).persist()

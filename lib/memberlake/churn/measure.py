@@ -19,6 +19,7 @@ from memberlake.churn.features import DECLARED, NAMES, NUMBERS, TEXTS, Reading, 
 from memberlake.lake.contract import MONEY
 from memberlake.scoring import Measure
 
+Whose = Callable[[DataFrame], DataFrame]  # rows with a member_id to those of some members
 _LEAKS = "array<struct<feature: string, seen_on: date>>"
 # what a member's row says is known from its date on, but for the column that has a date of its own
 _MEMBER_DATES = {**dict.fromkeys(("on", "birth_date", *[f.name for f in TEXTS]), "on"), "activated_on": "activated_on"}
@@ -44,18 +45,26 @@ class Days(NamedTuple):
         return Days(frame, {**self.dates, **dates})
 
 
-def measured(facts: Facts, snapshots: Sequence[date], active_types: Sequence[str]) -> dict[str, DataFrame]:
+def measured(
+    facts: Facts, examples: DataFrame, snapshots: Sequence[date], active_types: Sequence[str]
+) -> dict[str, DataFrame]:
     """For each group of facts, one row an (as_of, member_id): the group's features, and its `leaks_<group>`.
 
     leaks_<group> has a struct (feature, seen_on) for each feature that saw a date after the snapshot. `orders` and
-    `events` are read again for the scores: persist them.
+    `events` have all members, among whom the scores are: they are read again for these, persist them. The others have
+    those of the examples.
     """
+    members = examples.select("member_id").distinct()
+
+    def theirs(rows: DataFrame) -> DataFrame:
+        return rows.join(members, on="member_id", how="left_semi")
+
     days = {
         "orders": _order_days(facts),
-        "lines": _line_days(facts, _since("lines", snapshots)),
+        "lines": _line_days(facts, theirs, _since("lines", snapshots)),
         "events": _event_days(facts, active_types, _since("events", snapshots)),
-        "campaigns": _campaign_days(facts),
-        "coupons": _coupon_days(facts),
+        "campaigns": _campaign_days(facts, theirs),
+        "coupons": _coupon_days(facts, theirs),
     }
     return {group: _at_snapshots(of_group, group, snapshots) for group, of_group in days.items()}
 
@@ -159,9 +168,9 @@ def _order_days(facts: Facts) -> Days:
     return days.across(so_far, F.min("on"), first_on=lambda first_on: first_on)
 
 
-def _line_days(facts: Facts, since: date) -> Days:
+def _line_days(facts: Facts, theirs: Whose, since: date) -> Days:
     """A row a line: grouping them by day first would spare few, for one shuffle more. A member's lie together."""
-    orders = facts.orders.where(F.col("on") >= F.lit(since)).select("order_id", "member_id", "on")
+    orders = facts.orders.where(F.col("on") >= F.lit(since)).select("order_id", "member_id", "on").transform(theirs)
     lines = facts.lines.select("order_id", "product_id").join(orders, on="order_id", how="inner")
     categories = facts.products.select("product_id", "category")
     sold = lines.join(categories, on="product_id", how="left").repartition("member_id")
@@ -230,10 +239,11 @@ def _event_days(facts: Facts, active_types: Sequence[str], since: date) -> Days:
     )
 
 
-def _campaign_days(facts: Facts) -> Days:
+def _campaign_days(facts: Facts, theirs: Whose) -> Days:
     """Whose response it is, its contact says: a response is known when both are."""
-    contacts = facts.contacts.select("member_id", "on", F.col("on").alias("seen_on"), F.lit(True).alias("is_contact"))
-    member_of = facts.contacts.select("contact_id", "member_id", F.col("on").alias("contacted_on"))
+    sent = facts.contacts.transform(theirs)
+    contacts = sent.select("member_id", "on", F.col("on").alias("seen_on"), F.lit(True).alias("is_contact"))
+    member_of = sent.select("contact_id", "member_id", F.col("on").alias("contacted_on"))
     responses = facts.responses.join(member_of, on="contact_id", how="inner").select(
         "member_id", "on", F.greatest("on", "contacted_on").alias("seen_on"), F.lit(False).alias("is_contact")
     )
@@ -241,9 +251,9 @@ def _campaign_days(facts: Facts) -> Days:
     return _by_day(contacts.unionByName(responses), contacts=F.count_if(is_contact), responses=F.count_if(~is_contact))
 
 
-def _coupon_days(facts: Facts) -> Days:
+def _coupon_days(facts: Facts, theirs: Whose) -> Days:
     return _by_day(
-        facts.coupon_events.where(F.col("member_id").isNotNull()),
+        facts.coupon_events.transform(theirs),
         claimed=F.count_if(F.col("event_type") == "claimed"),
         redeemed=F.count_if(F.col("event_type") == "redeemed"),
     )
