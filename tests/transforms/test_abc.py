@@ -61,6 +61,14 @@ def test_classes_and_tiers(spark: SparkSession) -> None:
     assert [row[4] for row in expected(amounts)] == ["A", "A", "B", "B", "C", "C"]
 
 
+@pytest.mark.parametrize(("cents", "classes"), [((2, 1), "AA"), ((5, 3, 2, 1), "AAAB")])
+def test_a_limit_between_two_cents(spark: SparkSession, cents: tuple[int, ...], classes: str) -> None:
+    """0.80 of 0.03 is 0.024, and 0.02 is less; 0.95 of 0.11 is 0.1045, and 0.10 is less."""
+    spending = spark.createDataFrame([(str(n), Decimal(n) / 100) for n in cents], SPENDING)
+    found = abc.classify(spending, CONF, D).orderBy("cumulative_share")
+    assert "".join(row["class"] for row in found.collect()) == classes
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_against_a_sort(spark: SparkSession, seed: int) -> None:
     """With ties, more members than ranges, and amounts below 0."""

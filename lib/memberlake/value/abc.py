@@ -49,8 +49,10 @@ def classify(spending: DataFrame, conf: AbcConf, as_of: date) -> DataFrame:
     )
     is_positive = F.col("total") > 0
 
-    def below(limit: object) -> Column:
-        return is_positive & (F.col("sum_before") < F.col("total") * F.lit(limit).cast("decimal(9,6)"))
+    def below(limit: Decimal) -> Column:
+        # 28 and 9 digits have an exact product; of wider decimals Spark would round it, to cents when compared
+        part = F.col("total").cast("decimal(28,2)") * F.lit(limit).cast("decimal(9,6)")
+        return is_positive & (F.col("sum_before").cast("decimal(38,8)") < part)
 
     def within(part: Decimal) -> Column:
         return F.col("rank") < F.col("members") * F.lit(part).cast("decimal(9,6)")
