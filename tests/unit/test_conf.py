@@ -45,6 +45,7 @@ def test_values_of_set_are_yaml() -> None:
         ("rfe.thresholds={m: [1, 2, 3, 4]}", "thresholds has m; there is r, f, e"),
         ("rfm.segment_maps.mine={rules: [{segment: a, e: high}, {segment: b}]}", "a asks for e; there is r, f, m"),
         ("rfe.segment_maps.mine={rules: [{segment: a, m: high}, {segment: b}]}", "a asks for m; there is r, f, e"),
+        ("abc.a_below=0.7999999", "no more than 6 decimal places"),
         ("rfe.engagement_weights={search: 0.00001}", "search: a weight is 0 to 1,000,000 with at most four decimals"),
         ("activity.dimensions=[all, town]", "has town; it allows all, channel, kind"),
         ("activity.dimensions=[kind]", "needs all"),

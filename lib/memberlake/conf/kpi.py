@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -48,12 +48,15 @@ class KpiConf(Section):
         return own if metric.by == ("goal",) else ["all", *own]
 
 
+Share = Annotated[Decimal, Field(ge=0, le=1, decimal_places=6)]  # more would be rounded by the job
+
+
 class AbcConf(Section):
     look_back_days: LookBack
-    a_below: Decimal = Field(ge=0, le=1)
-    b_below: Decimal = Field(ge=0, le=1)
-    high_share: Decimal = Field(ge=0, le=1)  # exact, as the limits above: 0.1 + 0.2 of ten members are three
-    middle_share: Decimal = Field(ge=0, le=1)
+    a_below: Share
+    b_below: Share
+    high_share: Share  # exact, as the limits above: 0.1 + 0.2 of ten members are three
+    middle_share: Share
 
     @model_validator(mode="after")
     def _rising(self) -> AbcConf:
