@@ -34,6 +34,10 @@ def judge(lake: Lake, conf: Conf, as_of: date) -> None:
     # collected are a few periods of each rule, a row a metric of each model, and the alerts: what a person looks at
     found: list[Reading] = []
     stored, one = lake.read(KPI), lake.spark.range(1)
+    # an alert that is open, or was closed so lately that it matters still
+    cooldown = max((rule.cooldown_days for rule in conf.alerts.rules), default=0)
+    matters = (F.col("state") == "open") | (F.col("closed_on") >= F.date_sub(F.lit(as_of), cooldown))
+    held = [Alert(**{f.name: r[f.name] for f in fields(Alert)}) for r in lake.read(ALERTS).where(matters).collect()]
     for rule in conf.alerts.rules:
         days = alerts.needed(rule, conf.alerts, conf.kpi.trend_periods, as_of)
         same = (F.col("metric") == rule.metric) & (F.col("period") == rule.period)
@@ -43,17 +47,14 @@ def judge(lake: Lake, conf: Conf, as_of: date) -> None:
         of_rule = [r for r in rows if r["dimension"] == rule.dimension]
         values = {(r["dimension_value"], r["period_start"]): r["value"] for r in of_rule}
         counted = {r["period_start"] for r in rows if r["dimension"] == "all"}
-        found += alerts.readings(rule, days, values, counted)
+        found += alerts.readings(rule, days, values, counted, held)
     monitored = lake.read(MODEL_MONITORING).where(F.col("as_of") <= F.lit(as_of))
     newest = monitored.join(monitored.agg(F.max("as_of").alias("as_of")), on="as_of", how="inner")
-    # collected: a row a metric of a model; an alert that is open, or was closed so lately that it matters still
+    # collected: a row a metric of a model
     found += [
         alerts.of_model(*[r[c] for c in ("model_name", "model_version", "metric", "value", "threshold", "is_alert")])
         for r in newest.collect()
     ]
-    cooldown = max((rule.cooldown_days for rule in conf.alerts.rules), default=0)
-    matters = (F.col("state") == "open") | (F.col("closed_on") >= F.date_sub(F.lit(as_of), cooldown))
-    held = [Alert(**{f.name: r[f.name] for f in fields(Alert)}) for r in lake.read(ALERTS).where(matters).collect()]
     changed = alerts.advance(held, found, conf.alerts.rules, as_of)
     if changed:
         lake.put(ALERTS, periods.literal(one, map(asdict, changed), ALERTS.struct))

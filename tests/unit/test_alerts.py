@@ -26,13 +26,13 @@ def rule(**given: Any) -> AlertRule:
 @pytest.mark.parametrize(
     ("given", "days"),
     [
-        ({}, ["2026-11-20"]),
+        ({}, ["2026-11-20", "2026-11-19"]),
         ({"measure": "change"}, ["2026-11-20", "2026-11-13", "2026-11-06", "2026-10-30"]),  # Fridays
         ({"measure": "trend"}, ["2026-11-20", "2026-11-19", "2026-11-18"]),
-        ({"period": "week"}, ["2026-11-09"]),  # the week of the 16th is not over
+        ({"period": "week"}, ["2026-11-09", "2026-11-02"]),  # the week of the 16th is not over
         ({"period": "month", "measure": "change"}, ["2026-10-01", "2026-09-01", "2026-08-01", "2026-07-01"]),
-        ({"period": "month", "metric": "register_to_purchase_30d_rate"}, ["2026-09-01"]),  # October's wait 30 days
-        ({"period": "day", "metric": "register_to_purchase_7d_rate"}, ["2026-11-13"]),
+        ({"period": "month", "metric": "register_to_purchase_30d_rate"}, ["2026-09-01", "2026-08-01"]),  # October waits
+        ({"period": "day", "metric": "register_to_purchase_7d_rate"}, ["2026-11-13", "2026-11-12"]),
     ],
 )
 def test_the_periods_that_a_rule_looks_at(given: dict[str, Any], days: list[str]) -> None:
@@ -40,7 +40,7 @@ def test_the_periods_that_a_rule_looks_at(given: dict[str, Any], days: list[str]
 
 
 def test_the_last_day_of_a_week_sees_that_week() -> None:
-    assert alerts.needed(rule(period="week"), CONF, 3, date(2026, 11, 22)) == [date(2026, 11, 16)]
+    assert alerts.needed(rule(period="week"), CONF, 3, date(2026, 11, 22))[0] == date(2026, 11, 16)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,20 @@ def test_a_channel_without_a_row_had_nothing() -> None:
     assert found(rule(dimension="channel", dimension_value="web")) == [("revenue/channel/web", 0.0)]
     ratio = rule(metric="repurchase_rate", dimension="channel", dimension_value="web")
     assert found(ratio) == [("repurchase_rate/channel/web", None)]
+
+
+def test_an_open_alert_of_a_silent_channel_is_judged() -> None:
+    """It fell silent before the periods that are looked at: what was too much is over, what is too little goes on."""
+    too_much = rule(dimension="channel", below=None, above=5)
+    held = alerts.advance([], alerts.readings(too_much, [D], {("app", D): 9.0}), [too_much], D)
+    later = D + timedelta(days=9)
+    (found,) = alerts.readings(too_much, [later], {}, [later], held)
+    assert (found.subject_id, found.value, found.is_broken) == ("revenue/channel/app", 0.0, False)
+    (closed,) = alerts.advance(held, [found], [too_much], later)
+    assert (closed.state, closed.closed_on) == ("closed", later)
+    assert alerts.readings(too_much, [later], {}, [later], [closed]) == []
+    assert [r.value for r in alerts.readings(too_much, [later], {}, [], held)] == [None]  # was not counted
+    assert alerts.readings(rule(name="other", dimension="channel"), [later], {}, [later], held) == []
 
 
 def test_the_message_of_a_reading() -> None:

@@ -59,12 +59,13 @@ class Reading:
 
 def needed(rule: AlertRule, conf: AlertsConf, trend_periods: int, as_of: date) -> list[date]:
     """First days of the periods that a rule looks at, the latest first: the day as_of, the last whole week or month;
-    of a metric that waits for its cohort the last that is known."""
+    of a metric that waits for its cohort the last that is known. A level too looks at the one before: a value of the
+    dimension that had a row there may be silent now."""
     known = as_of - timedelta(days=WAITS.get(rule.metric, 0))
     latest = periods.start(rule.period, known)
     if periods.end(rule.period, known) > known:
         latest = periods.start(rule.period, latest - timedelta(days=1))
-    count = {"level": 0, "change": conf.change_periods, "trend": trend_periods - 1}[rule.measure]
+    count = {"level": 1, "change": conf.change_periods, "trend": trend_periods - 1}[rule.measure]
     step = 7 if rule.period == "day" and rule.measure == "change" else 1
     days = [latest]
     for _ in range(count):
@@ -79,16 +80,22 @@ def readings(
     days: Sequence[date],
     values: Mapping[tuple[str, date], float | None],
     counted: Collection[date] = (),
+    held: Iterable[Alert] = (),
 ) -> list[Reading]:
-    """What the rule says of each value of its dimension that has a number in one of the periods, or that it names.
+    """What the rule says of each value of its dimension that has a number in one of the periods, that it names, or that
+    an open alert of it is about.
 
     Args:
         days: of `needed`.
         values: by dimension value and first day of the period; of the rule's metric, period and dimension.
         counted: first days of the periods in which the metric is known over all: one that is no ratio is 0 there for a
             value without a row, a channel in which nobody ordered.
+        held: alerts that are there.
     """
     subjects = {rule.dimension_value} if rule.dimension_value else {value for value, _ in values}
+    if rule.dimension != "all":
+        mine = [a for a in held if a.state == "open" and a.rule == rule.name and _is_about(rule, a)]
+        subjects |= {(a.subject_id or "").removeprefix(_subject(rule, "")) for a in mine}
     zeros = dict.fromkeys(counted, 0.0) if METRICS[rule.metric].denominator is None else {}
     found = []
     for subject in sorted(subjects):
