@@ -460,6 +460,7 @@ def test_ratios_of_a_running_month_beside_those_of_the_same_days(spark: SparkSes
         row("new_purchasing_members", 6.0, None, "city", "Suzhou"),
         row("churned_members", 4.0, 2.0, "city", "Suzhou"),
         row("new_purchasing_members", 1.0, 1.0, "city", "nobody left"),
+        row("churned_members", 4.0, 2.0, "city", "nobody came"),  # who came in the same days before has no row either
     ]
     found = table.derived(stored(spark, given), rows(spark, ACTIVE_COUNTS, []), CONF, D)
     assert {(r.metric, r.dimension_value): (r.value, r.same_days_before) for r in found.collect()} == {
@@ -470,6 +471,7 @@ def test_ratios_of_a_running_month_beside_those_of_the_same_days(spark: SparkSes
         ("movement_ratio", "all"): (1.5, 1.5),
         ("movement_ratio", "Suzhou"): (1.5, 0.0),
         ("movement_ratio", "nobody left"): (None, None),
+        ("movement_ratio", "nobody came"): (0.0, None),
     }
 
 

@@ -225,20 +225,21 @@ def _attributed(stored: DataFrame) -> DataFrame:
 
 
 def _moved(stored: DataFrame) -> DataFrame:
-    """New buyers for each newly churned member; nobody churned in a cell that has no row of new buyers: 0 bought."""
+    """New buyers for each newly churned member. A cell without a row of one of them had none of it; how many there were
+    in the same days before is then not known."""
 
     def of(metric: str, name: str) -> DataFrame:
         return _of(stored, metric, F.col("numerator").alias(name), F.col("same_days_before").alias(f"{name}_before"))
 
     churned = of("churned_members", "churned").where(~F.col("dimension").isin("kind", "permanence"))
-    new = of("new_purchasing_members", "new")
+    new = of("new_purchasing_members", "new").na.fill(0.0, ["new_before"])
     # the periods with a row of both over all: without a snapshot or without orders the ratio is not known
     whole = ("period", "period_start")
     known = churned.where("dimension = 'all'").join(new.where("dimension = 'all'"), on=[*whole], how="left_semi")
     both = churned.join(new, on=["period", "period_start", *CELL], how="full").join(
         known.select(*whole), on=[*whole], how="left_semi"
     )
-    filled = both.na.fill(0.0, ["new", "churned", "new_before"])
+    filled = both.na.fill(0.0, ["new", "churned"])
     before = F.when(F.col("churned_before") != 0, F.col("new_before") / F.col("churned_before"))
     return filled.select(
         "period", "period_start", *CELL, *_measured("movement_ratio", F.col("new"), F.col("churned"), before)
