@@ -296,7 +296,8 @@ def test_without_orders_no_metric_of_orders_has_a_row(lake: Lake, tmp_path: Path
 def test_when_the_first_data_is_of_another_day(lake: Lake, tmp_path: Path, brand: dict[str, Any]) -> None:
     """Days without data have rows of every table's metrics from the first data on, and none before."""
     moved = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
-    put(moved, {name: [r for r in brand[name] if r["on"] <= YESTERDAY] for name in ("members", "events")})
+    put(moved, {"members": [r for r in brand["members"] if r["on"] <= YESTERDAY]})
+    put(moved, {"events": [r for r in brand["events"] if FIRST + timedelta(days=7) < r["on"] <= YESTERDAY]})
     run(moved, YESTERDAY)
     told, before = everything(moved), FIRST - timedelta(days=7)
     put(moved, {"events": [brand["events"][0] | {"event_id": "early", "occurred_at": datetime(2026, 1, 21, 4)}]})
@@ -306,3 +307,6 @@ def test_when_the_first_data_is_of_another_day(lake: Lake, tmp_path: Path, brand
     moved.spark.sql(f"DELETE FROM {moved.name(EVENTS)} WHERE event_id = 'early'")
     run(moved, YESTERDAY)
     assert everything(moved) == told
+    moved.spark.sql(f"DELETE FROM {moved.name(EVENTS)}")  # no day has visits now, not even those before the first event
+    run(moved, YESTERDAY)
+    assert {metric for _, _, metric, *_ in everything(moved)} & {"visits", "orders_per_visit"} == set()

@@ -9,7 +9,7 @@ import pytest
 
 from memberlake.kpi import families
 from memberlake.kpi.families import FAMILIES, OPERATION, Inputs
-from memberlake.kpi.metrics import CAMPAIGNS, CHURN, EVENTS, MEMBERS, ORDERS
+from memberlake.kpi.metrics import CAMPAIGNS, CHURN, EVENTS, MEMBERS, ORDERS, RESPONSES
 
 FIRST, LAST, TODAY = date(2026, 1, 5), date(2026, 3, 7), date(2026, 3, 10)
 _, MOVEMENT, VISITS, COHORTS = FAMILIES
@@ -60,6 +60,14 @@ def test_all_is_counted_when_little_is_known() -> None:
 
 def test_the_first_snapshot_touches_everything() -> None:
     assert since(MOVEMENT, {CHURN: date(2026, 3, 7)}, date(2026, 3, 7)) == FIRST
+
+
+def test_the_last_row_of_a_table_touches_everything() -> None:
+    """Days on which nothing had happened yet say 0 of it: they are without a row now."""
+    assert since(OPERATION, {RESPONSES: date(2026, 3, 9)}, leads=LAST) == FIRST
+    assert since(OPERATION, {}, cost_per_goal=LAST) == FIRST
+    assert since(OPERATION, {}, winbacks=LAST) == FIRST
+    assert since(OPERATION, {}, date(2026, 3, 7), winbacks=LAST) == date(2026, 3, 8)  # there is a snapshot
 
 
 def test_metrics_of_tables_without_data_are_not_asked_for() -> None:

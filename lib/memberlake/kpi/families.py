@@ -77,6 +77,13 @@ class Inputs:
         return {m for m in found if CHURN not in MEASURES[m].sources}
 
     @property
+    def sourced(self) -> set[str]:
+        """Measures whose tables have rows: those that are known, and those of churn where there is a snapshot."""
+        of_churn = {m: {*measure.sources} for m, measure in MEASURES.items() if CHURN in measure.sources}
+        needed = {m: sources - {CHURN, CAMPAIGNS} for m, sources in of_churn.items()}  # 0 without campaigns
+        return self.known | {m for m, others in needed.items() if self.snapshots and others <= {*self.filled}}
+
+    @property
     def members(self) -> DataFrame:
         return cells.described(self.tables[MEMBERS], self.conf.kpi.of_members)
 
@@ -107,6 +114,11 @@ class Family:
         always = [METRICS[name] for name in self.metrics if METRICS[name].by != ("goal",)]
         return [m.name for m in always if {m.numerator, m.denominator or m.numerator} <= inputs.known]
 
+    def is_lost(self, inputs: Inputs, stored: Collection[str]) -> bool:
+        """True when one of the stored metrics has a table without rows now, and so no rows in any period."""
+        mine = [METRICS[name] for name in self.metrics if name in stored]
+        return any(not {m.numerator, m.denominator or m.numerator} <= inputs.sourced for m in mine)
+
     def touched_since(
         self, inputs: Inputs, reached: Mapping[str, date], first_row: date, changed: Mapping[str, date | None]
     ) -> date:
@@ -119,7 +131,7 @@ class Family:
                 is new as a whole.
         """
         expected = self.expected(inputs)
-        if not self.tables <= changed.keys() or not {*expected} <= reached.keys():
+        if not self.tables <= changed.keys() or not {*expected} <= reached.keys() or self.is_lost(inputs, reached):
             return first_row
         days = [min([reached[name] for name in expected], default=inputs.as_of) + timedelta(days=1)]
         for name in self.tables:
