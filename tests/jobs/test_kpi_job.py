@@ -310,3 +310,28 @@ def test_when_the_first_data_is_of_another_day(lake: Lake, tmp_path: Path, brand
     moved.spark.sql(f"DELETE FROM {moved.name(EVENTS)}")  # no day has visits now, not even those before the first event
     run(moved, YESTERDAY)
     assert {metric for _, _, metric, *_ in everything(moved)} & {"visits", "orders_per_visit"} == set()
+
+
+def test_a_response_before_its_contact_follows_the_contact(lake: Lake, tmp_path: Path) -> None:
+    """By a wrong clock. The contact turns out to be of another campaign, and that to have a goal."""
+    told = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
+    contact = {"contact_id": "k", "campaign_id": "a", "member_id": "m", "channel": "sms"}
+    contact |= {"sent_at": datetime(2026, 3, 4), "recorded_at": datetime(2026, 3, 5)}
+    lead = {"response_id": "r", "contact_id": "k", "responded_at": datetime(2026, 3, 2), "response_type": "lead"}
+    campaign = {"campaign_id": "b", "starts_on": YESTERDAY, "ends_on": TODAY}
+    put(told, {"contacts": [contact], "responses": [lead], "campaigns": [campaign]})
+    run(told, YESTERDAY)
+    corrected = {**contact, "campaign_id": "b", "recorded_at": datetime(2026, 3, 6)}
+    told.upsert(CAMPAIGN_CONTACTS, rows(told.spark, CAMPAIGN_CONTACTS, [corrected]))
+    run(told, YESTERDAY)
+    own = {"cost_per_goal": "goal", "leads": "campaign"}
+
+    def found() -> set[tuple[str, str]]:
+        day = ("day", date(2026, 3, 2))
+        return {(key[2], key[4]) for key in everything(told) if key[:2] == day and own.get(key[2]) == key[3]}
+
+    assert found() == {("leads", "b")}
+    has_goal = {**campaign, "goal": "lead", "recorded_at": datetime(2026, 3, 6)}
+    told.upsert(CAMPAIGNS, rows(told.spark, CAMPAIGNS, [has_goal]))
+    run(told, YESTERDAY)
+    assert found() == {("leads", "b"), ("cost_per_goal", "lead")}

@@ -82,6 +82,8 @@ def changed(
             days = rows.select(F.col("as_of").alias("day"))
         else:
             days = rows.select(_day(name, F.col(instant(name)), zone))
+            if name == CONTACTS:
+                days = days.unionAll(_of_responses(rows.select("contact_id").distinct(), tables, zone))
             if name == VOUCHERS:  # its campaign and value are those of the order that it names, or that names it
                 for key in ("order_id", "voucher_id"):
                     days = days.unionAll(days_of_orders(rows, key))
@@ -107,8 +109,16 @@ def _of_members(rows: DataFrame, days_of_orders: Callable[[DataFrame, str], Data
 
 
 def _of_campaigns(rows: DataFrame, tables: Mapping[str, DataFrame], zone: str) -> DataFrame:
-    """A campaign's dates and goal matter from its start, or its first cost or contact, on."""
+    """A campaign's dates and goal matter from its start, or its first cost, contact or response, on."""
     ids = rows.select("campaign_id").distinct()
-    sent = tables[CONTACTS].join(ids, on="campaign_id", how="left_semi").select(_day(CONTACTS, F.col("sent_at"), zone))
+    contacts = tables[CONTACTS].join(ids, on="campaign_id", how="left_semi")
+    sent = contacts.select(_day(CONTACTS, F.col("sent_at"), zone))
+    told = _of_responses(contacts.select("contact_id"), tables, zone)
     paid = tables[COSTS].join(ids, on="campaign_id", how="left_semi").select(F.col("cost_date").alias("day"))
-    return rows.select(F.col("starts_on").alias("day")).unionAll(sent).unionAll(paid)
+    return rows.select(F.col("starts_on").alias("day")).unionAll(sent).unionAll(told).unionAll(paid)
+
+
+def _of_responses(contacts: DataFrame, tables: Mapping[str, DataFrame], zone: str) -> DataFrame:
+    """A response is of its contact's campaign; by a wrong clock it comes before the contact."""
+    told = tables[RESPONSES].join(contacts, on="contact_id", how="left_semi")
+    return told.select(_day(RESPONSES, F.col("responded_at"), zone))
