@@ -70,6 +70,8 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     by_category = "category" in conf.kpi.dimensions
     changing = (*CHANGING, *OF_CATEGORIES) if by_category else CHANGING
     rules = (conf.kpi, conf.orders, conf.activity.active_event_types, conf.business_timezone)
+    if is_past and not lake.goes_by("kpi", rules):
+        lake.forget("kpi")  # the days it writes are by other rules than those after: the next run counts all again
     with contextlib.ExitStack() as stack:
         changes = {} if is_past else stack.enter_context(lake.since_last("kpi", *changing, rules=rules))
         partly = {t.full_name: rows for t, rows in changes.items() if rows is not None}

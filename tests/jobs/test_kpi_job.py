@@ -312,6 +312,17 @@ def test_when_the_first_data_is_of_another_day(lake: Lake, tmp_path: Path, brand
     assert {metric for _, _, metric, *_ in everything(moved)} & {"visits", "orders_per_visit"} == set()
 
 
+def test_a_past_day_by_other_settings_is_counted_again(lake: Lake, tmp_path: Path, brand: dict[str, Any]) -> None:
+    asked = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
+    put(asked, {name: [r for r in brand[name] if r["on"] <= TODAY] for name in ("members", "orders")})
+    run(asked, TODAY)
+    told = everything(asked)
+    jobs.find("kpi").run(asked, configured("orders.counted_statuses=[completed]", "kpi.dimensions=[]"), YESTERDAY)
+    assert everything(asked) != told
+    run(asked, TODAY)
+    assert everything(asked) == told
+
+
 def test_a_response_before_its_contact_follows_the_contact(lake: Lake, tmp_path: Path) -> None:
     """By a wrong clock. The contact turns out to be of another campaign, and that to have a goal."""
     told = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)

@@ -195,6 +195,10 @@ class Lake:
         """Whether the job's last block of `since_last`, by these rules, was given all that the table holds now."""
         return self._seen(job, _digest(rules)).get(table.full_name) == self.version(table)
 
+    def goes_by(self, job: str, rules: object = "") -> bool:
+        """Whether the job's last block of `since_last` went by these rules."""
+        return bool(self._seen(job, _digest(rules)))
+
     def _seen(self, job: str, digest: str) -> dict[str, int]:
         held = self.read(WATERMARKS).where((F.col("job") == F.lit(job)) & (F.col("rules") == F.lit(digest)))
         return {row["table"]: row["version"] for row in held.collect()}  # a row a table
