@@ -114,6 +114,7 @@ def _log(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
     bar_safe = RichHandler(console=err, show_path=False, show_level=False, log_time_format="%H:%M:%S")
     handler = bar_safe if err.is_terminal else logging.StreamHandler(sys.stderr)
     line = "%(message)s" if err.is_terminal else "%(asctime)s %(message)s"
+    handler.addFilter(lambda record: record.name != "root")  # py4j's; as those below
     logging.basicConfig(handlers=[handler], format=line, datefmt="%H:%M:%S", force=True)
     for noisy in ("py4j", "pyspark"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # their errors are raised, and told without a stack

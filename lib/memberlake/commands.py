@@ -153,8 +153,12 @@ def run(
             taken += loads
             fresh = {load.table for load in loads if not load.error} - {load.table for load in loads if load.error}
             stale |= {load.contract.full_name for load in source.loads.values() if load.table not in fresh}
+            if outcome.has_stopped:
+                break
 
         def each() -> Iterator[Outcome]:
+            if any(outcome.has_stopped for outcome in outcomes):
+                return
             try:
                 days = dates or [runner.last_day(lake, rules.business_timezone)]
             except UserError:
@@ -163,7 +167,10 @@ def run(
                 raise
             lake.rebuild, lake.if_needed = rebuild, if_needed
             for day in days:
-                yield from runner.run_day(lake, rules, found, day, stale)
+                for outcome in runner.run_day(lake, rules, found, day, stale):
+                    yield outcome
+                    if outcome.has_stopped:
+                        return
                 lake.rebuild = False
 
         outcomes += console.progress(each(), "jobs", len(found) * max(len(dates), 1))

@@ -17,6 +17,7 @@ from memberlake import calendar
 from memberlake.conf import Conf
 from memberlake.errors import NotYet, UserError
 from memberlake.jobs import Job
+from memberlake.lake import session
 from memberlake.lake.store import Lake
 from memberlake.tables.ops import RUNS
 from memberlake.tables.silver import EVENTS, ORDERS
@@ -37,6 +38,7 @@ class Outcome:
     written: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
     is_users: bool = False
+    has_stopped: bool = False  # Spark has, so nothing can be run after it
     made: str | None = None  # a file to open, from a job that makes one
 
 
@@ -62,6 +64,8 @@ def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Ite
         if outcome.state != "done":
             left |= {table.full_name for table in job.writes} - set(outcome.written)
         yield outcome
+        if outcome.has_stopped:
+            return
 
 
 @contextlib.contextmanager
@@ -110,9 +114,14 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         outcome.state, outcome.error = "failed", told(error)
         outcome.is_users = _is_full(error)
         log.debug("%s failed", job, exc_info=True)
+    if outcome.error and session.has_stopped(lake.spark):
+        outcome.error = "Spark has stopped, killed or out of memory: give the same command again"
+        outcome.has_stopped, outcome.is_users = True, False
     outcome.seconds = time.monotonic() - started
     outcome.written = {t: n - before.get(t, 0) for t, n in lake.written.items() if n > before.get(t, 0)}
     outcome.rows_written = sum(outcome.written.values())
+    if outcome.has_stopped:  # the record of the run is ended by the next command
+        return
     try:
         record(datetime.now(timezone.utc))
     except Exception as error:  # what the run did stands; that it could not be recorded is told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -46,6 +47,27 @@ def test_a_killed_ingest_run_again(spark: SparkSession, undisturbed: Undisturbed
     rerun = run_here(again)
     assert rerun.exit_code == 0, rerun.output
     told("Python killed, its Java not; rerun: exit code 0", same(spark, tmp_path / "lake", undisturbed, "ingest"))
+
+
+@faults
+@pytest.mark.parametrize("said", ["wrote silver.", "wrote gold."])
+def test_spark_killed(spark: SparkSession, undisturbed: Undisturbed, tmp_path: Path, told: Told, said: str) -> None:
+    """Its JVM alone, as by a system without memory."""
+    log, again = tmp_path / "log", arguments("nightly", undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES)
+    process = started(undisturbed.home, again, log)
+    wait_until(process, lambda: said in log.read_text())
+    java = json.loads((tmp_path / "lake" / "_lock").read_text())["java"]
+    os.kill(java, signal.SIGKILL)
+    job = "ingest" if "silver" in said else "rfm as of 2026-01-06"
+    assert process.wait(timeout=120) == 1
+    errors = [line for line in log.read_text().splitlines() if line.startswith("memberlake: ")]
+    assert errors == [
+        f"memberlake: {job} failed: Spark has stopped, killed or out of memory: give the same command again"
+    ]
+    assert "Traceback" not in log.read_text()
+    rerun = run_here(again, undisturbed.home)
+    assert rerun.exit_code == 0, rerun.output
+    told("Spark killed; exit code 1, one sentence; rerun: 0", same(spark, tmp_path / "lake", undisturbed, "nightly"))
 
 
 @faults

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from memberlake.conf import project_home
@@ -191,7 +192,17 @@ def locking(spark: SparkSession, file: Path, position: int) -> Iterator[int | No
         opened.getChannel().lock(position, 1, False)
         yield jvm.java.lang.ProcessHandle.current().pid()
     finally:
-        opened.close()
+        with contextlib.suppress(Py4JError, OSError):  # a JVM that is gone holds no lock
+            opened.close()
+
+
+def has_stopped(spark: SparkSession) -> bool:
+    """True when nothing can be computed any more: Java is gone, or Spark in it."""
+    try:
+        spark.range(1).isEmpty()  # writes nothing: a full disk is another matter
+    except Exception:
+        return True
+    return False
 
 
 def delta_jars() -> list[Path]:
