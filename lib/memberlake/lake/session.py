@@ -64,6 +64,9 @@ def start(overrides: Mapping[str, str] | None = None) -> SparkSession:
     # Spark's own form of an instant has no statistics within a file: a day would be looked for in all of it
     spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     spark.conf.set("spark.sql.execution.replaceHashWithSortAgg", "true")  # rows in order are grouped as they come
+    # Spark 4.1 and 4.2.0 plan a union by the partitioning of its parts, and got rows wrong: SPARK-59141; and a night of
+    # activity without adaptive execution lost a visitor's name
+    spark.conf.set("spark.sql.unionOutputPartitioning", "false")
     spark.conf.set("spark.sql.legacy.javaCharsets", "true")  # sources may be in GB18030; Spark 4 alone reads UTF only
     return spark
 
