@@ -157,7 +157,7 @@ def draw_reused(ax):
 
 def draw_uses(ax):
     counts = uses.value_counts().sort_index()
-    ax.bar(counts.index.astype(str), counts, color=[PALE, *[BLUE] * (len(counts) - 1)] if counts.index[0] == 1 else BLUE)
+    ax.bar(counts.index.astype(str), counts, color=[PALE if n == 1 else BLUE for n in counts.index])
     for n, count in enumerate(counts):
         ax.text(n, count, f"{count:,}", ha="center", va="bottom")
     ax.set(xlabel="runs", yticks=[])

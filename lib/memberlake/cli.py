@@ -59,6 +59,14 @@ class _Command(click.Command):
 class _Group(click.Group):
     command_class = _Command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:  # click would say three lines
+            path = error.ctx.command_path if error.ctx else ctx.command_path
+            err.print(f"memberlake: {error.format_message().rstrip('.')} (see `{path} --help`)", markup=False)
+            ctx.exit(2)
+
 
 def _lake_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
@@ -81,7 +89,7 @@ def _lake_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _AS_OF = click.option(
-    "--as-of", metavar="DATE", help="Business date, `latest` (with an order), or `yesterday`, the default."
+    "--as-of", metavar="DATE", help="Business date, `latest` (with an order or event), or `yesterday`, the default."
 )
 
 

@@ -174,6 +174,7 @@ def test_explain_prints_a_table_a_section_or_json_and_changes_nothing(filled: Pa
 
 
 def test_explain_on_a_lake_without_data(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "silver").mkdir()
     result = memberlake("explain", "rfm", "--as-of", "2026-03-03", "--lake", tmp_path)
     assert result.exit_code == 2
     assert "there is nothing to explain rfm on, the lake has no silver.orders" in result.stderr
@@ -206,6 +207,8 @@ def test_explain_on_a_lake_without_data(spark: SparkSession, tmp_path: Path) -> 
         (["ingest", "--source", "contract"], "there is no source contract; did you mean contracts?"),
         (["ingest", "--source", "contracts", "--landing", "/no/where"], "there is no landing folder /no/where"),
         (["run", "rfm", "--set", "lake.min_free_mb=999999999"], "no space for the lake"),
+        (["ingest"], "Missing option '--source' (see `main ingest --help`)"),
+        (["show", "gold.rfm_scores", "--format", "xml"], "'xml' is not one of 'table', 'csv', 'json'"),
     ],
 )
 def test_bad_use_is_one_sentence_and_exit_code_2(filled: Path, arguments: list[str], said: str) -> None:
@@ -213,7 +216,7 @@ def test_bad_use_is_one_sentence_and_exit_code_2(filled: Path, arguments: list[s
     result = memberlake(*arguments, "--lake", filled)
     assert result.exit_code == 2, result.output
     assert said in result.stderr
-    assert "Traceback" not in result.output
+    assert result.stderr.startswith("memberlake: ")
     assert sorted(path for path in filled.rglob("*")) == before  # nothing was written
 
 
@@ -225,6 +228,13 @@ def test_an_empty_landing(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "is empty: put files into" in result.stderr
     assert not (tmp_path / "lake").exists()
+
+
+def test_a_lake_that_is_a_file(landing: Path, tmp_path: Path) -> None:
+    (tmp_path / "lake").touch()
+    for arguments in (["run", "rfm"], ["ingest", "--source", "contracts", "--landing", landing]):
+        result = memberlake(*arguments, "--lake", tmp_path / "lake")
+        assert (result.exit_code, "lake is a file, not a folder" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("is_there", [False, True])

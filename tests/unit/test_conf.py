@@ -31,11 +31,11 @@ def test_values_of_set_are_yaml() -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("rfm.tile=4", "--set rfm.tile: rfm.tile: unknown key; allowed here: tiles, thresholds"),
-        ("rfm.tiles=many", "--set rfm.tiles: rfm.tiles: Input should be a valid integer"),
+        ("rfm.tile=4", "--set rfm.tile: unknown key; allowed here: tiles, thresholds"),
+        ("rfm.tiles=many", "--set rfm.tiles: Input should be a valid integer"),
         ("rfm.tiles=11", "less than or equal to 10"),
         ("rfe.look_back_days=1000000", "rfe.look_back_days: Input should be less than or equal to 100000"),  # no date
-        ("rfm=3", "--set rfm: rfm: "),
+        ("rfm=3", "--set rfm: "),
         ("business_timezone=Mars/Olympus", "no time zone of the IANA list"),
         ("orders.counted_statuses=[payed]", "counted_statuses has payed; orders.statuses allows created"),
         ("ingest.max_reject_ratio=1.5", "less than or equal to 1"),

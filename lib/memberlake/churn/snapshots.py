@@ -47,9 +47,8 @@ def split(conf: ChurnConf, first: date | None, as_of: date) -> Split:
     Raises:
         NotYet: the record is too short; says from which day on it is long enough.
     """
-    what = f"churn_train as of {as_of}"
     if first is None:
-        raise NotYet(f"{what}: the lake has nothing that rule {conf.label_rule} looks at: ingest it first")
+        raise NotYet(f"as of {as_of} the lake has nothing that rule {conf.label_rule} looks at: ingest it first")
     step = timedelta(days=conf.snapshot_every_days)
     apart = timedelta(days=conf.embargo_days + 1)  # from one part to the next
     test = as_of - timedelta(days=conf.embargo_days)
@@ -59,7 +58,7 @@ def split(conf: ChurnConf, first: date | None, as_of: date) -> Split:
     if latest < earliest:
         needed = as_of + (earliest - latest)
         raise NotYet(
-            f"{what}: the record begins on {first}, too late for snapshots to train, calibrate and test on, "
+            f"as of {as_of} the record begins on {first}, too late for snapshots to train, calibrate and test on, "
             f"{conf.embargo_days} days and more apart; train as of {needed} or later, or set churn.gap_days, "
             f"churn.horizon_days or churn.observe_days lower"
         )

@@ -148,6 +148,8 @@ def load(
         command.append(Layer("--landing", {"landing": _given("--landing", landing)}))
     section = _merged([*layers, *command])[0].get("lake")
     root = local_path(section.get("root")) if isinstance(section, dict) else None
+    if root and root.is_file():
+        raise UserError(f"the lake {root} is a file, not a folder")
     if root and (own := root / "lake.yaml").is_file():
         settings = read_layer(own)
     return build([read_layer(base), *([settings] if settings else []), *layers, *command])
@@ -178,7 +180,8 @@ def explain(error: ValidationError, model: type[BaseModel], origins: Mapping[tup
             said = problem["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
             if not isinstance(problem["input"], dict | BaseModel) and path[-1:] != ("url",):  # it may hold a token
                 said += f" (is: {problem['input']!r})"
-        sentences.append(f"{origin}: {key}: {said}" if origin else f"{key}: {said}")
+        what = origin if origin.endswith(f" {key}") else ": ".join(filter(None, (origin, key)))
+        sentences.append(f"{what}: {said}")
     return "; ".join(dict.fromkeys(sentences))
 
 
