@@ -346,3 +346,34 @@ def test_a_response_before_its_contact_follows_the_contact(lake: Lake, tmp_path:
     told.upsert(CAMPAIGNS, rows(told.spark, CAMPAIGNS, [has_goal]))
     run(told, YESTERDAY)
     assert found() == {("leads", "b"), ("cost_per_goal", "lead")}
+
+
+def test_a_member_who_is_erased_is_described_nowhere(lake: Lake, tmp_path: Path) -> None:
+    """With the order from which on the member was known, before the registration; only the snapshot tells of it."""
+    erased = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
+    member = {"member_id": "m", "source": "shop", "city": "Suzhou", "registered_at": datetime(2026, 3, 5)}
+    order = {"order_id": "o", "member_id": "m", "ordered_at": datetime(2026, 3, 2), "status": "paid"}
+    order |= {"gross_amount": Decimal(9), "net_amount": Decimal(9), "updated_at": datetime(2026, 3, 2)}
+    known = {"member_id": "m", "known_on": date(2026, 3, 2), "is_churned": False, "rules": [], "stretches": []}
+    put(erased, {"members": [{**member, "recorded_at": datetime(2026, 3, 5)}], "orders": [order]})
+    put(
+        erased,
+        {
+            "members": [
+                {
+                    **member,
+                    "member_id": "n",
+                    "city": None,
+                    "registered_at": datetime(2026, 3, 1),
+                    "recorded_at": datetime(2026, 3, 5),
+                }
+            ]
+        },
+    )
+    put(erased, {"status": [{**known, "as_of": YESTERDAY}]})
+    run(erased, YESTERDAY)
+    erased.spark.sql(f"DELETE FROM {erased.name(ORDERS)}")
+    run(erased, YESTERDAY)
+    erased.spark.sql(f"DELETE FROM {erased.name(MEMBERS)} WHERE member_id = 'm'")
+    run(erased, YESTERDAY)
+    assert {key[4] for key in everything(erased) if key[3] == "city"} == {"unknown"}
