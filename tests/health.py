@@ -126,7 +126,7 @@ def made() -> dict[str, list[dict[str, Any]]]:
                 "predicted_churn": p > 0.5,
                 "risk_band": "high" if p > 0.6 else "medium" if p > 0.3 else "low",
                 "top_factors": [
-                    (f, 1.0, 0.1 * k) for k, f in enumerate(("days_since_order", "logins_30", "searches_90"), 1)
+                    (f, 1.0, 0.1 * k) for k, f in enumerate(("recency_days", "logins_90", "searches_90"), 1)
                 ],
             }
             for n in range(240)
@@ -144,7 +144,7 @@ def made() -> dict[str, list[dict[str, Any]]]:
                 **{"tested_on": on - timedelta(days=67), "examples": 900, "base_rate": 0.2, "pr_auc": 0.5 + n / 20},
                 **{"roc_auc": 0.8, "brier": 0.12, "ece": 0.03, "recency_pr_auc": 0.45, "is_promoted": n != 2},
                 "champion_pr_auc": None if n == 1 else 0.5,
-                "reason": "it beats recency alone",
+                "reason": f"PR-AUC {0.5 + n / 20:.4f} beats recency alone (0.4500) by 0.01 or more",
             }
             for n, on in enumerate((AS_OF - timedelta(days=14), AS_OF - timedelta(days=7), AS_OF, LATER), 1)
         ],
@@ -164,10 +164,10 @@ def made() -> dict[str, list[dict[str, Any]]]:
                 ("brier", 0.14, 0.2, False),
                 ("base_rate", 0.22, None, None),
                 ("psi:score", 0.08, 0.2, False),
-                ("psi:days_since_order", 0.27, 0.2, True),
-                ("psi:logins_30", 0.03, 0.2, False),
+                ("psi:recency_days", 0.27, 0.2, True),
+                ("psi:logins_90", 0.03, 0.2, False),
                 ("psi:season_sin", 5.0, None, False),
-                ("missing:logins_30", 0.12, 0.1, True),
+                ("missing:response_days", 0.12, 0.1, True),
             )
             for on in (AS_OF - timedelta(days=30), AS_OF)
         ],

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from memberlake import conf, jobs
+from memberlake.churn import features, training
 from memberlake.conf.kpi import MEMBER_DIMENSIONS, ORDER_DIMENSIONS, AlertRule
 from memberlake.errors import UserError
 from memberlake.kpi.metrics import METRICS
@@ -152,6 +153,12 @@ def test_where_kpi_ran_the_tables_that_it_lacks_are_named() -> None:
             "PR-AUC of model churn, version 3, beyond 0.400",
             "模型 churn 版本 3 的 PR-AUC 超出 0.400",
         ),
+        (
+            "churn/3/missing:orders_30",
+            "model",
+            "missing values of “Orders, last 30 days” of model churn, version 3, beyond 0.400",
+            "模型 churn 版本 3 的 “近30天订单数”的缺失值 超出 0.400",
+        ),
     ],
 )
 def test_an_alert_speaks_the_language_of_the_page(subject: str | None, rule: Any, en: str, zh: str) -> None:
@@ -202,6 +209,51 @@ def test_drift_and_gaps_are_those_of_the_model_that_scored_last() -> None:
     assert [row[1].said.en for row in block("models", "gaps", monitoring=rows).rows] == ["20.0%"]
 
 
+def test_every_feature_has_a_short_name_in_both_languages_and_nothing_else_has() -> None:
+    assert texts.FEATURES.keys() == set(features.NAMES)
+    assert len(set(texts.FEATURES.values())) == len(features.NAMES)
+    for name, said in texts.FEATURES.items():
+        assert len(said.en) <= 28, name  # it stands beside a bar, on a phone too
+        assert len(said.zh) <= 14, name
+        assert name not in said, name
+        assert any(ord(c) > 0x2E80 for c in said.zh), name
+
+
+def test_features_are_shown_by_their_names() -> None:
+    row = {"model_name": "churn", "model_version": "3", "as_of": D, "threshold": None, "is_alert": False, "value": 0.1}
+    told = [{**row, "metric": metric} for metric in ("psi:orders_30", "psi:score", "missing:orders_30")]
+    orders = Said("Orders, last 30 days", "近30天订单数")
+    drift, gaps = (block("models", key, monitoring=told) for key in ("drift", "gaps"))
+    assert drift.chart is not None
+    assert drift.chart["data"][0]["y"] == [orders, Said("score", "得分")]
+    assert gaps.rows[0][0].said == orders
+    factors = [{"feature": name, "members": 2, "effect": 0.1} for name in ("orders_30", "of_an_older_model")]
+    assert [row[0].said for row in block("churn", "factors", factors=factors).rows] == [
+        orders,
+        Said("of an older model", "of an older model"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tests", "zh"),
+    [
+        ({"model": 0.5, "recency": 0.45}, "PR-AUC 0.5000，高出仅用最近一次购买（0.4500）至少 0.01"),
+        (
+            {"model": 0.5, "recency": 0.45, "champion": 0.4},
+            "PR-AUC 0.5000，高出仅用最近一次购买（0.4500）与现任模型（0.4000）至少 0.01",
+        ),
+        ({"model": 0.5, "recency": 0.45, "champion": 0.5}, "PR-AUC 0.5000，未能高出现任模型（0.5000）至少 0.01"),
+        (None, "promoted by hand"),
+    ],
+)
+def test_why_a_model_was_promoted_is_told_in_both_languages(tests: dict[str, float] | None, zh: str) -> None:
+    reason = training.judge({who: {"pr_auc": v} for who, v in tests.items()}, 0.01).reason if tests else zh
+    model = dict.fromkeys(("examples", "base_rate", "pr_auc", "recency_pr_auc", "roc_auc", "brier", "ece"), 0.5)
+    model |= {"model_name": "churn", "model_version": "1", "as_of": D, "model": "random_forest", "is_promoted": True}
+    (row,) = block("models", "trained", models=[{**model, "reason": reason}]).rows
+    assert row[-1].said == Said(reason, zh)
+
+
 @pytest.mark.parametrize(
     ("error", "shown"),
     [
@@ -236,6 +288,7 @@ def test_every_text_is_there_in_both_languages() -> None:
         return [text for value in values for text in said(value)]
 
     found = said((texts.PAGES, texts.UI, texts.HEADERS, texts.WORDS, texts.BLOCKS, texts.ALERTS, texts.MISSING))
+    found += said((texts.FEATURES, texts.VERDICTS, texts.MEASURES))
     found += [text for of in DEFINED.values() for text in (of.label, of.sentence, of.formula)]
     assert len(found) > 200
     assert all(text.en and text.zh for text in found)

@@ -33,6 +33,17 @@ def word(name: Any) -> Said:
     return WORDS.get(str(name)) or same("–" if name is None else str(name).replace("_", " "))
 
 
+def feature(name: str) -> Said:
+    """A feature of the churn model; one that is declared no more, of an earlier model, as its column."""
+    return FEATURES.get(name) or word(name)
+
+
+def measure(name: str) -> Said:
+    """A metric of gold.model_monitoring: `pr_auc`, or `psi:orders_30` of a feature."""
+    kind, _, of = name.partition(":")
+    return MEASURES[kind].of(feature=feature(of)) if of and kind in MEASURES else word(name)
+
+
 _OURS = {"kind", "permanence", "method", "cost_type", "goal"}  # dimensions whose values are words of this project
 _CHANNELS = {"sms", "email", "qq", "wechat", "app_push"}
 
@@ -99,4 +110,5 @@ def _titled(section: str) -> dict[str, tuple[Said, Said]]:
 
 PAGES, BLOCKS = _titled("pages"), _titled("blocks")
 UI, HEADERS, WORDS, ALERTS = map(_said, ("ui", "headers", "words", "alerts"))
+FEATURES, VERDICTS, MEASURES = map(_said, ("features", "verdicts", "measures"))
 MISSING = {key: (Said(*why), str(job)) for key, (why, job) in _TEXTS["missing"].items()}

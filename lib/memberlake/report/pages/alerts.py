@@ -43,7 +43,7 @@ def _message(facts: Facts, alert: Row) -> Said:
     first, *rest = (alert["subject_id"] or "").split("/", 2)
     if alert["subject_kind"] == "model" and len(rest) == 2:
         limit = facts.written(alert["threshold"], "ratio")
-        return texts.ALERTS["model"].of(metric=word(rest[1]), name=first, version=rest[0], limit=limit)
+        return texts.ALERTS["model"].of(metric=texts.measure(rest[1]), name=first, version=rest[0], limit=limit)
     rule = facts.rules.get(alert["rule"])
     if rule is None or rule.metric != first:
         return same(alert["message"])

@@ -9,7 +9,7 @@ from memberlake.report import blocks, charts
 from memberlake.report.blocks import Block, Cell
 from memberlake.report.charts import Series
 from memberlake.report.facts import Facts
-from memberlake.report.texts import HEADERS, Said, headers, word
+from memberlake.report.texts import HEADERS, Said, feature, headers, word
 
 _MOVEMENT = (
     *("new_purchasing_members", "churned_members", "returned_members"),
@@ -71,7 +71,7 @@ def _risk(facts: Facts) -> Block:
 
 def _factors(facts: Facts) -> Block:
     rows = [
-        [Cell(word(r["feature"])), blocks.number(facts, r["members"]), blocks.number(facts, r["effect"], "ratio")]
+        [Cell(feature(r["feature"])), blocks.number(facts, r["members"]), blocks.number(facts, r["effect"], "ratio")]
         for r in facts.of("factors")
     ]
     columns = headers("feature", "members", "effect")

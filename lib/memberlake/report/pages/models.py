@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from memberlake.churn.features import own
-from memberlake.report import blocks, charts
+from memberlake.report import blocks, charts, texts
 from memberlake.report.blocks import Block, Cell
 from memberlake.report.charts import Series
 from memberlake.report.facts import Facts, Row
@@ -42,12 +43,31 @@ def _trained(facts: Facts) -> Block:
             blocks.number(facts, r["examples"]),
             *[blocks.number(facts, r[measure], "ratio") for measure in _MEASURES],
             Cell(word(r["is_promoted"])),
-            Cell(same(r["reason"])),
+            Cell(_reason(r["reason"])),
         ]
         for r in facts.of("models")
     ]
     columns = headers("version", "as_of", "model", "examples", *_MEASURES, "promoted", "why")
     return blocks.block(facts, "trained", "gold.churn_models", "models", columns=columns, rows=rows)
+
+
+_VERDICT = re.compile(
+    r"PR-AUC (?P<own>\S+) (?P<said>beats|does not beat) (?P<rivals>.+) by (?P<margin>\S+?)( or more)?"
+)
+_RIVAL = re.compile(r"(.+) \((\S+)\)")
+
+
+def _reason(told: str) -> Said:
+    """Why a model was promoted, or not, in both languages by the form that `training.judge` gives it; in another form,
+    such as that of an earlier version, as it is stored."""
+    found = _VERDICT.fullmatch(told)
+    rivals = [_RIVAL.fullmatch(rival) for rival in found["rivals"].split(" and ")] if found else []
+    each = [texts.VERDICTS["rival"].of(name=word(r[1]), value=r[2]) for r in rivals if r]
+    if not found or len(each) < len(rivals) or len(each) > 2:
+        return same(told)
+    all_of_them = texts.VERDICTS["both"].of(first=each[0], second=each[1]) if len(each) == 2 else each[0]
+    said = texts.VERDICTS["beats" if found["said"] == "beats" else "fails"]
+    return said.of(own=found["own"], rivals=all_of_them, margin=found["margin"])
 
 
 def _monitoring(facts: Facts) -> Block:
@@ -83,7 +103,7 @@ def _drift(facts: Facts) -> Block:
         )
         for kind, color in (("within limit", 1), ("beyond limit", 2), ("no limit", 6))
     ]
-    chart = charts.ranking([word(feature) for feature in ranked], series, ".3f", one_each=True) if ranked else None
+    chart = charts.ranking([texts.feature(name) for name in ranked], series, ".3f", one_each=True) if ranked else None
     return blocks.block(facts, "drift", "gold.model_monitoring", "monitoring", chart=chart)
 
 
@@ -94,7 +114,7 @@ def _judged(row: Row) -> str:
 def _gaps(facts: Facts) -> Block:
     rows = [
         [
-            Cell(word(feature)),
+            Cell(texts.feature(feature)),
             blocks.number(facts, r["value"], "share", mark="bad" if r["is_alert"] else ""),
             blocks.number(facts, r["threshold"], "share"),
         ]
