@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -202,6 +203,14 @@ def test_the_numbers_of_a_large_brand_are_not_rounded(browser: WebDriver, tmp_pa
     numbers.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
     cells = WebDriverWait(browser, 20).until(lambda _: numbers.find_elements(By.CSS_SELECTOR, "td.number"))
     assert cells[0].text == "1,234,567"
+
+
+def test_the_numbers_of_shares_are_in_per_cent_as_in_the_picture(browser: WebDriver, report: Path) -> None:
+    opened(browser, report / "churn.html")
+    numbers = browser.find_element(By.CSS_SELECTOR, "#churn_rate .numbers")
+    numbers.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
+    cells = WebDriverWait(browser, 20).until(lambda _: numbers.find_elements(By.CSS_SELECTOR, "td.number"))
+    assert all(re.match(r"[\d.]+% \(", cell.text) for cell in cells)
 
 
 def test_names_from_the_data_are_text_and_nothing_else(browser: WebDriver, report: Path) -> None:

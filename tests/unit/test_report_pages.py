@@ -13,9 +13,9 @@ from memberlake import conf, jobs
 from memberlake.churn import features, training
 from memberlake.conf.kpi import MEMBER_DIMENSIONS, ORDER_DIMENSIONS, AlertRule
 from memberlake.errors import UserError
-from memberlake.kpi.metrics import METRICS
+from memberlake.kpi.metrics import METRICS, TRENDS
 from memberlake.report import texts, write
-from memberlake.report.blocks import Block, fraction
+from memberlake.report.blocks import Block, figure, fraction, trend
 from memberlake.report.facts import DEFINED, Facts
 from memberlake.report.pages import every
 from memberlake.report.texts import Said, number
@@ -156,8 +156,8 @@ def test_where_kpi_ran_the_tables_that_it_lacks_are_named() -> None:
         (
             "churn/3/missing:orders_30",
             "model",
-            "missing values of “Orders, last 30 days” of model churn, version 3, beyond 0.400",
-            "模型 churn 版本 3 的 “近30天订单数”的缺失值 超出 0.400",
+            "missing values of “Orders, last 30 days” of model churn, version 3, beyond 40.0%",
+            "模型 churn 版本 3 的 “近30天订单数”的缺失值 超出 40.0%",
         ),
     ],
 )
@@ -180,6 +180,43 @@ def test_the_numbers_of_an_alert() -> None:
     alert |= {"subject_kind": "metric", "message": "as stored", "value": 1234567.89, "threshold": 0.0352}
     (row,) = block("alerts", "alert_list", alerts=[alert]).rows
     assert [cell.said.en for cell in row if cell.is_number] == ["1,234,568", "0.0352"]
+
+
+def test_the_numbers_of_an_alert_are_written_as_on_the_other_pages() -> None:
+    alert = {"state": "open", "severity": "info", "raised_on": D, "rule": "r", "subject_id": "churn_rate"}
+    alert |= {"subject_kind": "metric", "message": "as stored", "value": 0.0352, "threshold": 0.0349, "notify": None}
+    rules = {"r": AlertRule(name="r", metric="churn_rate", period="month", above=0.0349)}
+    facts = Facts({"alerts": [alert]}, D, "lake", "CNY", rules=rules)
+    (row,) = next(p for p in every(facts) if p.key == "alerts").blocks[0].rows
+    assert [(cell.said.en, cell.hover) for cell in row if cell.is_number] == [("3.5%", "0.0352"), ("3.5%", "0.0349")]
+
+
+@pytest.mark.parametrize("name", [n for n, of in DEFINED.items() if n not in TRENDS])
+def test_a_picture_writes_a_metric_as_its_card_does(name: str) -> None:
+    """But for cents and millions."""
+    value = 0.1392 if DEFINED[name].form == "share" else 13.92
+    rows = [month(name, "2026-10-01", value, (value, None))]
+    facts = Facts({"kpi": rows}, D, "lake", "")
+    drawn, card = trend(facts, "churn_rate", [name]).chart, figure(facts, name)
+    assert drawn is not None
+    assert card is not None
+    form = drawn["layout"]["yaxis"]["tickformat"]
+    assert f"{{y:{form}}}" in drawn["data"][0]["hovertemplate"]
+    assert format(value, form) == (card.value.en if DEFINED[name].form != "money" else "14")
+
+
+def test_the_cost_ratio_is_written_alike_on_its_card_and_in_its_picture() -> None:
+    of_kind = {"dimension": "cost_type", "dimension_value": "media"}
+    rows = [
+        month("marketing_cost", "2026-10-01", 1392.0, (1392, None), **of_kind),
+        month("marketing_revenue", "2026-10-01", 1000.0, (1000, None)),
+        month("marketing_cost_ratio", "2026-10-01", 1.392, (1392, 1000)),
+    ]
+    assert block("money", "headline", kpi=rows).figures[1].value.en == "1.392"
+    chart = block("money", "cost", kpi=rows).chart
+    assert chart is not None
+    assert chart["layout"]["yaxis2"]["tickformat"] == ",.3f"
+    assert "%{y:,.3f}" in chart["data"][-1]["hovertemplate"]
 
 
 def test_drift_is_that_of_members_and_not_of_the_calendar() -> None:
@@ -321,6 +358,7 @@ def test_words_of_the_project_are_there_in_both_languages() -> None:
         (-1908.6, "money", "-¥1,909", "-¥1,909"),
         (0.1234, "share", "12.3%", "12.3%"),
         (1.5, "ratio", "1.500", "1.500"),
+        (12.3456, "ratio", "12.346", "12.346"),
         (-0.01, "slope", "-0.0100", "-0.0100"),
     ],
 )

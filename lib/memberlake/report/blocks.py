@@ -168,9 +168,6 @@ def _exact(value: float) -> str:
     return f"{value:,.0f}" if value % 1 == 0 else f"{value:,.2f}"
 
 
-_D3 = {"count": ",.0f", "money": ",.0f", "share": ".1%", "days": ",.1f", "ratio": ",.2f", "slope": "+.4f"}
-
-
 def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False) -> Block:
     """The metrics over months, those that are there."""
     shown = [name for name in names if facts.series(name, "month")]
@@ -186,7 +183,7 @@ def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False
         for n, name in enumerate(shown)
         if (rows := facts.series(name, "month"))
     ]
-    form = _D3[DEFINED[shown[0]].form] if shown else ",.0f"
+    form = texts.FORMATS[DEFINED[shown[0]].form if shown else "count"]
     chart = (charts.bars if as_bars else charts.lines)(series, form) if series else None
     return block(facts, key, "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in shown or names])
 

@@ -48,8 +48,15 @@ def lines(series: Sequence[Series], form: str, *, zero: bool = True) -> Spec:
     return _spec(data, {"yaxis": {"tickformat": form, "rangemode": "tozero" if zero else "normal"}}, series)
 
 
-def bars(series: Sequence[Series], form: str, *, stacked: bool = False, line: Series | None = None) -> Spec:
-    """Bars over periods or names, side by side or stacked; and a line with an axis of its own in per cent."""
+def bars(
+    series: Sequence[Series],
+    form: str,
+    *,
+    stacked: bool = False,
+    line: Series | None = None,
+    line_form: str = "",
+) -> Spec:
+    """Bars over periods or names, side by side or stacked; and a line with an axis and a format of its own."""
     data: list[Spec] = [
         {
             "type": "bar",
@@ -66,13 +73,13 @@ def bars(series: Sequence[Series], form: str, *, stacked: bool = False, line: Se
                 "mode": "lines+markers",
                 "yaxis": "y2",
                 "line": {"color": f"${line.color}", "width": 2.5},
-                **_common(line, ".1%"),
+                **_common(line, line_form),
             }
         )
         layout["yaxis2"] = {
             "overlaying": "y",
             "side": "right",
-            "tickformat": ".0%",
+            "tickformat": line_form,
             "tickmode": "auto",
             "rangemode": "tozero",
             "showgrid": False,

@@ -43,18 +43,21 @@
     const { data, layout } = fill(JSON.parse(details.parentElement.querySelector("script").textContent), "");
     const plain = (value) => value === null || value === undefined ? "–" : String(value).replaceAll("&lt;", "<");
     const digits = (value) => Math.abs(value) < 1000 ? { maximumSignificantDigits: 6 } : { maximumFractionDigits: 2 };
-    const said = (value) => typeof value === "number" ? value.toLocaleString("en", digits(value)) : plain(value);
+    const share = (one) => /:[^}]*%}/.test(one.hovertemplate); // in per cent, as the picture writes it
+    const said = (value, one) => typeof value !== "number" ? plain(value)
+      : share(one) ? value.toLocaleString("en", { style: "percent", maximumSignificantDigits: 6 })
+      : value.toLocaleString("en", digits(value));
     let head, rows;
     if (data[0].type === "heatmap") {
       head = [`${plain(layout.yaxis.title.text)} ╲ ${plain(layout.xaxis.title.text)}`, ...data[0].x];
-      rows = data[0].y.map((name, n) => [name, ...data[0].z[n].map((z, m) => z === null ? "–" : `${said(z)} (${data[0].customdata[n][m]})`)]);
+      rows = data[0].y.map((name, n) => [name, ...data[0].z[n].map((z, m) => z === null ? "–" : `${said(z, data[0])} (${data[0].customdata[n][m]})`)]);
     } else {
       const [at, shown] = data[0].orientation === "h" ? ["y", "x"] : ["x", "y"];
       const names = [...new Set(data.flatMap((one) => one[at]))];
       head = ["", ...data.map((one) => one.name)];
       rows = names.map((name) => [name, ...data.map((one) => {
         const n = one[at].indexOf(name), of = one.customdata?.[n];
-        return n < 0 ? "–" : said(one[shown][n]) + (of ? ` (${of})` : "");
+        return n < 0 ? "–" : said(one[shown][n], one) + (of ? ` (${of})` : "");
       })]);
     }
     const table = document.createElement("table");

@@ -67,6 +67,10 @@ NONE = same("–")
 SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 
 
+# how the numbers of a form are written, for Python and for pictures alike
+FORMATS = {"count": ",.0f", "money": ",.0f", "share": ".1%", "ratio": ",.3f"}
+
+
 def number(value: float | None, form: str, currency: str = "") -> Said:
     """A number as people read it.
 
@@ -75,12 +79,10 @@ def number(value: float | None, form: str, currency: str = "") -> Said:
     """
     if value is None:
         return NONE
-    if form == "share":
-        return same(f"{value:.1%}")
+    if form in ("share", "ratio"):
+        return same(f"{value:{FORMATS[form]}}")
     if form == "slope":
         return same(f"{value:+,.4f}")
-    if form == "ratio":
-        return same(f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}")
     sign = f"{'-' if value < 0 else ''}{SYMBOLS.get(currency, f'{currency} ') if form == 'money' else ''}"
     if abs(value) >= 1e7:
         return Said(f"{sign}{abs(value) / 1e6:,.1f} M", f"{sign}{abs(value) / 1e4:,.0f} 万")

@@ -27,7 +27,7 @@ def table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
                 Cell(word(a["state"]), mark="bad" if a["state"] == "open" else ""),
                 Cell(word(a["severity"])),
                 Cell(_message(facts, a)),
-                *[Cell(_number(v), True) for v in (a["value"], a["threshold"])],
+                *[_number(facts, a, v) for v in (a["value"], a["threshold"])],
                 Cell(same(a["raised_on"]), mark="whole"),
                 Cell(same(a["rule"])),
                 Cell(word(a["notify"])),
@@ -41,22 +41,38 @@ def _message(facts: Facts, alert: Row) -> Said:
     """What is wrong, in both languages: by the rule as it is now; the stored sentence when it is gone or its metric
     another."""
     first, *rest = (alert["subject_id"] or "").split("/", 2)
-    if alert["subject_kind"] == "model" and len(rest) == 2:
-        limit = facts.written(alert["threshold"], "ratio")
-        return texts.ALERTS["model"].of(metric=texts.measure(rest[1]), name=first, version=rest[0], limit=limit)
-    rule = facts.rules.get(alert["rule"])
-    if rule is None or rule.metric != first:
+    limit = _written(facts, alert, alert["threshold"])
+    if limit is None:
         return same(alert["message"])
-    form = {"level": DEFINED[first].form, "change": "share", "trend": "slope"}[rule.measure]
+    if _is_of_model(alert):
+        return texts.ALERTS["model"].of(metric=texts.measure(rest[1]), name=first, version=rest[0], limit=limit)
+    rule = facts.rules[alert["rule"]]
     dimension, value = (word(rest[0]), texts.value(*rest)) if rest else (same(""), same(""))
     of = Said(f", {dimension.en} {value.en}", f"，{dimension.zh} {value.zh}") if rest else same("")
     what = texts.ALERTS[rule.measure].of(metric=DEFINED[first].label, period=word(rule.period), of=of)
     side = "below" if rule.above is None else "above"
-    return texts.ALERTS[side].of(what=what, limit=facts.written(alert["threshold"], form))
+    return texts.ALERTS[side].of(what=what, limit=limit)
 
 
-def _number(value: float | None) -> Said:
-    """A share, a slope, a count or an amount: small ones with what tells them apart, great ones whole."""
+def _is_of_model(alert: Row) -> bool:
+    return alert["subject_kind"] == "model" and (alert["subject_id"] or "").count("/") >= 2
+
+
+def _written(facts: Facts, alert: Row, value: float | None) -> Said | None:
+    """A number of an alert as the rest of the report writes it; None where the rule is gone or its metric another."""
+    first, *rest = (alert["subject_id"] or "").split("/", 2)
+    if _is_of_model(alert):
+        return facts.written(value, "share" if rest[1].startswith("missing:") else "ratio")
+    rule = facts.rules.get(alert["rule"])
+    if rule is None or rule.metric != first:
+        return None
+    return facts.written(value, {"level": DEFINED[first].form, "change": "share", "trend": "slope"}[rule.measure])
+
+
+def _number(facts: Facts, alert: Row, value: float | None) -> Cell:
+    """The value or the limit: two that read alike, 3.5% and 3.5%, are told apart on hovering."""
     if value is None:
-        return texts.NONE
-    return same(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}")
+        return Cell(texts.NONE, True)
+    exact = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
+    said = _written(facts, alert, value)
+    return Cell(said, True, exact) if said else Cell(same(exact), True)

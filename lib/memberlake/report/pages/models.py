@@ -30,7 +30,7 @@ def _quality(facts: Facts) -> Block:
         Series(HEADERS[measure], versions, [r[measure] for r in rows], color=color)
         for measure, color in (("pr_auc", 1), ("recency_pr_auc", 2), ("base_rate", 6))
     ]
-    chart = charts.bars(series, ".3f") if rows else None
+    chart = charts.bars(series, texts.FORMATS["ratio"]) if rows else None
     return blocks.block(facts, "model_quality", "gold.churn_models", "models", chart=chart)
 
 
@@ -103,7 +103,8 @@ def _drift(facts: Facts) -> Block:
         )
         for kind, color in (("within limit", 1), ("beyond limit", 2), ("no limit", 6))
     ]
-    chart = charts.ranking([texts.feature(name) for name in ranked], series, ".3f", one_each=True) if ranked else None
+    names, form = [texts.feature(name) for name in ranked], texts.FORMATS["ratio"]
+    chart = charts.ranking(names, series, form, one_each=True) if ranked else None
     return blocks.block(facts, "drift", "gold.model_monitoring", "monitoring", chart=chart)
 
 

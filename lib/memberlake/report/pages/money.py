@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from memberlake.report import blocks, charts
+from memberlake.report import blocks, charts, texts
 from memberlake.report.blocks import Block
 from memberlake.report.charts import Series
 from memberlake.report.facts import DEFINED, Facts, Row
@@ -50,7 +50,9 @@ def _cost(facts: Facts) -> Block:
         [blocks.fraction(r) for r in ratio],
         color=5,
     )
-    chart = charts.bars(costs, ",.0f", stacked=True, line=line if revenue else None) if costs else None
+    form = texts.FORMATS[DEFINED["marketing_cost_ratio"].form]
+    drawn = line if revenue else None
+    chart = charts.bars(costs, ",.0f", stacked=True, line=drawn, line_form=form) if costs else None
     return blocks.block(facts, "cost", "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in CAMPAIGN[:3]])
 
 
