@@ -18,7 +18,7 @@ from memberlake.report import texts, write
 from memberlake.report.blocks import Block, figure, fraction, trend
 from memberlake.report.facts import DEFINED, Facts
 from memberlake.report.pages import every
-from memberlake.report.texts import Said, number
+from memberlake.report.texts import Said, number, slope
 
 D = date(2026, 11, 20)
 
@@ -142,8 +142,8 @@ def test_where_kpi_ran_the_tables_that_it_lacks_are_named() -> None:
         (
             "churn_rate",
             {"measure": "trend", "above": 0.002},
-            "Churn rate, trend (month) above +0.0020",
-            "流失率的趋势（月）高于 +0.0020",
+            "Churn rate, trend (month) above +0.20 pts a month",
+            "流失率的趋势（月）高于 每月 +0.20 个百分点",
         ),
         ("churn_rate", None, "as stored", "as stored"),  # the rule is gone
         (None, {"above": 1}, "as stored", "as stored"),
@@ -359,11 +359,50 @@ def test_words_of_the_project_are_there_in_both_languages() -> None:
         (0.1234, "share", "12.3%", "12.3%"),
         (1.5, "ratio", "1.500", "1.500"),
         (12.3456, "ratio", "12.346", "12.346"),
-        (-0.01, "slope", "-0.0100", "-0.0100"),
     ],
 )
 def test_numbers_are_written_as_people_read_them(value: float | None, form: str, en: str, zh: str) -> None:
     assert number(value, form, "CNY") == Said(en, zh)
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "period", "en", "zh"),
+    [
+        (None, "share", "month", "–", "–"),
+        (0.0037, "share", "month", "+0.37 pts a month", "每月 +0.37 个百分点"),
+        (-0.0037, "share", "week", "-0.37 pts a week", "每周 -0.37 个百分点"),
+        (0.00001, "share", "day", "±0.00 pts a day", "每日 ±0.00 个百分点"),
+        (-0.0096, "count", "month", "±0.0 a month", "每月 ±0.0"),
+        (-2.345, "count", "month", "-2.3 a month", "每月 -2.3"),
+        (1234.5, "count", "month", "+1,234 a month", "每月 +1,234"),
+        (-12_345_678.0, "count", "month", "-12.3 M a month", "每月 -1,235 万"),
+        (-1908.6, "money", "month", "-¥1,909 a month", "每月 -¥1,909"),
+        (0.0, "money", "month", "±¥0 a month", "每月 ±¥0"),
+        (-0.0104, "ratio", "month", "-0.010 a month", "每月 -0.010"),
+    ],
+)
+def test_a_slope_has_the_unit_of_what_rises(value: float | None, form: str, period: str, en: str, zh: str) -> None:
+    assert slope(value, form, period, "CNY") == Said(en, zh)
+
+
+def test_the_trend_of_a_metric_is_told_in_its_unit() -> None:
+    rows = [
+        month("churn_rate_trend", "2026-10-01", 0.0037, (0.0037, None)),
+        month("churn_rate_trend", "2026-11-01", -0.002, (-0.002, None), is_complete=False),
+        month("churned_members_trend", "2026-10-01", -0.6, (-0.6, None)),
+        month("movement_ratio_trend", "2026-10-01", 0.05, (0.05, None)),
+    ]
+    figures = {f.key: f for f in block("churn", "headline", kpi=rows).figures}
+    assert {key: f.value.en for key, f in figures.items()} == {
+        "churn_rate_trend": "+0.37 pts a month",
+        "churned_members_trend": "-0.6 a month",
+        "movement_ratio_trend": "+0.050 a month",
+    }
+    rate = figures["churn_rate_trend"]
+    assert (rate.value.zh, rate.numerator, rate.denominator.en) == ("每月 +0.37 个百分点", rate.value, "–")
+    assert [said.en for said in rate.so_far] == ["-0.20 pts a month", "–"]
+    listed = {row[0].said.en: row[2].said.en for row in block("index", "all_metrics", kpi=rows).rows}
+    assert listed["Trend of the churn rate"] == "+0.37 pts a month"
 
 
 def test_the_parts_of_a_number_are_exact_however_large() -> None:

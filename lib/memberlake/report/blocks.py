@@ -103,7 +103,7 @@ def figure(facts: Facts, name: str) -> Figure | None:
     return Figure(
         key=name,
         defined=of,
-        value=facts.written(last["value"], of.form),
+        value=facts.told(last["value"], of, last["period"]),
         numerator=_part(facts, last, "numerator", of),
         denominator=_part(facts, last, "denominator", of),
         period=period_name(last),
@@ -118,7 +118,7 @@ def _change(last: Row, before: Row | None, of: Defined) -> tuple[Said | None, bo
     if before is None or last["value"] is None or before["value"] is None:
         return None, None
     difference = last["value"] - before["value"]
-    if of.form == "slope" or last["metric"] in CHANGES:
+    if of.is_slope or last["metric"] in CHANGES:
         return None, None  # a change of a change tells nothing
     if of.form == "share" and abs(difference) < 0.0005:
         return same("±0.0"), None
@@ -140,13 +140,15 @@ def _running(facts: Facts, name: str) -> Row | None:
 def _so_far(facts: Facts, name: str, of: Defined) -> list[Cell]:
     """The month that is not over, and as many days of the month before."""
     row = _running(facts, name) or {"value": None}
-    return [number(facts, row["value"], of.form), number(facts, row.get("same_days_before"), of.form)]
+    return [Cell(facts.told(row.get(which), of, "month"), True) for which in ("value", "same_days_before")]
 
 
 def _part(facts: Facts, row: Row, which: str, of: Defined) -> Said:
     value = row[which]
     if value is None:
         return texts.NONE
+    if of.is_slope:
+        return facts.told(value, of, row["period"])
     money = of.form == "money" and which == "numerator"
     return facts.written(value, "money" if money else "count") if value % 1 == 0 or money else same(f"{value:,.2f}")
 
@@ -205,9 +207,7 @@ def pivot(
         [
             Cell(named.get(value) or texts.value(dimension, value), mark="name"),
             *[
-                number(facts, r["value"], DEFINED[name].form, fraction(r))
-                if (r := at.get((value, name)))
-                else Cell(texts.NONE, True)
+                _value(facts, r, DEFINED[name]) if (r := at.get((value, name))) else Cell(texts.NONE, True)
                 for name in names
             ],
         ]
@@ -237,8 +237,8 @@ def all_metrics(facts: Facts) -> Block:
             [
                 Cell(of.label),
                 Cell(period_name(last), mark="whole"),
-                number(facts, last["value"], of.form),
-                number(facts, before["value"] if before else None, of.form),
+                Cell(facts.told(last["value"], of, "month"), True),
+                Cell(facts.told(before["value"] if before else None, of, "month"), True),
                 Cell(_part(facts, last, "numerator", of), True),
                 Cell(_part(facts, last, "denominator", of), True),
                 *_so_far(facts, name, of),
@@ -276,7 +276,7 @@ def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
                         Cell(of.label),
                         Cell(word(dimension)),
                         Cell(texts.value(dimension, r["dimension_value"])),
-                        number(facts, r["value"], of.form, fraction(r)),
+                        _value(facts, r, of),
                         Cell(_part(facts, r, "numerator", of), True),
                         Cell(_part(facts, r, "denominator", of), True),
                     ]
@@ -325,6 +325,11 @@ def block(
 
 def number(facts: Facts, value: float | None, form: str = "count", hover: str = "", mark: str = "") -> Cell:
     return Cell(facts.written(value, form), True, hover, mark)
+
+
+def _value(facts: Facts, row: Row, of: Defined) -> Cell:
+    """A row of gold.kpi; on hovering its numerator and denominator."""
+    return Cell(facts.told(row["value"], of, row["period"]), True, fraction(row))
 
 
 def ratio(part: float | None, whole: float | None) -> float | None:

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from memberlake.conf.kpi import AlertRule
-from memberlake.kpi.metrics import METRICS, Metric
-from memberlake.report.texts import Said, number
+from memberlake.kpi.metrics import METRICS, TRENDS, Metric
+from memberlake.report.texts import Said, number, slope
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]
@@ -22,7 +22,7 @@ class Defined(NamedTuple):
     """What a metric is.
 
     Attributes:
-        form: how its value is written: count, money, share, ratio or slope.
+        form: how its value is written: count, money, share or ratio; of a slope, the form of what rises.
         direction: 1 when up is good, -1 when up is bad, 0 when neither.
         sources: tables that gold.kpi counts it from.
     """
@@ -34,9 +34,10 @@ class Defined(NamedTuple):
     direction: int
     source: str = "gold.kpi"
     sources: tuple[str, ...] = ()
+    is_slope: bool = False
 
 
-_FORMS = {"money": "money", "share": "share", "ratio": "ratio", "slope": "slope"}  # any other unit is counted
+_FORMS = {"money": "money", "share": "share", "ratio": "ratio"}  # any other unit is counted
 
 
 def defined(metric: Metric) -> Defined:
@@ -44,10 +45,11 @@ def defined(metric: Metric) -> Defined:
         Said(metric.en, metric.zh),
         Said(metric.sentence, metric.sentence_zh),
         Said(metric.formula, metric.formula_zh),
-        _FORMS.get(metric.unit, "count"),
+        _FORMS.get(METRICS[TRENDS.get(metric.name, metric.name)].unit, "count"),
         {"up": 1, "down": -1, "neither": 0}[metric.good],
         f"gold.kpi ← {', '.join(metric.sources)}",
         metric.sources,
+        metric.name in TRENDS,
     )
 
 
@@ -77,6 +79,10 @@ class Facts:
 
     def written(self, value: float | None, form: str) -> Said:
         return number(value, form, self.currency)
+
+    def told(self, value: float | None, of: Defined, period: str) -> Said:
+        """A metric's value of a period."""
+        return slope(value, of.form, period, self.currency) if of.is_slope else self.written(value, of.form)
 
     @property
     def run(self) -> Row | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timezone
 from importlib import resources
 from typing import Any, NamedTuple
@@ -75,19 +76,36 @@ def number(value: float | None, form: str, currency: str = "") -> Said:
     """A number as people read it.
 
     Args:
-        form: `count`, `money`, `share` (0.25 is 25 %), `ratio` or `slope`.
+        form: `count`, `money`, `share` (0.25 is 25 %) or `ratio`.
     """
     if value is None:
         return NONE
     if form in ("share", "ratio"):
         return same(f"{value:{FORMATS[form]}}")
-    if form == "slope":
-        return same(f"{value:+,.4f}")
     sign = f"{'-' if value < 0 else ''}{SYMBOLS.get(currency, f'{currency} ') if form == 'money' else ''}"
     if abs(value) >= 1e7:
         return Said(f"{sign}{abs(value) / 1e6:,.1f} M", f"{sign}{abs(value) / 1e4:,.0f} 万")
     cents = form == "money" and abs(value) < 1000 and value % 1
     return same(f"{sign}{abs(value):,.{2 if cents else 0}f}")
+
+
+def slope(value: float | None, form: str, period: str, currency: str = "") -> Said:
+    """How much a number of that form rises in a day, week or month.
+
+    Args:
+        form: of the number that rises; of a share the slope is in percentage points.
+    """
+    if value is None:
+        return NONE
+    size = abs(value)
+    if form == "share":
+        said = UI["points"].of(number=f"{100 * size:,.2f}")
+    elif form == "count" and size < 10:  # a mean over periods: whole numbers would hide a slow rise
+        said = same(f"{size:,.1f}")
+    else:
+        said = number(size, form, currency)
+    sign = "±" if not re.search("[1-9]", said.en) else "+" if value > 0 else "-"
+    return UI["slope"].of(number=Said(*(f"{sign}{text}" for text in said)), period=word(period))
 
 
 def day(value: date | datetime | None) -> str:

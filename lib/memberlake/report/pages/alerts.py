@@ -66,7 +66,10 @@ def _written(facts: Facts, alert: Row, value: float | None) -> Said | None:
     rule = facts.rules.get(alert["rule"])
     if rule is None or rule.metric != first:
         return None
-    return facts.written(value, {"level": DEFINED[first].form, "change": "share", "trend": "slope"}[rule.measure])
+    if rule.measure == "change":
+        return facts.written(value, "share")
+    of = DEFINED[first]
+    return facts.told(value, of._replace(is_slope=of.is_slope or rule.measure == "trend"), rule.period)
 
 
 def _number(facts: Facts, alert: Row, value: float | None) -> Cell:
