@@ -72,6 +72,12 @@ def test_the_last_business_dates(rows: Rows) -> None:
     }
 
 
+def test_the_silver_tables_without_a_row(rows: Rows) -> None:
+    empty = {r["table"] for r in rows["silver"] if r["is_empty"]}
+    assert empty == {"silver.events", "silver.campaign_contacts", "silver.coupon_events"}
+    assert len(rows["silver"]) == 6
+
+
 def test_counts_and_sums(rows: Rows) -> None:
     assert {r["class"]: (r["members"], r["money"]) for r in rows["abc"]} == {
         "A": (40, 20000.0), "B": (60, 3600.0), "C": (140, 1120.0)

@@ -129,6 +129,59 @@ def test_where_kpi_ran_the_tables_that_it_lacks_are_named() -> None:
     assert missing.en == "Nothing to count: this needs rows of silver.members, silver.orders. Ingest them first."
 
 
+MODEL: dict[str, Any] = {
+    **dict.fromkeys(("examples", "base_rate", "pr_auc", "recency_pr_auc", "roc_auc", "brier", "ece"), 0.5),
+    **{"model_name": "churn", "model_version": "1", "as_of": D, "model": "random_forest", "is_promoted": True},
+    "reason": "promoted by hand",
+}
+EMPTY = {"silver.members": False, "silver.orders": True, "silver.events": False, "silver.coupon_events": False}
+INGEST = "memberlake ingest --source NAME --lake lake"
+
+
+@pytest.mark.parametrize(
+    ("page", "key", "ran", "why", "steps"),
+    [
+        # the job has run, and its table of silver is empty
+        ("members", "new_members", "kpi", "no rows in silver.orders", ["ingest", "kpi"]),
+        ("value", "rfm_map", "rfm", "no rows in silver.orders", ["ingest", "rfm"]),
+        ("value", "rfm_map", None, "no rows in silver.orders", ["ingest", "rfm"]),
+        # it has run, and the table has rows, but none that counts
+        ("value", "rfe_map", "rfe", "this needs events of visits", ["ingest", "rfe"]),
+        # it has not run
+        ("members", "new_members", None, "gold.kpi has nothing", ["kpi"]),
+        ("value", "rfe_map", None, "this needs events of visits", ["rfe"]),
+        # it needs a table that the report does not read
+        ("money", "by_campaign", "kpi", "no rows in silver.orders", ["ingest", "kpi"]),
+        ("coupons", "coupon_status", "coupons", "needs silver.coupons and", ["ingest", "coupons"]),
+        # it needs another job before
+        ("churn", "churn_rate", "kpi", "this needs members, and rules", ["churn_score", "kpi"]),
+        ("churn", "churn_rate", "churn_score", "this needs members, and rules", ["ingest", "churn_score", "kpi"]),
+        ("models", "monitoring", None, "no rows in silver.orders", ["ingest", "churn_train", "churn_score"]),
+        ("alerts", "alert_list", None, "none was checked", ["kpi", "alerts"]),
+    ],
+)
+def test_the_first_command_is_one_that_can_help(page: str, key: str, ran: str | None, why: str, steps: Any) -> None:
+    at = datetime(2026, 11, 20)
+    run = {"as_of": D, "state": "done", "started_at": at, "ended_at": at, "error": None}
+    rows: dict[str, Any] = {"silver": [{"table": table, "is_empty": told} for table, told in EMPTY.items()]}
+    if ran:
+        rows["jobs"] = [{**run, "job": ran, "rows_read": 0, "rows_written": 0}]
+        rows["kpi"] = [month("visits", "2026-10-01", 7.0, (7.0, None))] if ran == "kpi" else []
+    found = block(page, key, **rows)
+    assert found.missing is not None
+    assert why in found.missing.en
+    commands = [INGEST if s == "ingest" else f"memberlake run {s} --lake lake --as-of {D}" for s in steps]
+    assert [found.command, *found.then] == commands
+
+
+def test_what_only_time_brings_needs_no_command() -> None:
+    at = datetime(2026, 11, 20)
+    run = {"job": "churn_score", "as_of": D, "state": "done", "started_at": at, "ended_at": at, "error": None}
+    rows = {"models": [MODEL], "jobs": [{**run, "rows_read": 1, "rows_written": 1}]}
+    assert block("models", "monitoring", models=[MODEL]).command.startswith("memberlake run churn_score")
+    assert block("models", "monitoring", **rows).command == ""
+
+
 @pytest.mark.parametrize(
     ("subject", "rule", "en", "zh"),
     [
@@ -285,9 +338,7 @@ def test_features_are_shown_by_their_names() -> None:
 )
 def test_why_a_model_was_promoted_is_told_in_both_languages(tests: dict[str, float] | None, zh: str) -> None:
     reason = training.judge({who: {"pr_auc": v} for who, v in tests.items()}, 0.01).reason if tests else zh
-    model = dict.fromkeys(("examples", "base_rate", "pr_auc", "recency_pr_auc", "roc_auc", "brier", "ece"), 0.5)
-    model |= {"model_name": "churn", "model_version": "1", "as_of": D, "model": "random_forest", "is_promoted": True}
-    (row,) = block("models", "trained", models=[{**model, "reason": reason}]).rows
+    (row,) = block("models", "trained", models=[{**MODEL, "reason": reason}]).rows
     assert row[-1].said == Said(reason, zh)
 
 
@@ -314,7 +365,7 @@ def test_an_error_is_told_without_what_it_quotes(error: str | None, shown: str) 
 
 
 def test_a_command_that_brings_data_is_one_that_there_is() -> None:
-    assert {job for _, job in texts.MISSING.values() if job} <= {job.name for job in jobs.every()} | {"coupons"}
+    assert {of.job for of in texts.MISSING.values() if of.job} <= {job.name for job in jobs.every()}
 
 
 def test_every_text_is_there_in_both_languages() -> None:

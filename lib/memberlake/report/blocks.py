@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
@@ -56,6 +57,7 @@ class Block:
     defined: Sequence[Defined] = ()
     missing: Said | None = None
     command: str = ""
+    then: Sequence[str] = ()  # commands after it
 
     @property
     def is_half(self) -> bool:
@@ -317,10 +319,37 @@ def block(
     title, note = BLOCKS[key]
     if figures or chart or rows:
         return Block(key, source, title, note, figures, chart, columns, rows, defined, command=command)
-    tables = sorted({table for d in defined for table in d.sources if table.startswith("silver.")})
-    missing, job = MISSING["sources" if needs == "kpi" and facts.of("kpi") and tables else needs]
-    missing = missing.of(tables=", ".join(tables))
-    return Block(key, source, title, note, missing=missing, command=facts.command(job) if job else "")
+    why, steps = _missing(facts, needs, {table for d in defined for table in d.sources})
+    return Block(key, source, title, note, missing=why, command=steps[0] if steps else "", then=steps[1:])
+
+
+# what must be there before, as keys of MISSING, which are those of the facts' rows
+_BEFORE = {"alerts": ["kpi"], "risks": ["models"], "monitoring": ["models"]}
+_MADE_OF = {"gold.active_counts": "actives", "gold.churn_status": "churned"}
+
+
+def _missing(facts: Facts, needs: str, sources: AbstractSet[str]) -> tuple[Said, list[str]]:
+    """Why there is nothing, and the commands that bring it: not the one that has just brought nothing."""
+    if not MISSING[needs].job:
+        return MISSING[needs].why, []
+    before = [*_BEFORE.get(needs, ()), *(_MADE_OF[table] for table in sorted(sources & _MADE_OF.keys()))]
+    chain = [MISSING[name] for name in [*(name for name in before if not facts.of(name)), needs]]
+    wanted = {table for table in sources if table.startswith("silver.")}.union(*(of.tables for of in chain))
+    empty = sorted(table for table in wanted if facts.is_empty.get(table))
+    first, is_kpi = chain[0], chain == [MISSING["kpi"]]
+    has_run = facts.has_run(first.job) or (is_kpi and bool(facts.of("kpi")))
+    if needs == "kpi" and not has_run and any(facts.is_empty.get(table) is False for table in wanted):
+        empty = []  # there is something to count: the rest may be as it should
+    if has_run and not wanted and chain == [MISSING[needs]] and not is_kpi:
+        return first.why, []  # time will bring it
+    why = first.why if needs == "kpi" else MISSING[needs].why
+    if empty:
+        why = MISSING["empty"].why.of(tables=", ".join(empty))
+    elif is_kpi and has_run and wanted:  # a table that is known to have rows is not what lacks, unless all are
+        unknown = wanted - facts.is_empty.keys()
+        why = MISSING["sources"].why.of(tables=", ".join(sorted(unknown or wanted)))
+    steps = [facts.command(of.job) for of in chain]
+    return why, [facts.ingest(), *steps] if empty or (has_run and (wanted or not is_kpi)) else steps
 
 
 def number(facts: Facts, value: float | None, form: str = "count", hover: str = "", mark: str = "") -> Cell:

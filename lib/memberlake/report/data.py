@@ -88,6 +88,7 @@ def small(of: Frames, as_of: date, zone: str) -> dict[str, DataFrame]:
         .limit(500)
         .select("campaign_id", "name", "kind", "starts_on", "ends_on"),
         "last_days": last_days(of, as_of, zone),
+        "silver": emptiness(of),
         "jobs": last_runs(of.runs),
         "rejects": of.rejects.groupBy("table", "rule")
         .agg(_rows("rows"), F.max("rejected_at").alias("last_at"))
@@ -258,6 +259,24 @@ def last_days(of: Frames, as_of: date, zone: str) -> DataFrame:
         return near.agg(F.max(on).alias("last_on")).select(F.lit(table.full_name).alias("table"), "last_on")
 
     return reduce(DataFrame.unionAll, [last(table, frame) for table, frame in facts.items()])
+
+
+def emptiness(of: Frames) -> DataFrame:
+    """Whether a silver table has no row at all: (table, is_empty)."""
+    read = {
+        silver.MEMBERS: of.members,
+        silver.ORDERS: of.orders,
+        silver.EVENTS: of.events,
+        silver.CAMPAIGNS: of.campaigns,
+        silver.CAMPAIGN_CONTACTS: of.campaign_contacts,
+        silver.COUPON_EVENTS: of.coupon_events,
+    }
+
+    def told(table: Table, frame: DataFrame) -> DataFrame:
+        none = (F.count(F.lit(1)) == 0).alias("is_empty")
+        return frame.select(F.lit(1)).limit(1).agg(none).select(F.lit(table.full_name).alias("table"), "is_empty")
+
+    return reduce(DataFrame.unionAll, [told(table, frame) for table, frame in read.items()])
 
 
 def last_runs(runs: DataFrame) -> DataFrame:

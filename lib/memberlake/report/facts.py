@@ -92,6 +92,18 @@ class Facts:
     def command(self, job: str) -> str:
         return f"memberlake run {job} --lake {shlex.quote(self.place)} --as-of {self.as_of}"
 
+    def ingest(self) -> str:
+        return f"memberlake ingest --source NAME --lake {shlex.quote(self.place)}"
+
+    def has_run(self, job: str) -> bool:
+        """The job's last run was for this day, and it is done."""
+        return any((r["job"], r["state"], r["as_of"]) == (job, "done", self.as_of) for r in self.of("jobs"))
+
+    @cached_property
+    def is_empty(self) -> dict[str, bool]:
+        """Silver tables that the report reads; of others nobody knows here."""
+        return {r["table"]: r["is_empty"] for r in self.of("silver")}
+
     def show(self, table: str) -> str:
         return f"memberlake show {table} --lake {shlex.quote(self.place)} --limit 0"
 

@@ -21,6 +21,19 @@ class Said(NamedTuple):
         return Said(*(getattr(self, lang).format(**{k: _in(v, lang) for k, v in values.items()}) for lang in LANGUAGES))
 
 
+class Missing(NamedTuple):
+    """Why there is nothing.
+
+    Attributes:
+        job: that brings it; empty when there is nothing to bring.
+        tables: silver tables without whose rows the job brings nothing.
+    """
+
+    why: Said
+    job: str
+    tables: tuple[str, ...] = ()
+
+
 LANGUAGES = ("en", "zh")
 
 
@@ -131,4 +144,7 @@ def _titled(section: str) -> dict[str, tuple[Said, Said]]:
 PAGES, BLOCKS = _titled("pages"), _titled("blocks")
 UI, HEADERS, WORDS, ALERTS = map(_said, ("ui", "headers", "words", "alerts"))
 FEATURES, VERDICTS, MEASURES = map(_said, ("features", "verdicts", "measures"))
-MISSING = {key: (Said(*why), str(job)) for key, (why, job) in _TEXTS["missing"].items()}
+MISSING = {
+    key: Missing(Said(*why), job, tuple(table for listed in tables for table in listed))
+    for key, (why, job, *tables) in _TEXTS["missing"].items()
+}
