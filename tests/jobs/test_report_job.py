@@ -34,7 +34,7 @@ def test_a_report_is_of_the_last_day_that_ran_and_names_its_run(lake: Lake, tmp_
     root = str(lake.conf.root)
     Path(root).mkdir()
     nothing_ran = memberlake("report", "--lake", root)
-    assert (nothing_ran.exit_code, "no job has run on this lake yet" in nothing_ran.stderr) == (2, True)
+    assert (nothing_ran.exit_code, "there is no lake at" in nothing_ran.stderr) == (2, True)
 
     made = health.made()
     frames = health.frames(lake.spark, {name: made[name] for name in ("alerts", "kpi", "runs")})
