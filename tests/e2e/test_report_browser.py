@@ -213,6 +213,21 @@ def test_the_numbers_of_shares_are_in_per_cent_as_in_the_picture(browser: WebDri
     assert all(re.match(r"[\d.]+% \(", cell.text) for cell in cells)
 
 
+def test_a_trend_and_its_unit_are_in_one_line(browser: WebDriver, report: Path) -> None:
+    opened(browser, report / "churn.html")
+    for _ in range(2):  # languages
+        lines = script(
+            browser,
+            """[...document.querySelectorAll('#headline .value')].map(value => {
+            const text = [...value.children].find(said => said.offsetParent) ?? value;
+            return text.getClientRects().length;
+        })""",
+        )
+        assert len(lines) == 12
+        assert set(lines) == {1}
+        browser.find_element(By.ID, "switch").click()
+
+
 def test_names_from_the_data_are_text_and_nothing_else(browser: WebDriver, report: Path) -> None:
     opened(browser, report / "coupons.html")
     assert "c2 · <script>alert(1)</script>" in shown(browser, "#coupon_campaigns")
