@@ -143,6 +143,9 @@ INGEST = "memberlake ingest --source NAME --lake lake"
     [
         # the job has run, and its table of silver is empty
         ("members", "new_members", "kpi", "no rows in silver.orders", ["ingest", "kpi"]),
+        ("members", "funnel", "kpi", "no rows in silver.orders", ["ingest", "kpi"]),
+        ("index", "headline", "kpi", "no rows in silver.orders", ["ingest", "kpi"]),
+        ("churn", "movement", "kpi", "no rows in silver.orders", ["ingest", "kpi"]),
         ("value", "rfm_map", "rfm", "no rows in silver.orders", ["ingest", "rfm"]),
         ("value", "rfm_map", None, "no rows in silver.orders", ["ingest", "rfm"]),
         # it has run, and the table has rows, but none that counts

@@ -332,9 +332,11 @@ def _missing(facts: Facts, needs: str, sources: AbstractSet[str]) -> tuple[Said,
     """Why there is nothing, and the commands that bring it: not the one that has just brought nothing."""
     if not MISSING[needs].job:
         return MISSING[needs].why, []
-    before = [*_BEFORE.get(needs, ()), *(_MADE_OF[table] for table in sorted(sources & _MADE_OF.keys()))]
+    counted = {table for table in sources if table.startswith("silver.")}
+    made_of = sources & _MADE_OF.keys() if not counted else ()  # else there would be the part that silver brings
+    before = [*_BEFORE.get(needs, ()), *(_MADE_OF[table] for table in sorted(made_of))]
     chain = [MISSING[name] for name in [*(name for name in before if not facts.of(name)), needs]]
-    wanted = {table for table in sources if table.startswith("silver.")}.union(*(of.tables for of in chain))
+    wanted = counted.union(*(of.tables for of in chain))
     empty = sorted(table for table in wanted if facts.is_empty.get(table))
     first, is_kpi = chain[0], chain == [MISSING["kpi"]]
     has_run = facts.has_run(first.job) or (is_kpi and bool(facts.of("kpi")))

@@ -35,7 +35,9 @@ def _funnel(facts: Facts) -> Block:
     steps = {n: rows[-1]["value"] for n in MEMBERS[:3] if (rows := facts.whole(n))}
     series = Series(HEADERS["members"], [], [*steps.values()])
     chart = charts.ranking([DEFINED[n].label for n in steps], [series], ",.0f") if steps else None
-    return blocks.block(facts, "funnel", "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in steps])
+    return blocks.block(
+        facts, "funnel", "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in steps or MEMBERS[:3]]
+    )
 
 
 def _reachable(facts: Facts) -> Block:
