@@ -337,21 +337,21 @@ def _missing(facts: Facts, needs: str, sources: AbstractSet[str]) -> tuple[Said,
     before = [*_BEFORE.get(needs, ()), *(_MADE_OF[table] for table in sorted(made_of))]
     chain = [MISSING[name] for name in [*(name for name in before if not facts.of(name)), needs]]
     wanted = counted.union(*(of.tables for of in chain))
-    empty = sorted(table for table in wanted if facts.is_empty.get(table))
-    first, is_kpi = chain[0], chain == [MISSING["kpi"]]
-    has_run = facts.has_run(first.job) or (is_kpi and bool(facts.of("kpi")))
-    if needs == "kpi" and not has_run and any(facts.is_empty.get(table) is False for table in wanted):
-        empty = []  # there is something to count: the rest may be as it should
-    if has_run and not wanted and chain == [MISSING[needs]] and not is_kpi:
-        return first.why, []  # time will bring it
+    empty = {table for table in wanted if facts.is_empty.get(table)}
+    first, steps = chain[0], [facts.command(of.job) for of in chain]
     why = first.why if needs == "kpi" else MISSING[needs].why
+    has_run = facts.has_run(first.job) or (first.job == "kpi" and bool(facts.of("kpi")))
+    # a metric may do with some of the tables, a job needs all of its own
+    is_lacking = empty == wanted if needs == "kpi" else empty
+    if not has_run and not (wanted and is_lacking):
+        return why, steps
+    if not wanted:
+        return why, []  # time will bring it
     if empty:
-        why = MISSING["empty"].why.of(tables=", ".join(empty))
-    elif is_kpi and has_run and wanted:  # a table that is known to have rows is not what lacks, unless all are
-        unknown = wanted - facts.is_empty.keys()
-        why = MISSING["sources"].why.of(tables=", ".join(sorted(unknown or wanted)))
-    steps = [facts.command(of.job) for of in chain]
-    return why, [facts.ingest(), *steps] if empty or (has_run and (wanted or not is_kpi)) else steps
+        why = MISSING["empty"].why.of(tables=", ".join(sorted(empty)))
+    elif first.job == "kpi":  # a table that is known to have rows is not what lacks, unless all are
+        why = MISSING["sources"].why.of(tables=", ".join(sorted(wanted - facts.is_empty.keys() or wanted)))
+    return why, [facts.ingest(), *steps]
 
 
 def number(facts: Facts, value: float | None, form: str = "count", hover: str = "", mark: str = "") -> Cell:
