@@ -61,7 +61,7 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
     return Lake(spark, configured(lake=str(tmp_path / "lake")).lake)
 
 
-def configured(*sets: str, lake: str = "/nowhere") -> Conf:
+def configured(*sets: str, lake: str | None = "/nowhere") -> Conf:
     """The shipped configuration with settings as --set gives them."""
     return conf.load(sets=sets, lake=lake)
 

@@ -84,6 +84,7 @@ def test_a_second_command_stops_and_names_the_first(tmp_path: Path) -> None:
 
 def test_commands_that_read_do_not_wait(spark: SparkSession, tmp_path: Path) -> None:
     with held(tmp_path / "lake"):
+        (tmp_path / "lake" / "silver").mkdir()  # it has begun
         for command in (["show", "silver.orders"], ["tables", "silver.orders"]):
             shown = CliRunner().invoke(cli.main, [*command, "--lake", str(tmp_path / "lake")])
             assert shown.exit_code == 0, shown.output

@@ -31,7 +31,7 @@ def place(request: pytest.FixtureRequest, spark: SparkSession, tmp_path: Path) -
         f"lake.root={tmp_path / 'lake' if request.param == 'external' else 'null'}",
         f"lake.checkpoints={tmp_path / 'checkpoints'}",
     ]
-    yield configured("lake.catalog=spark_catalog", f"lake.schema_prefix={PREFIX}", *where, lake="").lake
+    yield configured("lake.catalog=spark_catalog", f"lake.schema_prefix={PREFIX}", *where, lake=None).lake
     for schema in ("silver", "gold", "ops"):
         spark.sql(f"DROP SCHEMA IF EXISTS {PREFIX}{schema} CASCADE")
 
