@@ -47,8 +47,8 @@ def of_member(dimension: str) -> Column:
 
 
 def column(dimension: str) -> str:
-    # in letters that Spark takes as they are: a dot would ask for a field, and City is city
-    return f"by_{dimension.encode().hex()}"
+    # of an attribute in letters that Spark takes as they are: a dot would ask for a field, and City is city
+    return f"by_{dimension.encode().hex() if '.' in dimension else dimension}"
 
 
 def flows(daily: DataFrame, days: DataFrame) -> DataFrame:
