@@ -34,7 +34,7 @@ def judge(lake: Lake, conf: Conf, as_of: date) -> None:
     # collected are a few periods of each rule, a row a metric of each model, and the alerts: what a person looks at
     found: list[Reading] = []
     stored, one = lake.read(KPI), lake.spark.range(1)
-    # an alert that is open, or was closed so lately that it matters still
+    # collected: an alert that is open, or was closed so lately that it matters still
     cooldown = max((rule.cooldown_days for rule in conf.alerts.rules), default=0)
     matters = (F.col("state") == "open") | (F.col("closed_on") >= F.date_sub(F.lit(as_of), cooldown))
     held = [Alert(**{f.name: r[f.name] for f in fields(Alert)}) for r in lake.read(ALERTS).where(matters).collect()]

@@ -323,17 +323,22 @@ def test_a_past_day_by_other_settings_is_counted_again(lake: Lake, tmp_path: Pat
     assert everything(asked) == told
 
 
-def test_a_response_before_its_contact_follows_the_contact(lake: Lake, tmp_path: Path) -> None:
-    """By a wrong clock. The contact turns out to be of another campaign, and that to have a goal."""
+def test_corrections_and_erasures_touch_days_before_them(lake: Lake, tmp_path: Path) -> None:
+    """A response that a wrong clock puts before its contact follows the contact and its campaign. And of a member
+    who is erased with the order from which on they were known, before the registration, only the snapshot tells."""
     told = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
-    contact = {"contact_id": "k", "campaign_id": "a", "member_id": "m", "channel": "sms"}
+    contact = {"contact_id": "k", "campaign_id": "a", "member_id": "n", "channel": "sms"}
     contact |= {"sent_at": datetime(2026, 3, 4), "recorded_at": datetime(2026, 3, 5)}
     lead = {"response_id": "r", "contact_id": "k", "responded_at": datetime(2026, 3, 2), "response_type": "lead"}
     campaign = {"campaign_id": "b", "starts_on": YESTERDAY, "ends_on": TODAY}
-    put(told, {"contacts": [contact], "responses": [lead], "campaigns": [campaign]})
-    run(told, YESTERDAY)
-    corrected = {**contact, "campaign_id": "b", "recorded_at": datetime(2026, 3, 6)}
-    told.upsert(CAMPAIGN_CONTACTS, rows(told.spark, CAMPAIGN_CONTACTS, [corrected]))
+    recorded = {"source": "shop", "recorded_at": datetime(2026, 3, 5)}
+    erased = {**recorded, "member_id": "m", "city": "Suzhou", "registered_at": datetime(2026, 3, 5)}
+    other = {**recorded, "member_id": "n", "city": None, "registered_at": datetime(2026, 3, 1)}
+    order = {"order_id": "o", "member_id": "m", "ordered_at": datetime(2026, 3, 2), "status": "paid"}
+    order |= {"gross_amount": Decimal(9), "net_amount": Decimal(9), "updated_at": datetime(2026, 3, 2)}
+    known = {"member_id": "m", "known_on": date(2026, 3, 2), "is_churned": False, "rules": [], "stretches": []}
+    put(told, {"contacts": [contact], "responses": [lead], "campaigns": [campaign], "members": [erased, other]})
+    put(told, {"orders": [order], "status": [{**known, "as_of": YESTERDAY}]})
     run(told, YESTERDAY)
     own = {"cost_per_goal": "goal", "leads": "campaign"}
 
@@ -341,39 +346,17 @@ def test_a_response_before_its_contact_follows_the_contact(lake: Lake, tmp_path:
         day = ("day", date(2026, 3, 2))
         return {(key[2], key[4]) for key in everything(told) if key[:2] == day and own.get(key[2]) == key[3]}
 
+    def cities() -> set[str]:
+        return {key[4] for key in everything(told) if key[3] == "city"}
+
+    assert (found(), cities()) == ({("leads", "a")}, {"Suzhou", "unknown"})
+    corrected = {**contact, "campaign_id": "b", "recorded_at": datetime(2026, 3, 6)}
+    told.upsert(CAMPAIGN_CONTACTS, rows(told.spark, CAMPAIGN_CONTACTS, [corrected]))
+    told.spark.sql(f"DELETE FROM {told.name(ORDERS)}")
+    run(told, YESTERDAY)
     assert found() == {("leads", "b")}
     has_goal = {**campaign, "goal": "lead", "recorded_at": datetime(2026, 3, 6)}
     told.upsert(CAMPAIGNS, rows(told.spark, CAMPAIGNS, [has_goal]))
+    told.spark.sql(f"DELETE FROM {told.name(MEMBERS)} WHERE member_id = 'm'")
     run(told, YESTERDAY)
-    assert found() == {("leads", "b"), ("cost_per_goal", "lead")}
-
-
-def test_a_member_who_is_erased_is_described_nowhere(lake: Lake, tmp_path: Path) -> None:
-    """With the order from which on the member was known, before the registration; only the snapshot tells of it."""
-    erased = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
-    member = {"member_id": "m", "source": "shop", "city": "Suzhou", "registered_at": datetime(2026, 3, 5)}
-    order = {"order_id": "o", "member_id": "m", "ordered_at": datetime(2026, 3, 2), "status": "paid"}
-    order |= {"gross_amount": Decimal(9), "net_amount": Decimal(9), "updated_at": datetime(2026, 3, 2)}
-    known = {"member_id": "m", "known_on": date(2026, 3, 2), "is_churned": False, "rules": [], "stretches": []}
-    put(erased, {"members": [{**member, "recorded_at": datetime(2026, 3, 5)}], "orders": [order]})
-    put(
-        erased,
-        {
-            "members": [
-                {
-                    **member,
-                    "member_id": "n",
-                    "city": None,
-                    "registered_at": datetime(2026, 3, 1),
-                    "recorded_at": datetime(2026, 3, 5),
-                }
-            ]
-        },
-    )
-    put(erased, {"status": [{**known, "as_of": YESTERDAY}]})
-    run(erased, YESTERDAY)
-    erased.spark.sql(f"DELETE FROM {erased.name(ORDERS)}")
-    run(erased, YESTERDAY)
-    erased.spark.sql(f"DELETE FROM {erased.name(MEMBERS)} WHERE member_id = 'm'")
-    run(erased, YESTERDAY)
-    assert {key[4] for key in everything(erased) if key[3] == "city"} == {"unknown"}
+    assert (found(), cities()) == ({("leads", "b"), ("cost_per_goal", "lead")}, {"unknown"})
