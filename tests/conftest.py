@@ -22,18 +22,27 @@ if not hasattr(sys.modules["__main__"], "__file__"):
     # a process of xdist: pyspark.ml.connect, which mlflow imports, would take it for its doctests and exit
     sys.modules["__main__"].__file__ = __file__
 
-FAST_START = {  # C1 and the serial collector: a quarter of the CPU time on small data
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m",
+SMALL = {
     "spark.sql.shuffle.partitions": "1",
     "spark.driver.memory": "3g",
+    "spark.buffer.pageSize": "2m",  # of 64, a broadcast table of three rows takes 64 MB until it is collected
     "spark.sql.ui.retainedExecutions": "200",  # of 1000, plans fill the memory, and their collection takes minutes
+}
+FAST_START = {  # C1 and the serial collector: a quarter of a command's CPU time
+    **SMALL,
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m",
+}
+SHIPPED = session.properties(PROJECT / "conf" / "spark" / "local.conf")["spark.driver.extraJavaOptions"]
+LONG_LIFE = {  # C2 pays in half an hour: the suite takes a third less. Lakes of tests that are over need not be known
+    **SMALL,
+    "spark.driver.extraJavaOptions": f"{SHIPPED} -Ddelta.log.cacheSize=64".replace("Parallel", "Serial"),
 }
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     warehouse = {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
-    started = session.start({**FAST_START, **warehouse})
+    started = session.start({**LONG_LIFE, **warehouse})
     yield started
     started.stop()
 
