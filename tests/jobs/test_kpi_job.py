@@ -249,8 +249,23 @@ def history(lake: Lake, brand: dict[str, Any]) -> dict[str, dict[tuple[Any, ...]
     run(lake, TODAY)
     told["all of rebuilt"] = everything(lake)
     lake.rebuild = False
-    run(lake, TODAY + timedelta(days=1))
-    return {**told, "a quiet night": found(lake)}
+    tomorrow = TODAY + timedelta(days=1)
+    run(lake, tomorrow)
+    told["a quiet night"], told["all of a quiet night"] = found(lake), everything(lake)
+    early = {"event_id": "early", "occurred_at": datetime(2026, 1, 21, 4)}
+    put(lake, {"events": [brand["events"][0] | early]})
+    run(lake, tomorrow)
+    told["all of an earlier beginning"] = everything(lake)
+    lake.spark.sql(f"DELETE FROM {lake.name(EVENTS)} WHERE event_id = 'early'")
+    run(lake, tomorrow)
+    told["all of the beginning taken back"] = everything(lake)
+    jobs.find("kpi").run(lake, configured("orders.counted_statuses=[completed]", "kpi.dimensions=[]"), YESTERDAY)
+    told["all of a past by other settings"] = everything(lake)
+    run(lake, tomorrow)
+    told["all of the night after"] = everything(lake)
+    lake.spark.sql(f"DELETE FROM {lake.name(EVENTS)}")
+    run(lake, tomorrow)
+    return {**told, "all without events": everything(lake)}
 
 
 def test_everything_as_of_the_first_day(history: dict[str, Any], brand: dict[str, Any]) -> None:
@@ -293,34 +308,22 @@ def test_without_orders_no_metric_of_orders_has_a_row(lake: Lake, tmp_path: Path
     assert "movement_ratio_trend" not in found
 
 
-def test_when_the_first_data_is_of_another_day(lake: Lake, tmp_path: Path, brand: dict[str, Any]) -> None:
+def test_when_the_first_data_is_of_another_day(history: dict[str, Any]) -> None:
     """Days without data have rows of every table's metrics from the first data on, and none before."""
-    moved = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
-    put(moved, {"members": [r for r in brand["members"] if r["on"] <= YESTERDAY]})
-    put(moved, {"events": [r for r in brand["events"] if FIRST + timedelta(days=7) < r["on"] <= YESTERDAY]})
-    run(moved, YESTERDAY)
-    told, before = everything(moved), FIRST - timedelta(days=7)
-    put(moved, {"events": [brand["events"][0] | {"event_id": "early", "occurred_at": datetime(2026, 1, 21, 4)}]})
-    run(moved, YESTERDAY)
-    of_the_day = {metric for period, start, metric, *_ in everything(moved) if (period, start) == ("day", before)}
-    assert {"visits", "registered_members"} <= of_the_day
-    moved.spark.sql(f"DELETE FROM {moved.name(EVENTS)} WHERE event_id = 'early'")
-    run(moved, YESTERDAY)
-    assert everything(moved) == told
-    moved.spark.sql(f"DELETE FROM {moved.name(EVENTS)}")  # no day has visits now, not even those before the first event
-    run(moved, YESTERDAY)
-    assert {metric for _, _, metric, *_ in everything(moved)} & {"visits", "orders_per_visit"} == set()
+    before = ("day", FIRST - timedelta(days=7))
+    first_day = {metric for *day, metric, _, _ in history["all of an earlier beginning"] if (*day,) == before}
+    assert {"visits", "registered_members", "orders"} <= first_day
+    assert history["all of the beginning taken back"] == history["all of a quiet night"]
 
 
-def test_a_past_day_by_other_settings_is_counted_again(lake: Lake, tmp_path: Path, brand: dict[str, Any]) -> None:
-    asked = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
-    put(asked, {name: [r for r in brand[name] if r["on"] <= TODAY] for name in ("members", "orders")})
-    run(asked, TODAY)
-    told = everything(asked)
-    jobs.find("kpi").run(asked, configured("orders.counted_statuses=[completed]", "kpi.dimensions=[]"), YESTERDAY)
-    assert everything(asked) != told
-    run(asked, TODAY)
-    assert everything(asked) == told
+def test_when_a_table_is_empty_again_its_metrics_are_gone(history: dict[str, Any]) -> None:
+    """No day has visits then, not even those before the first event."""
+    assert {metric for _, _, metric, *_ in history["all without events"]} & {"visits", "orders_per_visit"} == set()
+
+
+def test_a_past_day_by_other_settings_is_counted_again(history: dict[str, Any]) -> None:
+    assert history["all of a past by other settings"] != history["all of a quiet night"]
+    assert history["all of the night after"] == history["all of a quiet night"]
 
 
 def test_corrections_and_erasures_touch_days_before_them(lake: Lake, tmp_path: Path) -> None:
@@ -329,7 +332,7 @@ def test_corrections_and_erasures_touch_days_before_them(lake: Lake, tmp_path: P
     told = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
     contact = {"contact_id": "k", "campaign_id": "a", "member_id": "n", "channel": "sms"}
     contact |= {"sent_at": datetime(2026, 3, 4), "recorded_at": datetime(2026, 3, 5)}
-    lead = {"response_id": "r", "contact_id": "k", "responded_at": datetime(2026, 3, 2), "response_type": "lead"}
+    lead = {"response_id": "r", "contact_id": "k", "responded_at": datetime(2026, 2, 25), "response_type": "lead"}
     campaign = {"campaign_id": "b", "starts_on": YESTERDAY, "ends_on": TODAY}
     recorded = {"source": "shop", "recorded_at": datetime(2026, 3, 5)}
     erased = {**recorded, "member_id": "m", "city": "Suzhou", "registered_at": datetime(2026, 3, 5)}
@@ -338,12 +341,13 @@ def test_corrections_and_erasures_touch_days_before_them(lake: Lake, tmp_path: P
     order |= {"gross_amount": Decimal(9), "net_amount": Decimal(9), "updated_at": datetime(2026, 3, 2)}
     known = {"member_id": "m", "known_on": date(2026, 3, 2), "is_churned": False, "rules": [], "stretches": []}
     put(told, {"contacts": [contact], "responses": [lead], "campaigns": [campaign], "members": [erased, other]})
-    put(told, {"orders": [order], "status": [{**known, "as_of": YESTERDAY}]})
+    stays = {**order, "order_id": "p", "member_id": "n"}
+    put(told, {"orders": [order, stays], "status": [{**known, "as_of": YESTERDAY}]})
     run(told, YESTERDAY)
     own = {"cost_per_goal": "goal", "leads": "campaign"}
 
     def found() -> set[tuple[str, str]]:
-        day = ("day", date(2026, 3, 2))
+        day = ("day", date(2026, 2, 25))  # in a month before the order's: its deletion does not touch it
         return {(key[2], key[4]) for key in everything(told) if key[:2] == day and own.get(key[2]) == key[3]}
 
     def cities() -> set[str]:
@@ -352,7 +356,7 @@ def test_corrections_and_erasures_touch_days_before_them(lake: Lake, tmp_path: P
     assert (found(), cities()) == ({("leads", "a")}, {"Suzhou", "unknown"})
     corrected = {**contact, "campaign_id": "b", "recorded_at": datetime(2026, 3, 6)}
     told.upsert(CAMPAIGN_CONTACTS, rows(told.spark, CAMPAIGN_CONTACTS, [corrected]))
-    told.spark.sql(f"DELETE FROM {told.name(ORDERS)}")
+    told.spark.sql(f"DELETE FROM {told.name(ORDERS)} WHERE order_id = 'o'")
     run(told, YESTERDAY)
     assert found() == {("leads", "b")}
     has_goal = {**campaign, "goal": "lead", "recorded_at": datetime(2026, 3, 6)}
