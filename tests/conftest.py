@@ -28,12 +28,12 @@ SMALL = {
     "spark.buffer.pageSize": "2m",  # of 64, a broadcast table of three rows takes 64 MB until it is collected
     "spark.sql.ui.retainedExecutions": "200",  # of 1000, plans fill the memory, and their collection takes minutes
 }
-FAST_START = {  # C1 and the serial collector: a quarter of a command's CPU time
+FAST_START = {  # C1 and the serial collector save a quarter of a short command's CPU time
     **SMALL,
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m",
 }
 SHIPPED = session.properties(PROJECT / "conf" / "spark" / "local.conf")["spark.driver.extraJavaOptions"]
-LONG_LIFE = {  # C2 pays in half an hour: the suite takes a third less. Lakes of tests that are over need not be known
+LONG_LIFE = {  # C2 pays in half an hour: a third less; and Delta forgets the lakes of tests that are over
     **SMALL,
     "spark.driver.extraJavaOptions": f"{SHIPPED} -Ddelta.log.cacheSize=64".replace("Parallel", "Serial"),
 }
