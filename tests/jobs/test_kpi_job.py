@@ -145,7 +145,7 @@ def made(seed: int) -> dict[str, Any]:
                 {**voucher, "on": ordered["on"], "issued_month": FIRST, "flags": [], "updated_at": ordered["at"]}
             )
     for n in range(120):
-        seen = instant()
+        seen = instant(FIRST + timedelta(days=7))  # after the first data
         event: Row = {
             "event_id": f"e{n}",
             "visitor_id": f"d{rng.randrange(9)}",
