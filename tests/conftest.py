@@ -33,7 +33,7 @@ FAST_START = {  # C1 and the serial collector save a quarter of a short command'
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m",
 }
 SHIPPED = session.properties(PROJECT / "conf" / "spark" / "local.conf")["spark.driver.extraJavaOptions"]
-LONG_LIFE = {  # C2 pays in half an hour; two sessions share two cores; of Delta's logs 64 are kept in memory, not 10,000
+LONG_LIFE = {  # C2 pays in half an hour; two sessions share two cores; 64 of Delta's logs are kept, not 10,000
     **SMALL,
     "spark.driver.extraJavaOptions": f"{SHIPPED} -Ddelta.log.cacheSize=64".replace("Parallel", "Serial"),
 }
