@@ -23,10 +23,12 @@ run-ecom: $(VENV)/.run
 	memberlake nightly --source ecom_clickstream --lake lake-ecom --as-of latest
 
 run-made: $(VENV)/.run made/truth/dirt
+	@made=$$(cat made/scale 2>/dev/null || echo unknown); test "$$made" = "$(SCALE)" || { echo "./made holds a brand of another SCALE ($$made): give that one, or remove made and lake-made first" >&2; exit 2; }
 	memberlake nightly --source contracts --landing made/landing --lake lake-made --as-of latest
 
 made/truth/dirt: | $(VENV)/.run  # what generate writes last
 	memberlake generate --scale $(SCALE) --out made
+	@echo $(SCALE) > made/scale
 
 setup: $(VENV)/.dev  ## everything for working on the project, into .venv
 
