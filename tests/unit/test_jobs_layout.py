@@ -4,6 +4,7 @@ fresh. Nothing here needs Spark."""
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,16 @@ def test_jobs_run_after_those_that_fill_their_tables() -> None:
 def test_the_generated_pages_are_fresh() -> None:
     for name, text in docs.pages(jobs.every()).items():
         assert (PROJECT / "docs" / name).read_text(encoding="utf-8") == text, "run `memberlake docs`"
+
+
+def test_links_of_docs_lead_to_what_is_there_and_every_page_is_listed() -> None:
+    linked: dict[Path, set[Path]] = {}
+    for page in (PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")):
+        text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        linked[page] = {(page.parent / to).resolve() for to in re.findall(r"\]\((?!https?:)([^)#\s]+)", text)}
+        assert [str(target) for target in linked[page] if not target.exists()] == [], page
+    index = PROJECT / "docs" / "README.md"
+    assert {*(PROJECT / "docs").rglob("*.md")} - linked[index] == {index}
 
 
 @pytest.mark.parametrize("name", PUBLIC)
