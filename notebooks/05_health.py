@@ -3,8 +3,9 @@
 # MAGIC # Health: the figures of the morning
 # MAGIC
 # MAGIC What the report of `memberlake report` shows, in a notebook: the same figures, from the same functions. Each figure
-# MAGIC is the last whole month, with its numerator and denominator, against the month before; the month that runs stands
-# MAGIC beside the same days of the month before. What each metric means: `docs/metrics.md`.
+# MAGIC has its period: the last whole month, against the month before, with numerator and denominator; the month that runs
+# MAGIC stands beside the same days of the month before. Runs and liability of coupons are as of the day. What each metric
+# MAGIC means: `docs/metrics.md`.
 # MAGIC
 # MAGIC Nothing is written to the lake. It needs a lake in which `memberlake nightly` has run: `make run` makes one.
 
@@ -153,7 +154,9 @@ plt.show()
 
 # COMMAND ----------
 
-parts = [(DEFINED[name].label.en, rows[-1]["value"] or 0) for name in CHANGES if (rows := facts.whole(name))]
+total, *names = CHANGES
+found = [(name, rows[-1]) for name in names if (rows := facts.whole(name))]
+parts = [(DEFINED[name].label.en, row["value"] or 0) for name, row in found]
 figure, ax = plt.subplots(figsize=(10, 3), layout="constrained")
 ax.barh([label for label, _ in parts], [v for _, v in parts], color=[BLUE if v >= 0 else ORANGE for _, v in parts])
 for label, value in parts:
@@ -161,18 +164,20 @@ for label, value in parts:
 ax.invert_yaxis()
 ax.margins(x=0.2)
 ax.axvline(0, color=INK, linewidth=0.8)
-ax.set_title(f"Change of revenue, {rules.currency}" if parts else "Change of revenue: no data")
+whole = facts.whole(total)
+title = f"{whole[-1]['period_start']:%Y-%m}: {whole[-1]['value'] or 0:+,.2f} {rules.currency}" if whole else "no data"
+ax.set_title(f"Change of revenue, {title}")
 plt.show()
 
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## What needs someone
+# MAGIC ## Open alerts
 
 # COMMAND ----------
 
-alerts = pd.DataFrame(facts.of("alerts"))
-alerts[["state", "severity", "raised_on", "rule", "message"]] if len(alerts) else "no alert"
+alerts = pd.DataFrame([a for a in facts.of("alerts") if a["state"] == "open"])
+alerts[["severity", "raised_on", "rule", "message"]] if len(alerts) else "no alert is open"
 
 # COMMAND ----------
 
