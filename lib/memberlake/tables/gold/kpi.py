@@ -24,7 +24,12 @@ KPI = Table(
             "of a running period: the value over as many days of the period before; NULL when that cannot be had",
         ),
         Column("is_complete", BOOL, "the whole period, or a cohort's time to buy, is not after as_of", required=True),
-        Column("as_of", DATE, "cut-off of the run that wrote the row", required=True),
+        Column(
+            "as_of",
+            DATE,
+            "the last day that the row has seen: the end of its period (of a cohort N days later), or the run's as_of",
+            required=True,
+        ),
     ),
 )
 
