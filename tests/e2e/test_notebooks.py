@@ -88,7 +88,7 @@ def test_a_notebook_runs_draws_and_writes_nothing(
         assert [line.rsplit(maxsplit=1)[1] for line in told.splitlines()[2:]] == ["10", "0", "0"]
 
     if notebook.stem == "05_health":
-        assert "Purchasing members" in outputs[0]["data"]["text/plain"]
+        assert "Members who ever bought" in outputs[0]["data"]["text/plain"]
 
 
 def test_cells_are_split_at_the_separator_and_magic_lines_become_markdown() -> None:
