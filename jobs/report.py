@@ -62,7 +62,7 @@ def facts(lake: Lake, conf: Conf, as_of: date) -> Facts:
         rows={name: [row.asDict() for row in frame.collect()] for name, frame in small.items()},  # see data.small
         as_of=as_of,
         place=str(lake.conf.root or lake.conf.catalog),
-        currency=conf.currency,
+        conf=conf,
         versions={table.full_name: last for table in READS if (last := lake.last_commit(table))},
         rules={rule.name: rule for rule in conf.alerts.rules},
     )

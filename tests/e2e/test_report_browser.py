@@ -22,6 +22,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 from tests import health
 
+from memberlake import conf
 from memberlake.report import data, texts, write
 from memberlake.report.facts import Facts
 
@@ -45,14 +46,14 @@ def report(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
     small = data.small(health.frames(spark), health.AS_OF, "Asia/Shanghai")
     rows = {name: [row.asDict() for row in frame.collect()] for name, frame in small.items()}
     changed = rows["jobs"][0]["started_at"]
-    facts = Facts(rows, health.AS_OF, "lake", "CNY", {"gold.kpi": (3, changed), "silver.orders": (7, changed)})
+    facts = Facts(rows, health.AS_OF, "lake", conf.load(), {"gold.kpi": (3, changed), "silver.orders": (7, changed)})
     return write.folder(tmp_path_factory.mktemp("report"), facts, "en", "0.1.0").parent
 
 
 @pytest.fixture(scope="module")
 def empty_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a lake in which no job has run."""
-    facts = Facts({}, health.AS_OF, "lake", "CNY")
+    facts = Facts({}, health.AS_OF, "lake", conf.load())
     return write.folder(tmp_path_factory.mktemp("report"), facts, "zh", "0.1.0").parent
 
 
@@ -197,7 +198,7 @@ def test_every_number_tells_what_it_is_by_keyboard_alone(browser: WebDriver, rep
 def test_the_numbers_of_a_large_brand_are_not_rounded(browser: WebDriver, tmp_path: Path) -> None:
     row = {"period": "month", "period_start": date(2026, 10, 1), "metric": "registered_members", "is_complete": True}
     row |= {"dimension": "all", "dimension_value": "all", "same_days_before": None, "denominator": None}
-    facts = Facts({"kpi": [row | {"value": 1_234_567.0, "numerator": 1_234_567.0}]}, health.AS_OF, "lake", "CNY")
+    facts = Facts({"kpi": [row | {"value": 1_234_567.0, "numerator": 1_234_567.0}]}, health.AS_OF, "lake", conf.load())
     opened(browser, write.folder(tmp_path, facts, "en", "0.1.0").parent / "members.html")
     numbers = browser.find_element(By.CSS_SELECTOR, "#funnel .numbers")
     numbers.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)

@@ -63,13 +63,17 @@ def test_a_period_that_was_running_is_known_from_then_only(spark: SparkSession) 
 
 
 def test_the_last_business_dates(rows: Rows) -> None:
-    assert {r["table"]: r["last_on"] for r in rows["last_days"]} == {
+    found = {r["table"]: r["last_on"] for r in rows["last_days"]}
+    assert {table: on for table, on in found.items() if table.startswith("silver.")} == {
         "silver.members": D,
         "silver.orders": D - timedelta(days=1),  # the one five days later is not seen
         "silver.events": None,
         "silver.campaign_contacts": None,
         "silver.coupon_events": None,
     }
+    assert (found["gold.kpi"], found["gold.rfm_scores"], found["gold.active_counts"]) == (D, D, D)
+    assert found["gold.coupon_funnel"] == date(2026, 10, 9)
+    assert found["gold.churn_models"] == D  # the one of ten days later is not seen
 
 
 def test_the_silver_tables_without_a_row(rows: Rows) -> None:
@@ -87,8 +91,10 @@ def test_counts_and_sums(rows: Rows) -> None:
         (None, None): 180, ("explicit", "permanent"): 15, ("explicit", "temporary"): 15, ("implicit", "temporary"): 30
     }  # fmt: skip
     assert {r["reason"]: (r["vouchers"], r["candidates"]) for r in rows["review"]} == {
-        "several campaigns fit": (15, 30), "no campaign fits": (5, 0)
+        "several campaigns fit": (15, 2), "no campaign fits": (5, 0)
     }  # fmt: skip
+    assert rows["funnel"] == [{"campaigns": 4, "runs": 5}]
+    assert rows["rejected"] == [{"rejected": 30, "read": 1000}]
     (liability,) = rows["liability"]
     assert (liability["open_vouchers"], liability["open_value"]) == (200, 2062.5)
     months = {r["month"]: r for r in rows["coupon_months"]}
@@ -100,5 +106,6 @@ def test_counts_and_sums(rows: Rows) -> None:
 
 def test_the_newest_measurement_of_a_model_is_shown(rows: Rows) -> None:
     assert {r["as_of"] for r in rows["monitoring"]} == {D}
+    assert {r["first_on"] for r in rows["monitoring"]} == {D - timedelta(days=30)}
     assert len(rows["monitoring"]) == 9
     assert [r["model_version"] for r in rows["models"]] == ["3", "2", "1"]  # the fourth is of a later day

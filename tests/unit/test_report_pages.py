@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from memberlake.report.pages import every
 from memberlake.report.texts import Said, number, slope
 
 D = date(2026, 11, 20)
+RULES = conf.load()
 
 
 def month(metric: str, start: str, value: float | None, of: tuple[float, float | None], **more: Any) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def month(metric: str, start: str, value: float | None, of: tuple[float, float |
 
 
 def block(page: str, key: str, **rows: list[dict[str, Any]]) -> Block:
-    pages = {p.key: p for p in every(Facts(rows, D, "lake", "CNY"))}
+    pages = {p.key: p for p in every(Facts(rows, D, "lake", RULES))}
     return next(b for b in pages[page].blocks if b.key == key)
 
 
@@ -61,7 +62,7 @@ def test_a_figure_is_the_last_whole_month_with_its_parts_and_the_change() -> Non
         "120",
         "2026-10",
     )
-    assert figure.change == Said("+3.0 points", "+3.0 个百分点")
+    assert figure.change == Said("+3.0 pts", "+3.0 个百分点")
     assert figure.is_good is False  # churn that rises
     assert [said.en for said in figure.so_far] == ["1.0%", "3.0%"]
     assert figure.defined.label == Said("Churn rate", "流失率")
@@ -105,7 +106,7 @@ def test_shares_of_segments_add_up_and_the_richest_is_first() -> None:
     ]
     found = block("value", "rfm_table", rfm=rows)
     assert [[cell.said.en for cell in row] for row in found.rows] == [
-        ["champions", "1", "25.0%", "¥90", "90.0%", "¥90"],
+        ["champions", "1", "25.0%", "¥90", "90.0%", "¥90.00"],
         ["own name", "3", "75.0%", "¥10", "10.0%", "¥3.33"],
     ]
     assert found.rows[1][2].hover == "3 / 4"
@@ -115,7 +116,7 @@ def test_shares_of_segments_add_up_and_the_richest_is_first() -> None:
 
 
 def test_every_block_of_an_empty_lake_says_what_is_missing() -> None:
-    blocks = [b for page in every(Facts({}, D, "my lake", "CNY")) for b in page.blocks]
+    blocks = [b for page in every(Facts({}, D, "my lake", RULES)) for b in page.blocks]
     assert all(b.missing for b in blocks)
     commands = {b.key: b.command for b in blocks}
     assert commands["rfm_map"] == "memberlake run rfm --lake 'my lake' --as-of 2026-11-20"
@@ -188,7 +189,7 @@ def test_what_only_time_brings_needs_no_command() -> None:
 @pytest.mark.parametrize(
     ("subject", "rule", "en", "zh"),
     [
-        ("movement_ratio", {"below": 1}, "Movement ratio (month) below 1.000", "异动比（月）低于 1.000"),
+        ("movement_ratio", {"below": 1}, "Movement ratio (month) below 1.000", "新增流失比（月）低于 1.000"),
         (
             "revenue/channel/wechat",
             {"measure": "change", "above": 0.5},
@@ -199,7 +200,7 @@ def test_what_only_time_brings_needs_no_command() -> None:
             "churn_rate",
             {"measure": "trend", "above": 0.002},
             "Churn rate, trend (month) above +0.20 pts a month",
-            "流失率的趋势（月）高于 每月 +0.20 个百分点",
+            "流失率的趋势（月）高于 +0.20 个百分点/月",
         ),
         ("churn_rate", None, "as stored", "as stored"),  # the rule is gone
         (None, {"above": 1}, "as stored", "as stored"),
@@ -225,7 +226,7 @@ def test_an_alert_speaks_the_language_of_the_page(subject: str | None, rule: Any
     alert |= {"message": "as stored", "threshold": limit, "notify": None}
     alert["subject_kind"] = "model" if rule == "model" else "metric"
     (listed,) = next(
-        p for p in every(Facts({"alerts": [alert]}, D, "lake", "CNY", rules=rules)) if p.key == "alerts"
+        p for p in every(Facts({"alerts": [alert]}, D, "lake", RULES, rules=rules)) if p.key == "alerts"
     ).blocks
     assert listed.rows[0][2].said == Said(en, zh)
 
@@ -242,7 +243,7 @@ def test_the_numbers_of_an_alert_are_written_as_on_the_other_pages() -> None:
     alert = {"state": "open", "severity": "info", "raised_on": D, "rule": "r", "subject_id": "churn_rate"}
     alert |= {"subject_kind": "metric", "message": "as stored", "value": 0.0352, "threshold": 0.0349, "notify": None}
     rules = {"r": AlertRule(name="r", metric="churn_rate", period="month", above=0.0349)}
-    facts = Facts({"alerts": [alert]}, D, "lake", "CNY", rules=rules)
+    facts = Facts({"alerts": [alert]}, D, "lake", RULES, rules=rules)
     (row,) = next(p for p in every(facts) if p.key == "alerts").blocks[0].rows
     assert [(cell.said.en, cell.hover) for cell in row if cell.is_number] == [("3.5%", "0.0352"), ("3.5%", "0.0349")]
 
@@ -252,7 +253,7 @@ def test_a_picture_writes_a_metric_as_its_card_does(name: str) -> None:
     """But for cents and millions."""
     value = 0.1392 if DEFINED[name].form == "share" else 13.92
     rows = [month(name, "2026-10-01", value, (value, None))]
-    facts = Facts({"kpi": rows}, D, "lake", "")
+    facts = Facts({"kpi": rows}, D, "lake", RULES)
     drawn, card = trend(facts, "churn_rate", [name]).chart, figure(facts, name)
     assert drawn is not None
     assert card is not None
@@ -276,7 +277,7 @@ def test_the_cost_ratio_is_written_alike_on_its_card_and_in_its_picture() -> Non
 
 
 def test_drift_is_that_of_members_and_not_of_the_calendar() -> None:
-    row = {"model_name": "churn", "model_version": "3", "as_of": D, "threshold": None, "is_alert": False}
+    row = {"model_name": "churn", "model_version": "3", "as_of": D, "first_on": D, "threshold": None, "is_alert": False}
     values = {"psi:visits_30": 0.1, "psi:season_cos": 11.2, "psi:score": 0.3}
     found = block("models", "drift", monitoring=[{**row, "metric": m, "value": v} for m, v in values.items()])
     assert found.chart is not None
@@ -287,7 +288,7 @@ def test_drift_is_that_of_members_and_not_of_the_calendar() -> None:
 def test_drift_and_gaps_are_those_of_the_model_that_scored_last() -> None:
     def row(metric: str, version: str, day: int, value: float) -> dict[str, Any]:
         told = {"model_name": "churn", "model_version": version, "as_of": date(2026, 11, day), "metric": metric}
-        return {**told, "value": value, "threshold": None, "is_alert": False}
+        return {**told, "first_on": D, "value": value, "threshold": None, "is_alert": False}
 
     rows = [
         row("psi:logins_30", "8", 12, 0.9),
@@ -299,7 +300,7 @@ def test_drift_and_gaps_are_those_of_the_model_that_scored_last() -> None:
     drift = block("models", "drift", monitoring=rows)
     assert drift.chart is not None
     assert [x for trace in drift.chart["data"] for x in trace["x"] if x is not None] == [0.1]
-    assert [row[1].said.en for row in block("models", "gaps", monitoring=rows).rows] == ["20.0%"]
+    assert [row[1].said.en for row in block("models", "gaps", monitoring=rows).rows] == ["+20.0"]
 
 
 def test_every_feature_has_a_short_name_in_both_languages_and_nothing_else_has() -> None:
@@ -313,7 +314,15 @@ def test_every_feature_has_a_short_name_in_both_languages_and_nothing_else_has()
 
 
 def test_features_are_shown_by_their_names() -> None:
-    row = {"model_name": "churn", "model_version": "3", "as_of": D, "threshold": None, "is_alert": False, "value": 0.1}
+    row = {
+        "model_name": "churn",
+        "model_version": "3",
+        "as_of": D,
+        "first_on": D,
+        "threshold": None,
+        "is_alert": False,
+        "value": 0.1,
+    }
     told = [{**row, "metric": metric} for metric in ("psi:orders_30", "psi:score", "missing:orders_30")]
     orders = Said("Orders, last 30 days", "近30天订单数")
     drift, gaps = (block("models", key, monitoring=told) for key in ("drift", "gaps"))
@@ -379,13 +388,12 @@ def test_every_text_is_there_in_both_languages() -> None:
         return [text for value in values for text in said(value)]
 
     found = said((texts.PAGES, texts.UI, texts.HEADERS, texts.WORDS, texts.BLOCKS, texts.ALERTS, texts.MISSING))
-    found += said((texts.FEATURES, texts.VERDICTS, texts.MEASURES))
+    found += said((texts.FEATURES, texts.VERDICTS, texts.MEASURES, texts.FORETOLD, texts.TERMS))
     found += [text for of in DEFINED.values() for text in (of.label, of.sentence, of.formula)]
     assert len(found) > 200
     assert all(text.en and text.zh for text in found)
-    assert all(
-        any(ord(c) > 0x2E80 for c in text.zh) or text.en == text.zh for text in found if text != texts.UI["switch"]
-    )
+    found = [text for text in found if text not in {texts.UI["switch"], texts.UI["slope"]}]
+    assert all(any(ord(c) > 0x2E80 for c in text.zh) or text.en == text.zh for text in found)
 
 
 def test_words_of_the_project_are_there_in_both_languages() -> None:
@@ -423,16 +431,16 @@ def test_numbers_are_written_as_people_read_them(value: float | None, form: str,
     ("value", "form", "period", "en", "zh"),
     [
         (None, "share", "month", "–", "–"),
-        (0.0037, "share", "month", "+0.37 pts a month", "每月 +0.37 个百分点"),
-        (-0.0037, "share", "week", "-0.37 pts a week", "每周 -0.37 个百分点"),
-        (0.00001, "share", "day", "±0.00 pts a day", "每日 ±0.00 个百分点"),
-        (-0.0096, "count", "month", "±0.0 a month", "每月 ±0.0"),
-        (-2.345, "count", "month", "-2.3 a month", "每月 -2.3"),
-        (1234.5, "count", "month", "+1,234 a month", "每月 +1,234"),
-        (-12_345_678.0, "count", "month", "-12.3 M a month", "每月 -1,235 万"),
-        (-1908.6, "money", "month", "-¥1,909 a month", "每月 -¥1,909"),
-        (0.0, "money", "month", "±¥0 a month", "每月 ±¥0"),
-        (-0.0104, "ratio", "month", "-0.010 a month", "每月 -0.010"),
+        (0.0037, "share", "month", "+0.37 pts a month", "+0.37 个百分点/月"),
+        (-0.0037, "share", "week", "-0.37 pts a week", "-0.37 个百分点/周"),
+        (0.00001, "share", "day", "±0.00 pts a day", "±0.00 个百分点/日"),
+        (-0.0096, "count", "month", "±0.0 a month", "±0.0/月"),
+        (-2.345, "count", "month", "-2.3 a month", "-2.3/月"),
+        (1234.5, "count", "month", "+1,234 a month", "+1,234/月"),
+        (-12_345_678.0, "count", "month", "-12.3 M a month", "-1,235 万/月"),
+        (-1908.6, "money", "month", "-¥1,909 a month", "-¥1,909/月"),
+        (0.0, "money", "month", "±¥0 a month", "±¥0/月"),
+        (-0.0104, "ratio", "month", "-0.010 a month", "-0.010/月"),
     ],
 )
 def test_a_slope_has_the_unit_of_what_rises(value: float | None, form: str, period: str, en: str, zh: str) -> None:
@@ -453,7 +461,7 @@ def test_the_trend_of_a_metric_is_told_in_its_unit() -> None:
         "movement_ratio_trend": "+0.050 a month",
     }
     rate = figures["churn_rate_trend"]
-    assert (rate.value.zh, rate.numerator, rate.denominator.en) == ("每月 +0.37 个百分点", rate.value, "–")
+    assert (rate.value.zh, rate.numerator.en, rate.denominator.en) == ("+0.37 个百分点/月", "–", "–")
     assert [said.en for said in rate.so_far] == ["-0.20 pts a month", "–"]
     listed = {row[0].said.en: row[2].said.en for row in block("index", "all_metrics", kpi=rows).rows}
     assert listed["Trend of the churn rate"] == "+0.37 pts a month"
@@ -461,7 +469,85 @@ def test_the_trend_of_a_metric_is_told_in_its_unit() -> None:
 
 def test_the_parts_of_a_number_are_exact_however_large() -> None:
     revenue = {"numerator": 12_345_678_901.25, "denominator": 1_234_567.0}
-    assert fraction(revenue) == "12,345,678,901.25 / 1,234,567"
+    facts = Facts({}, D, "lake", RULES)
+    assert fraction(facts, revenue, DEFINED["average_order_value"]) == "¥12,345,678,901.25 / 1,234,567"
+
+
+def test_numerator_and_denominator_have_units_of_their_own() -> None:
+    rows = [month("coupon_amount_ratio", "2026-10-01", 0.125, (125.0, 1000.0))]
+    rows += [month("marketing_cost_ratio", "2026-10-01", 0.5, (500.25, 1000.5))]
+    (share,) = block("coupons", "with_coupons", kpi=rows).figures
+    assert (share.value.en, share.numerator.en, share.denominator.en) == ("12.5%", "¥125", "¥1,000")
+    (ratio,) = block("money", "headline", kpi=rows).figures
+    assert (ratio.numerator.en, ratio.denominator.en) == ("¥500.25", "¥1,000")
+
+
+def test_amounts_of_a_column_have_cents_all_or_none() -> None:
+    def listed(*costs: float) -> list[str]:
+        of = {"dimension": "campaign"}
+        rows = [
+            month("marketing_cost", "2026-10-01", cost, (cost, None), **of, dimension_value=f"c{cost}")
+            for cost in costs
+        ]
+        return [row[1].said.en for row in block("money", "by_campaign", kpi=rows).rows]
+
+    assert listed(999.5, 3.0) == ["¥999.50", "¥3.00"]
+    assert listed(1200.0, 3.25) == ["¥1,200", "¥3"]
+
+
+def test_a_table_says_how_much_it_does_not_list() -> None:
+    of = {"dimension": "campaign"}
+    rows = [
+        month("marketing_cost", "2026-10-01", float(n), (float(n), None), **of, dimension_value=f"c{n}")
+        for n in range(20)
+    ]
+    found = block("money", "by_campaign", kpi=rows)
+    assert len(found.rows) == 16
+    assert found.rows[0][0].said.en == "c19"
+    assert found.note.en.endswith("Listed are the 16 largest of 20, by Marketing cost.")
+    of = {"dimension": "city"}
+    rows = [
+        month("new_registered_members", "2026-10-01", 1.0, (1.0, None), **of, dimension_value=n) for n in "abcdefghij"
+    ]
+    found = block("members", "by_dimension", kpi=rows)
+    assert [row[2].said.en for row in found.rows] == [*"abcdefgh", "2 others"]
+
+
+def test_who_is_dormant_is_told_once_the_period_is_over() -> None:
+    row = {"window": "month", "dimension": "all", "active": 5, "new": 1, "retained": 4, "resurrected": 0, "dormant": 3}
+    rows = [
+        {**row, "period_start": date(2026, n, 1), "period_end": date(2026, n, 30), "is_complete": n == 10}
+        for n in (10, 11)
+    ]
+    chart = block("activity", "active_months", actives=rows).chart
+    assert chart is not None
+    assert [trace["y"] for trace in chart["data"] if trace["name"].en == "dormant"] == [[-3, None]]
+
+
+def test_when_the_outcome_of_scores_is_known() -> None:
+    first = date(2026, 11, 1)
+    told = {"model_name": "churn", "model_version": "3", "as_of": D, "first_on": first, "threshold": None}
+    missing = block("models", "monitoring", monitoring=[{**told, "metric": "psi:score", "value": 0.1}]).missing
+    assert missing is not None
+    due = first + timedelta(days=RULES.churn.embargo_days)
+    assert missing.en == f"Members are scored since {first}; what came of these scores is known from {due} on."
+
+
+def test_every_block_explains_itself() -> None:
+    """A press of its button tells more than its note again."""
+    for page in every(Facts({}, D, "lake", RULES)):
+        for found in page.blocks:
+            assert found.defined, (page.key, found.key)
+    used = {name for told in texts.BLOCKS.values() for name in told.terms}
+    assert used == texts.TERMS.keys()
+
+
+def test_names_of_settings_are_for_those_who_set_them() -> None:
+    for of in DEFINED.values():
+        assert "kpi." not in "".join((*of.sentence, *of.formula))
+    for page in every(Facts({}, D, "lake", RULES)):
+        for found in page.blocks:
+            assert "{" not in "".join((*found.title, *found.note))
 
 
 def test_the_report_goes_where_it_may(tmp_path: Path) -> None:
@@ -474,5 +560,5 @@ def test_the_report_goes_where_it_may(tmp_path: Path) -> None:
         write.target(str(tmp_path), None)
     with pytest.raises(UserError, match="holds something else than a report"):
         write.target(str(tmp_path / "thesis.txt"), None)
-    made = write.folder(tmp_path / "new", Facts({}, D, "lake", "CNY"), "en", "0.1.0")
+    made = write.folder(tmp_path / "new", Facts({}, D, "lake", RULES), "en", "0.1.0")
     assert write.target(str(made.parent), None) == made.parent  # its own, which it may replace

@@ -12,17 +12,24 @@ from memberlake.kpi.metrics import CHANGES
 from memberlake.report import charts, missing, texts
 from memberlake.report.charts import Series, Spec
 from memberlake.report.facts import DEFINED, Defined, Facts, Row
-from memberlake.report.texts import BLOCKS, HEADERS, Said, headers, same, word
+from memberlake.report.texts import BLOCKS, HEADERS, TERMS, UI, Said, headers, same, word
 
 TOP = 8  # values of a dimension that a table lists
 _OWN = ("cost_type", "method", "campaign", "goal", "permanence")  # dimensions with a picture of their own
 
 
 class Cell(NamedTuple):
+    """A cell of a table.
+
+    Attributes:
+        amount: of money, in a column whose cells are written with cents or without, all alike.
+    """
+
     said: Said
     is_number: bool = False
     hover: str = ""
     mark: str = ""
+    amount: float | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ def _change(last: Row, before: Row | None, of: Defined) -> tuple[Said | None, bo
     if of.form == "share" and abs(difference) < 0.0005:
         return same("±0.0"), None
     if of.form == "share":
-        said = Said(f"{difference * 100:+.1f} points", f"{difference * 100:+.1f} 个百分点")
+        said = UI["points"].of(number=f"{difference * 100:+.1f}")
     elif before["value"]:
         said = same(f"{difference / abs(before['value']):+.1%}")
     else:
@@ -141,17 +148,14 @@ def _running(facts: Facts, name: str) -> Row | None:
 def _so_far(facts: Facts, name: str, of: Defined) -> list[Cell]:
     """The month that is not over, and as many days of the month before."""
     row = _running(facts, name) or {"value": None}
-    return [Cell(facts.told(row.get(which), of, "month"), True) for which in ("value", "same_days_before")]
+    return [_told(facts, row.get(which), of, "month") for which in ("value", "same_days_before")]
 
 
 def _part(facts: Facts, row: Row, which: str, of: Defined) -> Said:
     value = row[which]
-    if value is None:
+    if value is None or of.is_slope:  # a slope is made of many numbers
         return texts.NONE
-    if of.is_slope:
-        return facts.told(value, of, row["period"])
-    money = of.form == "money" and which == "numerator"
-    return facts.written(value, "money" if money else "count") if value % 1 == 0 or money else same(f"{value:,.2f}")
+    return facts.written(value, of.parts[which == "denominator"])
 
 
 def period_name(row: Row) -> Said:
@@ -160,15 +164,12 @@ def period_name(row: Row) -> Said:
     return same(name) if row["is_complete"] else Said(f"{name}, to date", f"{name}（至今）")
 
 
-def fraction(row: Row) -> str:
+def fraction(facts: Facts, row: Row, of: Defined) -> str:
+    """Numerator and denominator, exact."""
     if row["denominator"] is None:
         return ""
-    return f"{_exact(row['numerator'] or 0)} / {_exact(row['denominator'])}"
-
-
-def _exact(value: float) -> str:
-    """Whole as it is, else to a cent, whatever its size."""
-    return f"{value:,.0f}" if value % 1 == 0 else f"{value:,.2f}"
+    parts = zip((row["numerator"] or 0, row["denominator"]), of.parts, strict=True)
+    return " / ".join(facts.exact(value, form) for value, form in parts)
 
 
 def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False) -> Block:
@@ -179,7 +180,7 @@ def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False
             DEFINED[name].label,
             [month(r["period_start"]) for r in rows],
             [r["value"] for r in rows],
-            [fraction(r) for r in rows],
+            [fraction(facts, r, DEFINED[name]) for r in rows],
             color=n + 1,
             running=[not r["is_complete"] for r in rows],
         )
@@ -198,11 +199,12 @@ def month(start: date) -> str:
 def pivot(
     facts: Facts, key: str, dimension: str, names: Sequence[str], named: Mapping[Any, Said], needs: str = "kpi"
 ) -> Block:
-    """A row for each value of a dimension, the metrics of the latest whole month beside each other."""
+    """A row for each value of a dimension, the metrics of the latest whole month beside each other; the values that
+    have most of the first metric."""
     at = {(r["dimension_value"], name): r for name in names for r in latest(facts, name, dimension)}
-    values = sorted(
-        {value for value, _ in at}, key=lambda v: -max(r["numerator"] or 0 for (w, _), r in at.items() if w == v)
-    )
+    nothing: Row = {"numerator": None}
+    values = sorted({value for value, _ in at}, key=lambda v: (-(at.get((v, names[0]), nothing)["numerator"] or 0), v))
+    shown = values[: 2 * TOP]
     columns = [HEADERS[dimension], *[DEFINED[name].label for name in names]]
     rows = [
         [
@@ -212,9 +214,16 @@ def pivot(
                 for name in names
             ],
         ]
-        for value in values[: 2 * TOP]
+        for value in shown
     ]
-    return block(facts, key, "gold.kpi", needs, columns=columns, rows=rows, defined=[DEFINED[name] for name in names])
+    defined = [DEFINED[name] for name in names]
+    more = largest(len(shown), len(values), defined[0].label)
+    return block(facts, key, "gold.kpi", needs, columns=columns, rows=rows, defined=defined, more=more)
+
+
+def largest(shown: int, of: int, by: Said) -> Said | None:
+    """That a table does not list everything."""
+    return UI["largest"].of(shown=shown, of=of, by=by) if shown < of else None
 
 
 def campaigns(facts: Facts) -> dict[str | None, Said]:
@@ -234,15 +243,17 @@ def all_metrics(facts: Facts) -> Block:
         if not found:
             continue
         last, before = found[-1], found[-2] if len(found) > 1 else None
+        of_months = [_told(facts, r["value"] if r else None, of, "month") for r in (last, before)]
+        # alike within a metric, for columns hold all of them
+        values = aligned(facts, [*of_months, *_so_far(facts, name, of)])
         rows.append(
             [
                 Cell(of.label),
                 Cell(period_name(last), mark="whole"),
-                Cell(facts.told(last["value"], of, "month"), True),
-                Cell(facts.told(before["value"] if before else None, of, "month"), True),
+                *values[:2],
                 Cell(_part(facts, last, "numerator", of), True),
                 Cell(_part(facts, last, "denominator", of), True),
-                *_so_far(facts, name, of),
+                *values[2:],
             ]
         )
     columns = [HEADERS["metric"], texts.UI["period"]]
@@ -271,7 +282,8 @@ def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
             if r["period_start"] == months[-1]:
                 by[r["dimension"]].append(r)
         for dimension, values in sorted(by.items()):
-            for r in sorted(values, key=lambda r: -(r["denominator"] or r["numerator"] or 0))[:TOP]:
+            ranked = sorted(values, key=lambda r: -(r["denominator"] or r["numerator"] or 0))
+            for r in ranked[:TOP]:
                 rows.append(
                     [
                         Cell(of.label),
@@ -282,6 +294,9 @@ def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
                         Cell(_part(facts, r, "denominator", of), True),
                     ]
                 )
+            if rest := len(ranked[TOP:]):
+                others = Cell(UI["others"].of(number=rest))
+                rows.append([Cell(of.label), Cell(word(dimension)), others, *[Cell(texts.NONE, True)] * 3])
     columns = headers("metric", "dimension", "dimension_value", "value", "numerator", "denominator")
     return block(
         facts,
@@ -291,6 +306,7 @@ def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
         columns=columns,
         rows=rows,
         defined=used or [DEFINED[n] for n in names],
+        top=TOP,
     )
 
 
@@ -313,27 +329,64 @@ def block(
     rows: Sequence[Sequence[Cell]] = (),
     defined: Sequence[Defined] = (),
     command: str = "",
+    more: Said | None = None,
+    **values: Any,
 ) -> Block:
-    """A block; where there is nothing to show, what is missing and how to get it."""
-    title, note = BLOCKS[key]
+    """A block; where there is nothing to show, what is missing and how to get it.
+
+    Args:
+        defined: what the block speaks of, where its terms in texts.yaml do not say so.
+        more: a sentence after the note.
+        values: that the note names, besides settings.
+    """
+    told = BLOCKS[key]
+    title, note = (text.of(**facts.settings, **values) for text in (told.title, told.note))
+    if more:
+        note = Said(f"{note.en} {more.en}", f"{note.zh}{more.zh}")
+    meant = [*defined, *(term(facts, name) for name in told.terms)]
     if figures or chart or rows:
-        return Block(key, source, title, note, figures, chart, columns, rows, defined, command=command)
+        alike = [*zip(*(aligned(facts, column) for column in zip(*rows, strict=True)), strict=True)]
+        return Block(key, source, title, note, figures, chart, columns, alike, meant, command=command)
     why, steps = missing.reason(facts, needs, {table for d in defined for table in d.sources})
-    return Block(key, source, title, note, missing=why, command=steps[0] if steps else "", then=steps[1:])
+    command, then = steps[0] if steps else "", steps[1:]
+    return Block(key, source, title, note, defined=meant, missing=why.of(**facts.settings, **values), command=command, then=then)
+
+
+def term(facts: Facts, name: str) -> Defined:
+    """A word of the pages that is no metric of gold.kpi."""
+    label, sentence = TERMS[name]
+    return Defined(label, sentence.of(**facts.settings), same(""), "count", 0)
+
+
+def aligned(facts: Facts, cells: Sequence[Cell]) -> list[Cell]:
+    """The cells, of which amounts of money are written with cents all or none."""
+    amounts = [cell.amount for cell in cells if cell.amount is not None]
+    cents = texts.has_cents(amounts)
+    return [
+        cell if cell.amount is None else cell._replace(said=facts.written(cell.amount, "money", cents), amount=None)
+        for cell in cells
+    ]
 
 
 def number(facts: Facts, value: float | None, form: str = "count", hover: str = "", mark: str = "") -> Cell:
-    return Cell(facts.written(value, form), True, hover, mark)
+    return Cell(facts.written(value, form), True, hover, mark, value if form == "money" else None)
+
+
+def _told(facts: Facts, value: float | None, of: Defined, period: str, hover: str = "") -> Cell:
+    amount = value if of.form == "money" and not of.is_slope else None
+    return Cell(facts.told(value, of, period), True, hover, amount=amount)
 
 
 def _value(facts: Facts, row: Row, of: Defined) -> Cell:
     """A row of gold.kpi; on hovering its numerator and denominator."""
-    return Cell(facts.told(row["value"], of, row["period"]), True, fraction(row))
+    return _told(facts, row["value"], of, row["period"], fraction(facts, row, of))
 
 
 def ratio(part: float | None, whole: float | None) -> float | None:
     return part / whole if part is not None and whole else None
 
 
-def rate(facts: Facts, part: float | None, whole: float | None) -> Cell:
-    return number(facts, ratio(part, whole), "share", f"{part or 0:,} / {whole or 0:,}")
+def rate(facts: Facts, part: float | None, whole: float | None, form: str = "count") -> Cell:
+    """A part of a whole; on hovering both, of the form."""
+    parts = [facts.exact(value or 0, form) for value in (part, whole)]
+    return number(facts, ratio(part, whole), "share", " / ".join(parts))

@@ -82,6 +82,7 @@ def small(of: Frames, as_of: date, zone: str) -> dict[str, DataFrame]:
         "runs_of_coupons": runs_of_coupons(of.coupon_funnel, of.coupon_runs, as_of),
         "coupon_months": coupon_months(of.coupon_funnel, as_of),
         "coupon_campaigns": coupon_campaigns(of.coupon_funnel, as_of),
+        "funnel": funnel_size(of.coupon_funnel, as_of),
         "liability": liability(_slice(of.coupon_liability, as_of)),
         "review": review(of.coupon_mapping_review),
         "campaigns": of.campaigns.orderBy(F.desc("starts_on"), "campaign_id")
@@ -94,6 +95,7 @@ def small(of: Frames, as_of: date, zone: str) -> dict[str, DataFrame]:
         .agg(_rows("rows"), F.max("rejected_at").alias("last_at"))
         .orderBy(F.desc("rows"), "table", "rule")
         .limit(LISTED),
+        "rejected": rejected(of.rejects, of.runs),
     }
 
 
@@ -181,13 +183,13 @@ def factors(scored: DataFrame) -> DataFrame:
 
 
 def monitoring(monitoring: DataFrame, as_of: date) -> DataFrame:
-    """The newest value of each metric of a model."""
+    """The newest value of each metric of a model, and since when the metric is measured."""
     newest = F.max_by(F.struct("as_of", "value", "threshold", "is_alert"), "as_of").alias("newest")
     return (
         monitoring.where(F.col("as_of") <= F.lit(as_of))
         .groupBy("model_name", "model_version", "metric")
-        .agg(newest)
-        .select("model_name", "model_version", "metric", "newest.*")
+        .agg(newest, F.min("as_of").alias("first_on"))
+        .select("model_name", "model_version", "metric", "first_on", "newest.*")
         .orderBy(F.desc("as_of"), "model_name", "model_version", "metric")
         .limit(500)
     )
@@ -214,6 +216,15 @@ def coupon_campaigns(funnel: DataFrame, as_of: date) -> DataFrame:
     )
 
 
+def funnel_size(funnel: DataFrame, as_of: date) -> DataFrame:
+    """One row: how many campaigns and runs there are to list."""
+    campaign = F.coalesce("campaign_id", F.lit(""))  # those without one are a row too
+    return _until(funnel, as_of).agg(
+        F.count_distinct(campaign).alias("campaigns"),
+        F.count_distinct("coupon_run_id", campaign).alias("runs"),
+    )
+
+
 def runs_of_coupons(funnel: DataFrame, runs: DataFrame, as_of: date) -> DataFrame:
     """The largest runs of coupons, and what happened to their vouchers."""
     named = runs.select("coupon_run_id", "coupon_id", "run_no", "first_on", "last_on", "is_reused")
@@ -231,17 +242,26 @@ def liability(of_day: DataFrame) -> DataFrame:
 
 
 def review(review: DataFrame) -> DataFrame:
-    """Vouchers whose campaign nobody could decide, by reason."""
+    """Vouchers whose campaign nobody could decide, by reason, and the campaigns that they may belong to."""
     return (
         review.groupBy("reason")
-        .agg(F.count_distinct("voucher_id").alias("vouchers"), F.count("candidate_campaign_id").alias("candidates"))
+        .agg(
+            F.count_distinct("voucher_id").alias("vouchers"),
+            F.count_distinct("candidate_campaign_id").alias("candidates"),
+        )
         .orderBy(F.desc("vouchers"), "reason")
         .limit(LISTED)
     )
 
 
+_OF_DAYS = (  # tables with an as_of
+    *("kpi", "alerts", "rfm_scores", "rfe_scores", "abc_classes", "coupon_liability"),
+    *("churn_status", "churn_scores", "churn_models", "model_monitoring"),
+)
+
+
 def last_days(of: Frames, as_of: date, zone: str) -> DataFrame:
-    """The last business date of each table of facts, if it has one within the last months: (table, last_on)."""
+    """The last business date of each table that has dates, if it has one within the last months: (table, last_on)."""
     facts = {
         silver.MEMBERS: of.members,
         silver.ORDERS: of.orders,
@@ -258,7 +278,20 @@ def last_days(of: Frames, as_of: date, zone: str) -> DataFrame:
         near = frame.where((instant >= F.lit(begin)) & (instant < F.lit(end)) & (on <= F.lit(as_of)))
         return near.agg(F.max(on).alias("last_on")).select(F.lit(table.full_name).alias("table"), "last_on")
 
-    return reduce(DataFrame.unionAll, [last(table, frame) for table, frame in facts.items()])
+    def last_of(name: str, frame: DataFrame, column: str) -> DataFrame:
+        on = F.col(column)
+        near = frame.where((on > F.lit(as_of - timedelta(days=DAYS))) & (on <= F.lit(as_of)))
+        return near.agg(F.max(on).alias("last_on")).select(F.lit(f"gold.{name}").alias("table"), "last_on")
+
+    found = [last(table, frame) for table, frame in facts.items()]
+    found += [last_of(name, getattr(of, name), "as_of") for name in _OF_DAYS]
+    found += [
+        last_of("active_counts", of.active_counts, "period_end"),
+        last_of("coupon_funnel", of.coupon_funnel, "business_date"),
+        last_of("coupon_runs", of.coupon_runs, "last_on"),
+        last_of("retention", of.retention, "cohort_start"),
+    ]
+    return reduce(DataFrame.unionAll, found)
 
 
 def emptiness(of: Frames) -> DataFrame:
@@ -277,6 +310,12 @@ def emptiness(of: Frames) -> DataFrame:
         return frame.select(F.lit(1)).limit(1).agg(none).select(F.lit(table.full_name).alias("table"), "is_empty")
 
     return reduce(DataFrame.unionAll, [told(table, frame) for table, frame in read.items()])
+
+
+def rejected(rejects: DataFrame, runs: DataFrame) -> DataFrame:
+    """One row: how many rows were rejected, and how many ingest has read in all; NULL when no run says so."""
+    read = runs.where("job = 'ingest'").agg(F.sum("rows_read").alias("read"))
+    return rejects.agg(_rows("rejected")).crossJoin(read)
 
 
 def last_runs(runs: DataFrame) -> DataFrame:

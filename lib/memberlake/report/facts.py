@@ -10,9 +10,11 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from memberlake.conf import Conf
+from memberlake.conf.churn import ChurnRule
 from memberlake.conf.kpi import AlertRule
 from memberlake.kpi.metrics import METRICS, TRENDS, Metric
-from memberlake.report.texts import Said, number, slope
+from memberlake.report.texts import FORETOLD, Said, exact, number, share, slope, word
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]
@@ -25,6 +27,7 @@ class Defined(NamedTuple):
         form: how its value is written: count, money, share or ratio; of a slope, the form of what rises.
         direction: 1 when up is good, -1 when up is bad, 0 when neither.
         sources: tables that gold.kpi counts it from.
+        parts: forms of numerator and denominator.
     """
 
     label: Said
@@ -35,8 +38,11 @@ class Defined(NamedTuple):
     source: str = "gold.kpi"
     sources: tuple[str, ...] = ()
     is_slope: bool = False
+    parts: tuple[str, str] = ("count", "count")
 
 
+# measures that are amounts of money
+_MONEY = {metric.numerator for metric in METRICS.values() if metric.unit == "money"} | {"of_method"}
 _FORMS = {"money": "money", "share": "share", "ratio": "ratio"}  # any other unit is counted
 
 
@@ -50,10 +56,17 @@ def defined(metric: Metric) -> Defined:
         f"gold.kpi ← {', '.join(metric.sources)}",
         metric.sources,
         metric.name in TRENDS,
+        ("money" if metric.numerator in _MONEY else "count", "money" if metric.denominator in _MONEY else "count"),
     )
 
 
 DEFINED = {name: defined(metric) for name, metric in METRICS.items()}
+
+
+def _foretold(rule: ChurnRule) -> Said:
+    """What the model foretells, in words."""
+    said = FORETOLD.get(rule.condition)
+    return said.of(days=rule.days) if said else word(rule.name)
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,7 @@ class Facts:
     Attributes:
         rows: the rows of `data.small`, by name.
         place: the lake, as commands name it.
+        conf: the settings, of which texts name limits and windows.
         versions: table to its Delta version and the instant of its last change (UTC).
         rules: the rules of alerts as they are now, by name.
     """
@@ -70,19 +84,45 @@ class Facts:
     rows: Rows
     as_of: date
     place: str
-    currency: str
+    conf: Conf
     versions: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
     rules: Mapping[str, AlertRule] = field(default_factory=dict)
 
     def of(self, name: str) -> Sequence[Row]:
         return self.rows.get(name, ())
 
-    def written(self, value: float | None, form: str) -> Said:
-        return number(value, form, self.currency)
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What texts may name: limits and windows as they are set."""
+        conf = self.conf
+        return {
+            "as_of": self.as_of,
+            "rfm_days": conf.rfm.look_back_days,
+            "rfe_days": conf.rfe.look_back_days,
+            "abc_days": conf.abc.look_back_days,
+            "a_below": share(conf.abc.a_below),
+            "b_below": share(conf.abc.b_below),
+            "high_share": share(conf.abc.high_share),
+            "middle_share": share(conf.abc.middle_share),
+            "soonest": conf.churn.gap_days + 1,
+            "embargo": conf.churn.embargo_days,
+            "foretold": _foretold(conf.churn.foretold),
+            "high": share(conf.churn.bands.high),
+            "medium": share(conf.churn.bands.medium),
+            "run_gap": conf.coupons.run_gap_days,
+            "change_periods": conf.alerts.change_periods,
+            "trend_periods": conf.kpi.trend_periods,
+        }
+
+    def written(self, value: float | None, form: str, cents: bool | None = None) -> Said:
+        return number(value, form, self.conf.currency, cents)
+
+    def exact(self, value: float, form: str) -> str:
+        return exact(value, form, self.conf.currency)
 
     def told(self, value: float | None, of: Defined, period: str) -> Said:
         """A metric's value of a period."""
-        return slope(value, of.form, period, self.currency) if of.is_slope else self.written(value, of.form)
+        return slope(value, of.form, period, self.conf.currency) if of.is_slope else self.written(value, of.form)
 
     @property
     def run(self) -> Row | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timezone
 from importlib import resources
 from typing import Any, NamedTuple
@@ -19,6 +20,18 @@ class Said(NamedTuple):
     def of(self, **values: Any) -> Said:
         """With values put in; a value that is `Said` in its language."""
         return Said(*(getattr(self, lang).format(**{k: _in(v, lang) for k, v in values.items()}) for lang in LANGUAGES))
+
+
+class Told(NamedTuple):
+    """A part of a page.
+
+    Attributes:
+        terms: names in TERMS of what it speaks of, where that is no metric of gold.kpi.
+    """
+
+    title: Said
+    note: Said
+    terms: Sequence[str] = ()
 
 
 class Missing(NamedTuple):
@@ -85,21 +98,43 @@ SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 FORMATS = {"count": ",.0f", "money": ",.0f", "share": ".1%", "ratio": ",.3f"}
 
 
-def number(value: float | None, form: str, currency: str = "") -> Said:
+def number(value: float | None, form: str, currency: str = "", cents: bool | None = None) -> Said:
     """A number as people read it.
 
     Args:
         form: `count`, `money`, `share` (0.25 is 25 %) or `ratio`.
+        cents: of money; by its size unless a column decides for all of its cells.
     """
     if value is None:
         return NONE
     if form in ("share", "ratio"):
         return same(f"{value:{FORMATS[form]}}")
-    sign = f"{'-' if value < 0 else ''}{SYMBOLS.get(currency, f'{currency} ') if form == 'money' else ''}"
+    sign = _sign(value, form, currency)
     if abs(value) >= 1e7:
         return Said(f"{sign}{abs(value) / 1e6:,.1f} M", f"{sign}{abs(value) / 1e4:,.0f} 万")
-    cents = form == "money" and abs(value) < 1000 and value % 1
+    if cents is None:
+        cents = form == "money" and has_cents([value])
     return same(f"{sign}{abs(value):,.{2 if cents else 0}f}")
+
+
+def has_cents(amounts: Iterable[float]) -> bool:
+    """Amounts of money that are read with their cents: small ones that are not all whole."""
+    sizes = [abs(amount) for amount in amounts]
+    return max(sizes, default=0) < 1000 and any(size % 1 for size in sizes)
+
+
+def exact(value: float, form: str, currency: str = "") -> str:
+    """Whole as it is, else to a cent, whatever its size."""
+    return f"{_sign(value, form, currency)}{abs(value):,.{2 if value % 1 else 0}f}"
+
+
+def _sign(value: float, form: str, currency: str) -> str:
+    return f"{'-' if value < 0 else ''}{SYMBOLS.get(currency, f'{currency} ') if form == 'money' else ''}"
+
+
+def share(value: Any) -> str:
+    """A limit as it was set: 0.8 is 80%."""
+    return f"{100 * float(value):g}%"
 
 
 def slope(value: float | None, form: str, period: str, currency: str = "") -> Said:
@@ -121,6 +156,16 @@ def slope(value: float | None, form: str, period: str, currency: str = "") -> Sa
     return UI["slope"].of(number=Said(*(f"{sign}{text}" for text in said)), period=word(period))
 
 
+def signed(value: float | None, form: str = "+,.3f") -> Said:
+    """A rise or a fall."""
+    return NONE if value is None else same(f"{value:{form}}")
+
+
+def points(value: float | None) -> Said:
+    """A difference of shares, in percentage points: the column says so."""
+    return signed(None if value is None else 100 * value, "+,.1f")
+
+
 def day(value: date | datetime | None) -> str:
     if value is None:
         return "–"
@@ -138,12 +183,13 @@ def _said(section: str) -> dict[str, Said]:
 
 
 def _titled(section: str) -> dict[str, tuple[Said, Said]]:
-    return {key: (Said(*title), Said(*about)) for key, (title, about) in _TEXTS[section].items()}
+    return {key: (Said(*first), Said(*second)) for key, (first, second) in _TEXTS[section].items()}
 
 
-PAGES, BLOCKS = _titled("pages"), _titled("blocks")
+PAGES, TERMS = _titled("pages"), _titled("terms")
+BLOCKS = {key: Told(Said(*title), Said(*note), *terms) for key, (title, note, *terms) in _TEXTS["blocks"].items()}
 UI, HEADERS, WORDS, ALERTS = map(_said, ("ui", "headers", "words", "alerts"))
-FEATURES, VERDICTS, MEASURES = map(_said, ("features", "verdicts", "measures"))
+FEATURES, VERDICTS, MEASURES, FORETOLD = map(_said, ("features", "verdicts", "measures", "foretold"))
 MISSING = {
     key: Missing(Said(*why), job, tuple(table for listed in tables for table in listed))
     for key, (why, job, *tables) in _TEXTS["missing"].items()

@@ -56,7 +56,7 @@ def _lifecycle(facts: Facts, key: str, window: str) -> Block:
         Series(
             name,
             [blocks.month(r["period_start"]) if window == "month" else str(r["period_start"]) for r in rows],
-            [-(r[part] or 0) if part == "dormant" else r[part] or 0 for r in rows],
+            [_counted(r, part) for r in rows],
             [f"{r['active']:,}" for r in rows],
             color=color,
             running=[not r["is_complete"] for r in rows],
@@ -65,6 +65,13 @@ def _lifecycle(facts: Facts, key: str, window: str) -> Block:
     ]
     chart = charts.bars(series, ",.0f", stacked=True) if rows else None
     return blocks.block(facts, key, "gold.active_counts", "actives", chart=chart)
+
+
+def _counted(row: Row, part: str) -> int | None:
+    """Who is dormant is drawn below zero, once nobody has time left to return."""
+    if part == "dormant":
+        return -(row[part] or 0) if row["is_complete"] else None
+    return row[part] or 0
 
 
 def _retention(facts: Facts) -> Block:
@@ -90,7 +97,8 @@ def _retention(facts: Facts) -> Block:
 
 def _split(facts: Facts) -> Block:
     months = [r for r in facts.of("actives") if r["window"] == "month" and r["dimension"] != "all"]
-    latest = max((r["period_start"] for r in months), default=None)
+    last = max(months, key=lambda r: r["period_start"], default=None)
+    period = blocks.period_name({**last, "period": "month"}) if last else texts.NONE
     rows = [
         [
             Cell(word(r["dimension"])),
@@ -99,7 +107,8 @@ def _split(facts: Facts) -> Block:
             blocks.number(facts, r["new"]),
         ]
         for r in sorted(months, key=lambda r: (r["dimension"], -r["active"]))
-        if r["period_start"] == latest
+        if last and r["period_start"] == last["period_start"]
     ]
     columns = headers("dimension", "dimension_value", "active", "new")
-    return blocks.block(facts, "active_split", "gold.active_counts", "actives", columns=columns, rows=rows)
+    source = "gold.active_counts"
+    return blocks.block(facts, "active_split", source, "actives", columns=columns, rows=rows, period=period)

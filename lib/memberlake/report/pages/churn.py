@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from memberlake.report import blocks, charts
+from memberlake.report import blocks, charts, texts
 from memberlake.report.blocks import Block, Cell
 from memberlake.report.charts import Series
 from memberlake.report.facts import Facts
@@ -66,13 +66,23 @@ def _risk(facts: Facts) -> Block:
                 at[r["twentieth"]] += r["members"]
         series.append(Series(word(band), x, [at[n] for n in range(20)], span, color=color))
     chart = charts.bars(series, ",.0f", stacked=True) if rows else None
+    if chart:
+        chart["layout"]["xaxis"] = {"title": {"text": HEADERS["probability"]}}
+        chart["layout"]["yaxis"]["title"] = {"text": HEADERS["members"]}
     return blocks.block(facts, "risk", "gold.churn_scores", "risks", chart=chart)
 
 
 def _factors(facts: Facts) -> Block:
+    everyone = sum(r["members"] for r in facts.of("risks") if r["risk_band"] == "high")
     rows = [
-        [Cell(feature(r["feature"])), blocks.number(facts, r["members"]), blocks.number(facts, r["effect"], "ratio")]
+        [
+            Cell(feature(r["feature"])),
+            blocks.number(facts, r["members"]),
+            blocks.rate(facts, r["members"], everyone),
+            Cell(texts.signed(r["effect"]), True),
+        ]
         for r in facts.of("factors")
     ]
-    columns = headers("feature", "members", "effect")
-    return blocks.block(facts, "factors", "gold.churn_scores", "risks", columns=columns, rows=rows)
+    columns = headers("feature", "members", "of_high", "effect")
+    needs, high_risk = "nobody_high" if facts.of("risks") else "risks", f"{everyone:,}"
+    return blocks.block(facts, "factors", "gold.churn_scores", needs, columns=columns, rows=rows, high_risk=high_risk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
 from memberlake.report import blocks, charts, texts
 from memberlake.report.blocks import Block, Cell, Figure
@@ -20,6 +21,7 @@ COUPON = (
     "coupon_repurchase_rate",
     "no_coupon_repurchase_rate",
 )
+_ISSUED = Said("vouchers issued", "发券数")
 _STEPS = ("issued", "claimed", "redeemed", "returned", "expired")
 _OUTCOME = ("campaign", "issued", "claimed", "redeemed", "redemption_rate", "redeemed_amount")
 _LIABILITY = {  # form, label, sentence
@@ -52,7 +54,11 @@ def content(facts: Facts) -> Iterable[Block]:
     named = blocks.campaigns(facts)
     rows = [_outcome(facts, r, named) for r in facts.of("coupon_campaigns")]
     columns = headers(*_OUTCOME)
-    yield blocks.block(facts, "coupon_campaigns", "gold.coupon_funnel", "coupons", columns=columns, rows=rows)
+    whole = sum(r["campaigns"] for r in facts.of("funnel"))
+    more = blocks.largest(len(rows), whole, _ISSUED)
+    yield blocks.block(
+        facts, "coupon_campaigns", "gold.coupon_funnel", "coupons", columns=columns, rows=rows, more=more
+    )
     yield _runs(facts, named)
     yield _status(facts)
     yield _mapping(facts)
@@ -62,12 +68,16 @@ def content(facts: Facts) -> Iterable[Block]:
 def _funnel(facts: Facts) -> Iterable[Block]:
     rows = sorted(facts.of("coupon_months"), key=lambda r: r["month"])[-12:]
     totals = [sum(r[step] or 0 for r in rows) for step in _STEPS]
-    first = next((n for n in totals if n), 0)
-    series = Series(HEADERS["vouchers"], [], totals, [f"{n:,} / {first:,}" for n in totals])
-    chart = charts.ranking(headers(*_STEPS), [series], ",.0f") if rows else None
-    yield blocks.block(facts, "coupon_funnel", "gold.coupon_funnel", "coupons", chart=chart)
+    chart = charts.ranking(headers(*_STEPS), [Series(HEADERS["vouchers"], [], totals)], ",.0f") if rows else None
+    first = rows[0]["month"] if rows else facts.as_of
+    yield blocks.block(facts, "coupon_funnel", "gold.coupon_funnel", "coupons", chart=chart, first=first)
     months = [blocks.month(r["month"]) for r in rows]
-    steps = [Series(HEADERS[step], months, [r[step] for r in rows], color=n + 1) for n, step in enumerate(_STEPS[:3])]
+    tomorrow = facts.as_of + timedelta(days=1)
+    running = [r["month"] == facts.as_of.replace(day=1) and tomorrow.day > 1 for r in rows]
+    steps = [
+        Series(HEADERS[step], months, [r[step] for r in rows], color=n + 1, running=running)
+        for n, step in enumerate(_STEPS[:3])
+    ]
     # no rate: those redeemed in a month were mostly issued in another
     chart = charts.bars(steps, ",.0f") if rows else None
     yield blocks.block(facts, "coupon_months", "gold.coupon_funnel", "coupons", chart=chart)
@@ -112,6 +122,7 @@ def _runs(facts: Facts, named: Mapping[str | None, Said]) -> Block:
         columns=headers("coupon", "run", "dates", *_OUTCOME),
         rows=rows,
         command=facts.show(source),
+        more=blocks.largest(len(rows), sum(r["runs"] for r in facts.of("funnel")), _ISSUED),
     )
 
 
@@ -162,7 +173,11 @@ def _doubtful(facts: Facts) -> Iterable[Block]:
     source = "gold.coupon_mapping_review"
     none = "none" if facts.of("vouchers") else "coupons"
     rows = [
-        [Cell(word(r["reason"])), blocks.number(facts, r["vouchers"]), blocks.number(facts, r["candidates"])]
+        [
+            Cell(word(r["reason"])),
+            blocks.number(facts, r["vouchers"]),
+            blocks.number(facts, None if r["reason"] == "no campaign fits" else r["candidates"]),
+        ]
         for r in facts.of("review")
     ]
     columns = headers("reason", "vouchers", "candidates")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 from memberlake.churn.features import own
 from memberlake.report import blocks, charts, texts
@@ -12,6 +13,7 @@ from memberlake.report.charts import Series
 from memberlake.report.facts import Facts, Row
 from memberlake.report.texts import HEADERS, Said, headers, same, word
 
+_LISTED = 20  # features
 _MEASURES = ("base_rate", "pr_auc", "recency_pr_auc", "roc_auc", "brier", "ece")
 
 
@@ -84,14 +86,19 @@ def _monitoring(facts: Facts) -> Block:
         if not r["metric"].startswith(("psi:", "missing:"))
     ]
     columns = headers("model", "version", "as_of", "metric", "value", "threshold")
-    return blocks.block(facts, "monitoring", "gold.model_monitoring", "monitoring", columns=columns, rows=rows)
+    first = min((r["first_on"] for r in facts.of("monitoring")), default=None)
+    due = first + timedelta(days=facts.conf.churn.embargo_days) if first else None
+    needs = "monitoring" if due is None else "outcomes" if due > facts.as_of else "no_outcome"
+    source = "gold.model_monitoring"
+    return blocks.block(facts, "monitoring", source, needs, columns=columns, rows=rows, first=first, due=due)
 
 
 def _drift(facts: Facts) -> Block:
-    """The drift of features, the largest first; but of the calendar, beside which all others look still."""
+    """The drift of features, those that are judged and the largest first; but of the calendar, beside which all others
+    look still."""
     season = {feature.name for feature in own("season")}
     drift = {feature: r for feature, r in _in_use(facts, "psi:").items() if feature not in season}
-    ranked = dict(sorted(drift.items(), key=lambda item: -item[1]["value"])[:20])
+    ranked = dict(sorted(drift.items(), key=lambda item: (item[1]["threshold"] is None, -item[1]["value"]))[:_LISTED])
     limits = [f"{r['threshold']:.2f}" if r["threshold"] is not None else "–" for r in ranked.values()]
     series = [
         Series(
@@ -105,7 +112,8 @@ def _drift(facts: Facts) -> Block:
     ]
     names, form = [texts.feature(name) for name in ranked], texts.FORMATS["ratio"]
     chart = charts.ranking(names, series, form, one_each=True) if ranked else None
-    return blocks.block(facts, "drift", "gold.model_monitoring", "monitoring", chart=chart)
+    more = blocks.largest(len(ranked), len(drift), same("PSI"))
+    return blocks.block(facts, "drift", "gold.model_monitoring", "monitoring", chart=chart, more=more)
 
 
 def _judged(row: Row) -> str:
@@ -113,16 +121,20 @@ def _judged(row: Row) -> str:
 
 
 def _gaps(facts: Facts) -> Block:
+    measured = _in_use(facts, "missing:")
+    rises = sorted(((r["value"], name, r) for name, r in measured.items() if r["value"] > 0.0005), reverse=True)
     rows = [
         [
-            Cell(texts.feature(feature)),
-            blocks.number(facts, r["value"], "share", mark="bad" if r["is_alert"] else ""),
-            blocks.number(facts, r["threshold"], "share"),
+            Cell(texts.feature(name)),
+            Cell(texts.points(rise), True, mark="bad" if r["is_alert"] else ""),
+            Cell(texts.points(r["threshold"]), True),
         ]
-        for feature, r in sorted(_in_use(facts, "missing:").items(), key=lambda item: -item[1]["value"])[:10]
+        for rise, name, r in rises[:_LISTED]
     ]
-    columns = headers("feature", "missing_rise", "threshold")
-    return blocks.block(facts, "gaps", "gold.model_monitoring", "monitoring", columns=columns, rows=rows)
+    columns = headers("feature", "missing_rise", "threshold_points")
+    needs = "no_gap" if measured or _in_use(facts, "psi:") else "monitoring"
+    more = blocks.largest(len(rows), len(rises), texts.HEADERS["missing_rise"])
+    return blocks.block(facts, "gaps", "gold.model_monitoring", needs, columns=columns, rows=rows, more=more)
 
 
 def _in_use(facts: Facts, prefix: str) -> Mapping[str, Row]:

@@ -47,7 +47,7 @@ def _cost(facts: Facts) -> Block:
         DEFINED["marketing_cost_ratio"].label,
         [blocks.month(r["period_start"]) for r in ratio],
         [r["value"] for r in ratio],
-        [blocks.fraction(r) for r in ratio],
+        [blocks.fraction(facts, r, DEFINED["marketing_cost_ratio"]) for r in ratio],
         color=5,
     )
     form = texts.FORMATS[DEFINED["marketing_cost_ratio"].form]
@@ -58,6 +58,7 @@ def _cost(facts: Facts) -> Block:
 
 def _attribution(facts: Facts) -> Block:
     rows = blocks.latest(facts, "attributed_share", "method")
-    series = Series(HEADERS["of_money"], [], [r["value"] for r in rows], [blocks.fraction(r) for r in rows])
+    hover = [blocks.fraction(facts, r, DEFINED["attributed_share"]) for r in rows]
+    series = Series(HEADERS["of_money"], [], [r["value"] for r in rows], hover)
     chart = charts.ranking([word(r["dimension_value"]) for r in rows], [series], ".1%") if rows else None
     return blocks.block(facts, "attribution", "gold.kpi", "kpi", chart=chart, defined=[DEFINED["attributed_share"]])

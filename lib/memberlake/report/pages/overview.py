@@ -50,7 +50,7 @@ def _revenue_change(facts: Facts) -> Block:
         )
         for rose in (True, False)
     ]
-    names = [Said(*(said.removeprefix("... ") for said in DEFINED[n].label)) for n, _ in found]
+    names = [Said(*(said.removeprefix("Change of revenue ") for said in DEFINED[n].label)) for n, _ in found]
     chart = charts.ranking(names, series, ",.0f", one_each=True) if found and facts.whole(CHANGES[0]) else None
     figures = [made for n in ("revenue", CHANGES[0]) if (made := blocks.figure(facts, n))] if chart else []
     return blocks.block(

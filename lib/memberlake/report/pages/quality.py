@@ -28,8 +28,14 @@ def _rejects(facts: Facts) -> Block:
         for r in facts.of("rejects")
     ]
     columns = headers("table", "rule", "rows", "last")
-    command = facts.show("ops.rejects") if rows else ""
-    return blocks.block(facts, "rejects", "ops.rejects", "rejects", columns=columns, rows=rows, command=command)
+    command, of_read = facts.show("ops.rejects") if rows else "", texts.same("")
+    for r in facts.of("rejected"):
+        of_read = texts.UI["of_read" if r["read"] else "of_unknown"].of(
+            **{name: f"{r[name] or 0:,}" for name in ("rejected", "read")}
+        )
+    return blocks.block(
+        facts, "rejects", "ops.rejects", "rejects", columns=columns, rows=rows, command=command, of_read=of_read
+    )
 
 
 def _freshness(facts: Facts) -> Block:
@@ -60,6 +66,7 @@ def _jobs(facts: Facts) -> Block:
             Cell(same(_told(r["error"] or "–"))),
         ]
         for r in facts.of("jobs")
+        if r is not facts.run
     ]
     columns = headers("job", "as_of", "state", "started", "seconds", "read", "wrote", "error")
     return blocks.block(facts, "jobs", "ops.runs", "kpi", columns=columns, rows=rows, command=facts.show("ops.runs"))

@@ -31,7 +31,7 @@ def content(facts: Facts) -> Iterable[Block]:
     yield _map(facts, "rfe", "e_score", Said("E: little → much", "E：低 → 高"), "subjects")
     for key, column in (("abc", "class"), ("tiers", "value_tier")):
         groups = _grouped(facts.of("abc"), column)
-        chart = _shares(groups, sorted(groups, key=lambda name: (_TIERS.get(name, 0), name)))
+        chart = _shares(facts, groups, sorted(groups, key=lambda name: (_TIERS.get(name, 0), name)))
         yield blocks.block(facts, key, "gold.abc_classes", "abc", chart=chart)
     yield blocks.trend(facts, "value_months", VALUE[1:2])
 
@@ -69,7 +69,7 @@ def _map(facts: Facts, scored: str, second: str, across: Said, counted: str, sum
 def _segments(facts: Facts) -> Iterable[Block]:
     groups = _grouped(facts.of("rfm"), "segment")
     ranked = sorted(groups, key=lambda name: -groups[name]["money"])
-    yield blocks.block(facts, "rfm_segments", "gold.rfm_scores", "rfm", chart=_shares(groups, ranked))
+    yield blocks.block(facts, "rfm_segments", "gold.rfm_scores", "rfm", chart=_shares(facts, groups, ranked))
     everyone, everything = (sum(group[of] for group in groups.values()) for of in ("members", "money"))
     rows = [
         [
@@ -77,8 +77,8 @@ def _segments(facts: Facts) -> Iterable[Block]:
             blocks.number(facts, members),
             blocks.rate(facts, members, everyone),
             blocks.number(facts, money, "money"),
-            blocks.rate(facts, money, everything),
-            blocks.number(facts, money / members, "money", f"{money:,.2f} / {members:,}"),
+            blocks.rate(facts, money, everything, "money"),
+            blocks.number(facts, money / members, "money", f"{facts.exact(money, 'money')} / {members:,}"),
         ]
         for name in ranked
         for members, money in [groups[name].values()]
@@ -96,12 +96,12 @@ def _grouped(rows: Sequence[Row], column: str) -> _Groups:
     return sums
 
 
-def _shares(groups: _Groups, order: Sequence[str]) -> Spec | None:
+def _shares(facts: Facts, groups: _Groups, order: Sequence[str]) -> Spec | None:
     """Shares of members and of money, side by side."""
     series = []
-    for of, form, color in (("members", ",", 2), ("money", ",.2f", 1)):
+    for of, form, color in (("members", "count", 2), ("money", "money", 1)):
         parts = [groups[name][of] for name in order]
         whole = sum(parts)
-        hover = [f"{part:{form}} / {whole:{form}}" for part in parts]
+        hover = [f"{facts.exact(part, form)} / {facts.exact(whole, form)}" for part in parts]
         series.append(Series(HEADERS[f"of_{of}"], [], [blocks.ratio(p, whole) for p in parts], hover, color=color))
     return charts.ranking([word(name) for name in order], series, ".1%") if order else None
