@@ -530,7 +530,7 @@ def test_when_the_outcome_of_scores_is_known() -> None:
     missing = block("models", "monitoring", monitoring=[{**told, "metric": "psi:score", "value": 0.1}]).missing
     assert missing is not None
     due = first + timedelta(days=RULES.churn.embargo_days)
-    assert missing.en == f"Members are scored since {first}; what came of these scores is known from {due} on."
+    assert missing.en == f"Members have been scored since {first}; what came of these scores is known from {due} on."
 
 
 def test_every_block_explains_itself() -> None:

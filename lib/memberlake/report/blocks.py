@@ -349,7 +349,9 @@ def block(
         return Block(key, source, title, note, figures, chart, columns, alike, meant, command=command)
     why, steps = missing.reason(facts, needs, {table for d in defined for table in d.sources})
     command, then = steps[0] if steps else "", steps[1:]
-    return Block(key, source, title, note, defined=meant, missing=why.of(**facts.settings, **values), command=command, then=then)
+    return Block(
+        key, source, title, note, defined=meant, missing=why.of(**facts.settings, **values), command=command, then=then
+    )
 
 
 def term(facts: Facts, name: str) -> Defined:

@@ -14,7 +14,7 @@ def content(facts: Facts) -> Iterable[Block]:
     yield table(facts, "alert_list", facts.of("alerts"))
 
 
-def table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
+def table(facts: Facts, key: str, rows: Sequence[Row], most: int = 200) -> Block:
     is_known = any(r["job"] == "alerts" and r["state"] == "done" for r in facts.of("jobs"))
     return blocks.block(
         facts,
@@ -32,8 +32,9 @@ def table(facts: Facts, key: str, rows: Sequence[Row]) -> Block:
                 Cell(same(a["rule"])),
                 Cell(word(a["notify"])),
             ]
-            for a in rows
+            for a in rows[:most]
         ],
+        more=texts.UI["latest"].of(shown=most, of=len(rows)) if len(rows) > most else None,
     )
 
 

@@ -30,7 +30,7 @@ HEADLINE = (
 
 def content(facts: Facts) -> Iterable[Block]:
     yield blocks.figures_of(facts, "headline", HEADLINE)
-    yield alerts.table(facts, "open_alerts", [a for a in facts.of("alerts") if a["state"] == "open"][:8])
+    yield alerts.table(facts, "open_alerts", [a for a in facts.of("alerts") if a["state"] == "open"], most=8)
     yield _revenue_change(facts)
     yield activity.active_days(facts)
     yield blocks.trend(facts, "new_members", members.NEW, as_bars=True)
