@@ -197,7 +197,13 @@ def test_every_number_tells_what_it_is_by_keyboard_alone(browser: WebDriver, rep
 
 def test_the_numbers_of_a_large_brand_are_not_rounded(browser: WebDriver, tmp_path: Path) -> None:
     row = {"period": "month", "period_start": date(2026, 10, 1), "metric": "registered_members", "is_complete": True}
-    row |= {"dimension": "all", "dimension_value": "all", "same_days_before": None, "denominator": None}
+    row |= {
+        "dimension": "all",
+        "dimension_value": "all",
+        "same_days_before": None,
+        "denominator": None,
+        "as_of": health.AS_OF,
+    }
     facts = Facts({"kpi": [row | {"value": 1_234_567.0, "numerator": 1_234_567.0}]}, health.AS_OF, "lake", conf.load())
     opened(browser, write.folder(tmp_path, facts, "en", "0.1.0").parent / "members.html")
     numbers = browser.find_element(By.CSS_SELECTOR, "#funnel .numbers")

@@ -36,6 +36,7 @@ def month(metric: str, start: str, value: float | None, of: tuple[float, float |
         "value": value,
         "is_complete": True,
         "same_days_before": None,
+        "as_of": D,
         **more,
     }
 
@@ -222,7 +223,15 @@ def test_an_alert_speaks_the_language_of_the_page(subject: str | None, rule: Any
     given = {"name": "r", "metric": (subject or "revenue").partition("/")[0], "period": "month"}
     rules = {"r": AlertRule(**given, **rule)} if isinstance(rule, dict) else {}
     limit = rule.get("above", rule.get("below")) if isinstance(rule, dict) else 0.4
-    alert = {"state": "open", "severity": "info", "raised_on": D, "rule": "r", "subject_id": subject, "value": None}
+    alert = {
+        "state": "open",
+        "severity": "info",
+        "raised_on": D,
+        "as_of": D,
+        "rule": "r",
+        "subject_id": subject,
+        "value": None,
+    }
     alert |= {"message": "as stored", "threshold": limit, "notify": None}
     alert["subject_kind"] = "model" if rule == "model" else "metric"
     (listed,) = next(
@@ -233,14 +242,22 @@ def test_an_alert_speaks_the_language_of_the_page(subject: str | None, rule: Any
 
 def test_the_numbers_of_an_alert() -> None:
     """An amount of money as whole as it is read out, a share to its last digit that counts."""
-    alert = {"state": "open", "severity": "info", "raised_on": D, "rule": "r", "subject_id": None, "notify": None}
+    alert = {
+        "state": "open",
+        "severity": "info",
+        "raised_on": D,
+        "as_of": D,
+        "rule": "r",
+        "subject_id": None,
+        "notify": None,
+    }
     alert |= {"subject_kind": "metric", "message": "as stored", "value": 1234567.89, "threshold": 0.0352}
     (row,) = block("alerts", "alert_list", alerts=[alert]).rows
     assert [cell.said.en for cell in row if cell.is_number] == ["1,234,568", "0.0352"]
 
 
 def test_the_numbers_of_an_alert_are_written_as_on_the_other_pages() -> None:
-    alert = {"state": "open", "severity": "info", "raised_on": D, "rule": "r", "subject_id": "churn_rate"}
+    alert = {"state": "open", "severity": "info", "raised_on": D, "as_of": D, "rule": "r", "subject_id": "churn_rate"}
     alert |= {"subject_kind": "metric", "message": "as stored", "value": 0.0352, "threshold": 0.0349, "notify": None}
     rules = {"r": AlertRule(name="r", metric="churn_rate", period="month", above=0.0349)}
     facts = Facts({"alerts": [alert]}, D, "lake", RULES, rules=rules)
@@ -531,6 +548,15 @@ def test_when_the_outcome_of_scores_is_known() -> None:
     assert missing is not None
     due = first + timedelta(days=RULES.churn.embargo_days)
     assert missing.en == f"Members have been scored since {first}; what came of these scores is known from {due} on."
+
+
+def test_the_last_days_of_gold_are_those_of_the_rows() -> None:
+    versions = {f"gold.{name}": (1, datetime(2026, 11, 21)) for name in ("kpi", "abc_classes", "rfm_scores")}
+    kpi = [month("orders", "2026-10-01", 1.0, (1.0, None), as_of=date(2026, 10, 31))]
+    rows: dict[str, Any] = {"kpi": kpi, "abc": [{"class": "A", "value_tier": "high", "members": 1, "money": 1.0}]}
+    quality = next(page for page in every(Facts(rows, D, "lake", RULES, versions)) if page.key == "quality")
+    (freshness,) = [b for b in quality.blocks if b.key == "freshness"]
+    assert [row[1].said.en for row in freshness.rows] == ["2026-10-31", str(D), "–"]
 
 
 def test_every_block_explains_itself() -> None:

@@ -217,11 +217,12 @@ def coupon_campaigns(funnel: DataFrame, as_of: date) -> DataFrame:
 
 
 def funnel_size(funnel: DataFrame, as_of: date) -> DataFrame:
-    """One row: how many campaigns and runs there are to list."""
+    """One row: how many campaigns and runs there are to list, and the last day of one of their events."""
     campaign = F.coalesce("campaign_id", F.lit(""))  # those without one are a row too
     return _until(funnel, as_of).agg(
         F.count_distinct(campaign).alias("campaigns"),
         F.count_distinct("coupon_run_id", campaign).alias("runs"),
+        F.max("business_date").alias("last_on"),
     )
 
 
@@ -254,14 +255,8 @@ def review(review: DataFrame) -> DataFrame:
     )
 
 
-_OF_DAYS = (  # tables with an as_of
-    *("kpi", "alerts", "rfm_scores", "rfe_scores", "abc_classes", "coupon_liability"),
-    *("churn_status", "churn_scores", "churn_models", "model_monitoring"),
-)
-
-
 def last_days(of: Frames, as_of: date, zone: str) -> DataFrame:
-    """The last business date of each table that has dates, if it has one within the last months: (table, last_on)."""
+    """The last business date of each table of facts, if it has one within the last months: (table, last_on)."""
     facts = {
         silver.MEMBERS: of.members,
         silver.ORDERS: of.orders,
@@ -278,20 +273,7 @@ def last_days(of: Frames, as_of: date, zone: str) -> DataFrame:
         near = frame.where((instant >= F.lit(begin)) & (instant < F.lit(end)) & (on <= F.lit(as_of)))
         return near.agg(F.max(on).alias("last_on")).select(F.lit(table.full_name).alias("table"), "last_on")
 
-    def last_of(name: str, frame: DataFrame, column: str) -> DataFrame:
-        on = F.col(column)
-        near = frame.where((on > F.lit(as_of - timedelta(days=DAYS))) & (on <= F.lit(as_of)))
-        return near.agg(F.max(on).alias("last_on")).select(F.lit(f"gold.{name}").alias("table"), "last_on")
-
-    found = [last(table, frame) for table, frame in facts.items()]
-    found += [last_of(name, getattr(of, name), "as_of") for name in _OF_DAYS]
-    found += [
-        last_of("active_counts", of.active_counts, "period_end"),
-        last_of("coupon_funnel", of.coupon_funnel, "business_date"),
-        last_of("coupon_runs", of.coupon_runs, "last_on"),
-        last_of("retention", of.retention, "cohort_start"),
-    ]
-    return reduce(DataFrame.unionAll, found)
+    return reduce(DataFrame.unionAll, [last(table, frame) for table, frame in facts.items()])
 
 
 def emptiness(of: Frames) -> DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import date
 
 from memberlake.report import blocks, texts
 from memberlake.report.blocks import Block, Cell
@@ -39,7 +40,7 @@ def _rejects(facts: Facts) -> Block:
 
 
 def _freshness(facts: Facts) -> Block:
-    days = {r["table"]: r["last_on"] for r in facts.of("last_days")}
+    days = {r["table"]: r["last_on"] for r in facts.of("last_days")} | _days_of_gold(facts)
     rows = [
         [
             Cell(same(name)),
@@ -51,6 +52,25 @@ def _freshness(facts: Facts) -> Block:
     ]
     columns = headers("table", "last_day", "changed", "version")
     return blocks.block(facts, "freshness", "Delta", "kpi", columns=columns, rows=rows)
+
+
+# rows of the report, of tables whose slice of the day they are; and of others, with the column that dates them
+_SLICES = {"rfm_scores": "rfm", "rfe_scores": "rfe", "abc_classes": "abc", "coupon_liability": "liability"}
+_SLICES |= {"churn_status": "churned", "churn_scores": "risks"}
+_DATED = {
+    **{"kpi": ("kpi", "as_of"), "alerts": ("alerts", "as_of"), "active_counts": ("actives", "period_end")},
+    **{"churn_models": ("models", "as_of"), "model_monitoring": ("monitoring", "as_of")},
+    "coupon_funnel": ("funnel", "last_on"),
+}
+
+
+def _days_of_gold(facts: Facts) -> dict[str, date]:
+    """The last day in each table, as far as the report's own rows tell."""
+    found = {f"gold.{table}": facts.as_of for table, rows in _SLICES.items() if facts.of(rows)}
+    for table, (rows, column) in _DATED.items():
+        if days := [r[column] for r in facts.of(rows) if r[column]]:
+            found[f"gold.{table}"] = min(max(days), facts.as_of)
+    return found
 
 
 def _jobs(facts: Facts) -> Block:
