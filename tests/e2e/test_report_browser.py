@@ -248,8 +248,14 @@ def test_on_paper_every_definition_is_printed(browser: WebDriver, report: Path) 
     try:
         assert "What part of the registered is activated." in shown(browser, ".glossary")
         assert not browser.find_element(By.TAG_NAME, "nav").is_displayed()
+        lead, title = (browser.find_element(By.CSS_SELECTOR, css).rect for css in (".lead", "h1"))
+        assert lead["y"] >= title["y"] + title["height"]
+        widths = script(browser, "[...document.querySelectorAll('.plot .main-svg')].map(e => e.clientWidth)")
+        assert len(set(widths)) == 1  # those of half a screen too
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        browser.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert not browser.find_element(By.CSS_SELECTOR, ".glossary").get_attribute("open")  # as it was
 
 
 @pytest.mark.parametrize("page", texts.PAGES)

@@ -34,6 +34,7 @@
     if (typeof x === "number" && !spec.data[0].orientation) layout.xaxis.ticksuffix = " %";
     for (const one of [layout.xaxis, layout.yaxis]) if (one.title) one.title.standoff = 12;
     if (spec.data[0].type === "heatmap" && narrow && spec.data[0].x.length > 6) spec.data[0].texttemplate = "";
+    if (root.dataset.paper) layout.width = place.clientWidth; // which Plotly would see too late
     place.style.height = `${layout.height}px`; // Plotly forgets layout.height when the window changes, and takes the place's
     Plotly.react(place, spec.data, layout, { displayModeBar: false, responsive: true });
   }
@@ -97,14 +98,18 @@
 
   /* On paper: light, every definition open, pictures as wide as the page. */
   let before;
+  const glossaries = [...document.querySelectorAll(".glossary")];
   addEventListener("beforeprint", () => {
-    before = root.dataset.theme;
+    before = { theme: root.dataset.theme, open: glossaries.map((each) => each.open) };
     root.dataset.theme = "light";
-    document.querySelectorAll(".glossary").forEach((each) => { each.open = true; });
+    root.dataset.paper = "true";
+    glossaries.forEach((each) => { each.open = true; });
     plots.forEach(draw);
   });
   addEventListener("afterprint", () => {
-    if (before) root.dataset.theme = before; else delete root.dataset.theme;
+    if (before.theme) root.dataset.theme = before.theme; else delete root.dataset.theme;
+    delete root.dataset.paper;
+    glossaries.forEach((each, n) => { each.open = before.open[n]; });
     plots.forEach(draw);
   });
 
