@@ -195,6 +195,30 @@ def test_every_number_tells_what_it_is_by_keyboard_alone(browser: WebDriver, rep
     assert cells == ["Registered members", f"{registered['value']:,.0f}"]
 
 
+def test_the_parts_of_a_number_in_a_table_are_told_by_keyboard_too(browser: WebDriver, report: Path) -> None:
+    opened(browser, report / "coupons.html")
+    browser.find_element(By.CSS_SELECTOR, "#coupon_campaigns td button").send_keys(Keys.ENTER)
+    assert re.fullmatch(r"[\d,]+ / [\d,]+\nNumerator / Denominator", shown(browser, "[popover]:popover-open"))
+
+
+def test_a_card_longer_than_the_screen_is_scrolled_by_keyboard(browser: WebDriver, report: Path) -> None:
+    opened(browser, report / "index.html")
+    browser.find_element(By.CSS_SELECTOR, "#all_metrics .info").send_keys(Keys.ENTER)
+    webdriver.ActionChains(browser).send_keys(Keys.PAGE_DOWN).perform()
+    scrolled = "document.querySelector('[popover]:popover-open').scrollTop"
+    WebDriverWait(browser, 20).until(lambda _: script(browser, scrolled) > 0)
+
+
+def test_what_is_pressed_is_large_enough_for_a_finger(browser: WebDriver, report: Path) -> None:
+    for page in texts.PAGES:
+        opened(browser, report / f"{page}.html", PHONE)
+        small = """[...document.querySelectorAll('button, summary')].filter(e => e.offsetParent).filter(e => {
+            const { width, height } = e.getBoundingClientRect();
+            return Math.min(width, height) < 24;  // WCAG 2.5.8
+        }).map(e => e.outerHTML)"""
+        assert script(browser, small) == []
+
+
 def test_the_numbers_of_a_large_brand_are_not_rounded(browser: WebDriver, tmp_path: Path) -> None:
     row = {"period": "month", "period_start": date(2026, 10, 1), "metric": "registered_members", "is_complete": True}
     row |= {
