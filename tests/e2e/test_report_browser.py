@@ -185,7 +185,9 @@ def test_every_number_tells_what_it_is_by_keyboard_alone(browser: WebDriver, rep
     numbers = browser.find_element(By.CSS_SELECTOR, "#funnel .numbers")
     numbers.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
     # the table is made once it is opened, which the browser tells the page a moment later
-    row_of = WebDriverWait(browser, 20).until(lambda _: numbers.find_elements(By.CSS_SELECTOR, "tr:nth-child(2) td"))
+    row_of = WebDriverWait(browser, 20).until(
+        lambda _: numbers.find_elements(By.CSS_SELECTOR, "tbody :first-child > *")
+    )
     cells = [cell.text for cell in row_of]
     registered = next(
         r
@@ -217,6 +219,33 @@ def test_what_is_pressed_is_large_enough_for_a_finger(browser: WebDriver, report
             return Math.min(width, height) < 24;  // WCAG 2.5.8
         }).map(e => e.outerHTML)"""
         assert script(browser, small) == []
+
+
+CONTRAST = """(() => {
+    const light = (color) => color.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255)
+        .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, c, n) => sum + c * [0.2126, 0.7152, 0.0722][n], 0.05);
+    const fill = (e) => light(getComputedStyle(e).fill);
+    return [...document.querySelectorAll('.bartext-inside')]
+        .map(text => [fill(text), fill(text.parentElement.querySelector('path'))].sort((a, b) => b - a))
+        .map(([more, less]) => more / less);
+})()"""
+
+
+@pytest.mark.parametrize("page", ["value", "models"])
+def test_the_values_on_bars_can_be_read_in_light_and_dark(browser: WebDriver, report: Path, page: str) -> None:
+    opened(browser, report / f"{page}.html")
+    for _ in range(2):
+        found = script(browser, CONTRAST)
+        assert found
+        assert min(found) >= 4.5
+        browser.find_element(By.ID, "theme").click()
+
+
+def test_a_picture_of_money_names_the_currency(browser: WebDriver, report: Path) -> None:
+    opened(browser, report / "money.html")
+    ticks = "[...document.querySelectorAll('#cost .ytick')].map(tick => tick.textContent)"
+    assert "¥0" in script(browser, ticks)
 
 
 def test_the_numbers_of_a_large_brand_are_not_rounded(browser: WebDriver, tmp_path: Path) -> None:

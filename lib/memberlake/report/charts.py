@@ -3,12 +3,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any, NamedTuple
 
 from memberlake.report.texts import Said
 
 Spec = dict[str, Any]
+
+
+# what tells lines apart whose colours look alike to a reader: symbols at points, of which there may be too many
+_MARKED = 40
+_LINES = (("solid", "circle"), ("dash", "square"), ("dot", "diamond"), ("dashdot", "triangle-up"), ("longdash", "x"))
 
 
 class Series(NamedTuple):
@@ -38,12 +45,12 @@ def lines(series: Sequence[Series], form: str, *, zero: bool = True) -> Spec:
     data = [
         {
             "type": "scatter",
-            "mode": "lines+markers" if len(s.x) < 40 else "lines",
-            "line": {"color": f"${s.color}", "width": 2.5},
-            "marker": {"size": 7, "symbol": ["circle-open" if r else "circle" for r in s.running] or "circle"},
+            "mode": "lines+markers" if len(s.x) < _MARKED else "lines",
+            "line": {"color": f"${s.color}", "width": 2.5, "dash": "solid" if len(s.x) < _MARKED else dash},
+            "marker": {"size": 7, "symbol": [f"{symbol}-open" if r else symbol for r in s.running] or symbol},
             **_common(s, form),
         }
-        for s in series
+        for s, (dash, symbol) in zip(series, cycle(_LINES))
     ]
     return _spec(data, {"yaxis": {"tickformat": form, "rangemode": "tozero" if zero else "normal"}}, series)
 
@@ -79,6 +86,7 @@ def bars(
         layout["yaxis2"] = {
             "overlaying": "y",
             "side": "right",
+            "title": {"text": line.name},
             "tickformat": line_form,
             "tickmode": "auto",
             "rangemode": "tozero",
@@ -93,7 +101,6 @@ def ranking(names: Sequence[Said], series: Sequence[Series], form: str, *, one_e
     Args:
         one_each: each name has a value in one series only, whose colour tells what it is.
     """
-    shares = form.endswith("%")
     data = [
         {
             "type": "bar",
@@ -101,7 +108,6 @@ def ranking(names: Sequence[Said], series: Sequence[Series], form: str, *, one_e
             "marker": {"color": f"${s.color}"},
             "texttemplate": f"%{{x:{form}}}",
             "textangle": 0,
-            "insidetextfont": {"color": "$on"},
             "cliponaxis": False,
             **_common(s, form, x=s.y, y=list(names), across=True),
         }
@@ -109,13 +115,9 @@ def ranking(names: Sequence[Said], series: Sequence[Series], form: str, *, one_e
     ]
     layout = {
         "barmode": "overlay" if one_each else "group",
-        "xaxis": {
-            "tickformat": ".0%" if shares else form,
-            "rangemode": "tozero",
-            "showticklabels": any(v for s in series for v in s.y),  # an axis of zeros alone would repeat them
-        },
-        "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
-        "height": 90 + 38 * len(names) * (1 if one_each else max(1, 0.7 * len(series))),
+        "xaxis": {"rangemode": "tozero", "showticklabels": False, "showgrid": False},  # the bars say their values
+        "yaxis": {"autorange": "reversed", "automargin": True, "type": "category", "showgrid": False},
+        "height": 60 + 38 * len(names) * (1 if one_each else max(1, 0.7 * len(series))),
     }
     return _spec(data, layout, series)
 
@@ -138,11 +140,15 @@ def heat(
             "y": list(rows),
             "z": [list(line) for line in values],
             "text": [list(line) for line in written],
-            "texttemplate": "%{text}",
             "customdata": [list(line) for line in hover],
-            "hovertemplate": "%{y} · %{x}<br><b>%{z:" + form + "}</b><br>%{customdata}<extra></extra>",
+            "meta": [_short(down), _short(across)],
+            "hovertemplate": "%{meta[0]} %{y}, %{meta[1]} %{x}"
+            "<br><b>%{z:" + form + "}</b><br>%{customdata}<extra></extra>",
             "colorscale": [[0, "$seq0"], [0.5, "$seq1"], [1, "$seq2"]],
-            "showscale": False,
+            "colorbar": {
+                **{"orientation": "h", "y": 1.02, "yanchor": "bottom", "thickness": 10, "xpad": 0, "ypad": 6},
+                **{"outlinewidth": 0, "nticks": 5, "tickformat": ".0%" if form.endswith("%") else form},
+            },
             "xgap": 2,
             "ygap": 2,
             "hoverongaps": False,
@@ -151,9 +157,14 @@ def heat(
     layout = {
         "xaxis": {"title": {"text": across}, "type": "category", "side": "bottom", "showgrid": False},
         "yaxis": {"title": {"text": down}, "type": "category", "automargin": True, "showgrid": False},
-        "height": 120 + 44 * len(rows),
+        "height": 150 + 44 * len(rows),
     }
     return {"data": data, "layout": layout}
+
+
+def _short(title: Said) -> Said:
+    """`R` of `R: long ago → lately`."""
+    return Said(*(re.split("[:：]", text)[0] for text in title))
 
 
 def _common(s: Series, form: str, *, x: Any = None, y: Any = None, across: bool = False) -> Spec:
@@ -161,6 +172,7 @@ def _common(s: Series, form: str, *, x: Any = None, y: Any = None, across: bool 
     more = "<br>%{customdata}" if s.hover else ""
     return {
         "name": s.name,
+        "showlegend": any(v is not None for v in s.y),
         "x": list(s.x if x is None else x),
         "y": list(s.y if y is None else y),
         **({"customdata": list(s.hover)} if s.hover else {}),

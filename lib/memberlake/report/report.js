@@ -14,65 +14,121 @@
     if ("en" in node && "zh" in node) return node[lang()];
     return Object.fromEntries(Object.entries(node).map(([name, value]) => [name, fill(value, name)]));
   }
+  /* The spec of a picture; in one of money, whole numbers have the currency before them. */
+  function read(place) {
+    const text = document.getElementById(place.dataset.spec).textContent;
+    return fill(JSON.parse(place.dataset.unit ? text.replaceAll(",.0f", "$,.0f") : text), "");
+  }
+
+  const rgb = (color) => color.match(/[\da-f]{2}/gi).map((part) => parseInt(part, 16));
+  /* Black or white, whichever is read better on a colour: at least 4.5 : 1. */
+  function ink(color) {
+    const [r, g, b] = color.map((part) => part / 255).map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
+  }
+  /* The cells' texts as a trace over the map: Plotly's own choice of their colour is too faint on some shades. */
+  function written(map, narrow) {
+    const known = map.z.flat().filter((z) => z !== null);
+    const [low, high] = [Math.min(...known), Math.max(...known)];
+    const shades = map.colorscale.map(([, color]) => rgb(color));
+    const cells = map.y.flatMap((y, n) => map.x.map((x, m) => ({ x, y, z: map.z[n][m], text: map.text[n][m] })))
+      .filter((cell) => cell.z !== null);
+    const shade = (z) => {
+      const at = ((z - low) / (high - low || 1)) * (shades.length - 1);
+      const from = Math.min(Math.floor(at), shades.length - 2);
+      return shades[from].map((part, n) => part + (shades[from + 1][n] - part) * (at - from));
+    };
+    const small = narrow && map.x.length > 6; // the scale says the unit
+    return {
+      type: "scatter", mode: "text", hoverinfo: "skip", x: cells.map((cell) => cell.x), y: cells.map((cell) => cell.y),
+      text: cells.map((cell) => small ? cell.text.replace("%", "") : cell.text),
+      textfont: { color: cells.map((cell) => ink(shade(cell.z))), size: small ? 10 : 13 },
+    };
+  }
 
   function draw(place) {
-    const spec = fill(JSON.parse(document.getElementById(place.dataset.spec).textContent), "");
+    const { data, layout: own } = read(place);
     const narrow = place.clientWidth < 520;
     const axis = { gridcolor: css("line"), zerolinecolor: css("muted"), linecolor: css("line"), automargin: true, fixedrange: true };
-    const x = spec.data[0].x?.[0];
-    const dates = typeof x === "string" && /^\d{4}-\d{2}/.test(x) && spec.data[0].type !== "heatmap";
+    const x = data[0].x?.[0], map = data[0].type === "heatmap" && data[0];
+    const dates = typeof x === "string" && /^\d{4}-\d{2}/.test(x) && !map;
     const form = dates ? { tickformat: x.length === 7 ? "%Y-%m" : "%m-%d", hoverformat: x.length === 7 ? "%Y-%m" : "%Y-%m-%d" } : {};
+    if (narrow && dates) Object.assign(form, { tickangle: 0, nticks: Math.floor(place.clientWidth / 75) });
+    if (narrow && map) Object.assign(form, { tickangle: 0, dtick: map.x.length > 6 ? 2 : 1 });
     const layout = {
       height: 320, dragmode: false, hovermode: "closest", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: css("font"), size: 13, color: css("ink") }, margin: { l: 8, r: 16, t: 12, b: 8 },
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, traceorder: "normal" },
       hoverlabel: { bgcolor: css("surface"), bordercolor: css("line"), font: { color: css("ink") } },
-      bargap: 0.25, ...spec.layout,
-      xaxis: { ...axis, ...form, ...spec.layout.xaxis }, yaxis: { ...axis, ...spec.layout.yaxis },
+      bargap: 0.25, ...own,
+      xaxis: { ...axis, ...form, ...own.xaxis }, yaxis: { ...axis, ...own.yaxis },
     };
-    if (spec.layout.yaxis2) layout.yaxis2 = { ...axis, ...spec.layout.yaxis2 };
-    if (typeof x === "number" && !spec.data[0].orientation) layout.xaxis.ticksuffix = " %";
-    for (const one of [layout.xaxis, layout.yaxis]) if (one.title) one.title.standoff = 12;
-    if (spec.data[0].type === "heatmap" && narrow && spec.data[0].x.length > 6) spec.data[0].texttemplate = "";
+    if (own.yaxis2) layout.yaxis2 = { ...axis, ...own.yaxis2 };
+    if (typeof x === "number" && !data[0].orientation) layout.xaxis.ticksuffix = " %";
+    for (const one of [layout.xaxis, layout.yaxis, layout.yaxis2]) if (one?.title) one.title.standoff = 12;
+    for (const one of data) {
+      if (one.type !== "bar") continue;
+      if (one.texttemplate) one.insidetextfont = { color: ink(rgb(one.marker.color)) };
+      if (own.barmode === "relative") one.marker.line = { color: css("surface"), width: 1 };
+    }
+    if (map) {
+      data.push(written(map, narrow));
+      layout.showlegend = false;
+    }
     if (root.dataset.paper) layout.width = place.clientWidth; // which Plotly would see too late
-    place.style.height = `${layout.height}px`; // Plotly forgets layout.height when the window changes, and takes the place's
-    Plotly.react(place, spec.data, layout, { displayModeBar: false, responsive: true });
+    const currency = [place.dataset.unit ?? "", ""];
+    const config = { displayModeBar: false, responsive: true, locales: { en: { format: { currency } } } };
+    const drawn = (height) => {
+      place.style.height = `${height}px`; // Plotly forgets layout.height when the window changes, and takes the place's
+      Plotly.react(place, data, { ...layout, height }, config);
+    };
+    drawn(layout.height);
+    const legend = place.querySelector("g.legend")?.getBBox().height ?? 0;
+    if (legend > 40) drawn(layout.height + legend - 20); // of several lines, which would leave little of the picture
   }
 
   /* The numbers of a picture as a table, made when they are asked for. */
   function numbers(details) {
-    const { data, layout } = fill(JSON.parse(details.parentElement.querySelector("script").textContent), "");
+    const place = details.parentElement.querySelector(".plot");
+    const { data, layout } = read(place);
     const plain = (value) => value === null || value === undefined ? "–" : String(value).replaceAll("&lt;", "<");
-    const digits = (value) => Math.abs(value) < 1000 ? { maximumSignificantDigits: 6 } : { maximumFractionDigits: 2 };
-    const share = (one) => /:[^}]*%}/.test(one.hovertemplate); // in per cent, as the picture writes it
-    const said = (value, one) => typeof value !== "number" ? plain(value)
-      : share(one) ? value.toLocaleString("en", { style: "percent", maximumSignificantDigits: 6 })
-      : value.toLocaleString("en", digits(value));
+    const said = (value, one) => { // as the picture writes it
+      if (typeof value !== "number") return plain(value);
+      const [, money, digits, kind] = one.hovertemplate.match(/:(\$?),?\.(\d)([f%])}/);
+      const style = kind === "%" ? "percent" : "decimal";
+      const number = Math.abs(value).toLocaleString("en", { style, minimumFractionDigits: +digits, maximumFractionDigits: +digits });
+      return (value < 0 ? "−" : "") + (money && place.dataset.unit) + number;
+    };
     let head, rows;
     if (data[0].type === "heatmap") {
       head = [`${plain(layout.yaxis.title.text)} ╲ ${plain(layout.xaxis.title.text)}`, ...data[0].x];
       rows = data[0].y.map((name, n) => [name, ...data[0].z[n].map((z, m) => z === null ? "–" : `${said(z, data[0])} (${data[0].customdata[n][m]})`)]);
+      rows.reverse(); // the last is drawn on top
     } else {
       const [at, shown] = data[0].orientation === "h" ? ["y", "x"] : ["x", "y"];
+      const full = data.filter((one) => one[shown].some((value) => value !== null));
       const names = [...new Set(data.flatMap((one) => one[at]))];
-      head = ["", ...data.map((one) => one.name)];
-      rows = names.map((name) => [name, ...data.map((one) => {
-        const n = one[at].indexOf(name), of = one.customdata?.[n];
-        return n < 0 ? "–" : said(one[shown][n], one) + (of ? ` (${of})` : "");
+      head = ["", ...full.map((one) => one.name)];
+      rows = names.map((name) => [name, ...full.map((one) => {
+        const n = one[at].indexOf(name), of = one.customdata?.[n], value = one[shown][n];
+        return n < 0 || value === null ? "–" : said(value, one) + (of ? ` (${of})` : "");
       })]);
     }
     const table = document.createElement("table");
-    const line = (cells, tag) => {
-      const row = table.insertRow();
+    table.setAttribute("aria-labelledby", place.getAttribute("aria-labelledby"));
+    const line = (part, cells, scope) => {
+      const row = part.insertRow();
       cells.forEach((cell, n) => {
-        const made = document.createElement(tag);
+        const made = document.createElement(scope === "col" || !n ? "th" : "td");
+        if (made.tagName === "TH") made.scope = scope;
         made.textContent = plain(cell);
         if (n) made.className = "number";
         row.append(made);
       });
     };
-    line(head, "th");
-    rows.forEach((row) => line(row, "td"));
+    line(table.createTHead(), head, "col");
+    const body = table.createTBody();
+    rows.forEach((row) => line(body, row, "row"));
     details.querySelector(".scroll").replaceChildren(table);
   }
 
