@@ -57,7 +57,7 @@ def test_the_life_of_an_alert(lake: Lake, chat: Chat) -> None:
     )  # fmt: skip
     later, last = D + timedelta(days=1), D + timedelta(days=2)
     assert [tuple(row) for row in shown.collect()] == [
-        (D, last, "fell", "metric", 12.0, "critical", "ops", "closed", last, True),
+        (D, last, "fell", "metric", 7.0, "critical", "ops", "closed", last, True),
         (later, last, "model_monitoring", "model", 0.4, "warning", None, "open", None, True),
     ]
 

@@ -132,10 +132,9 @@ def test_an_alert_is_opened_once_updated_and_closed() -> None:
     assert (opened.state, opened.raised_on, opened.as_of, opened.value) == ("open", D, D, 8)
     (updated,) = lived([(0, reading(8)), (1, reading(7)), (2, reading(None))])  # no number changes nothing
     assert updated == replace(opened, as_of=D + timedelta(days=1), value=7, message="is 7")
-    (closed,) = lived([(0, reading(8)), (2, reading(12))])
-    assert (closed.alert_id, closed.state, closed.closed_on, closed.value) == (
-        opened.alert_id, "closed", D + timedelta(days=2), 12,
-    )  # fmt: skip
+    (closed,) = lived([(0, reading(8)), (2, reading(12))])  # its value stays the last that broke the rule
+    last = D + timedelta(days=2)
+    assert closed == replace(opened, state="closed", closed_on=last, as_of=last)
     assert lived([(0, reading(12)), (1, reading(None))]) == []
 
 

@@ -173,8 +173,7 @@ def advance(held: Sequence[Alert], found: Iterable[Reading], rules: Iterable[Ale
         if reading is None and is_watched:
             continue  # the subject has no number today
         if reading is None or (reading.value is not None and not reading.is_broken):
-            value = reading.value if reading else alert.value
-            changed.append(replace(alert, state="closed", closed_on=as_of, as_of=as_of, value=value))
+            changed.append(replace(alert, state="closed", closed_on=as_of, as_of=as_of))
         elif reading.is_broken:
             changed.append(_going_on(alert, reading, as_of))
     for key, reading in by_subject.items():
