@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import shutil
 from datetime import date, timedelta
 from decimal import Decimal
+from statistics import median
 from typing import Any
 
 import duckdb
@@ -27,6 +29,7 @@ from memberlake.lake.store import Lake
 from memberlake.tables.gold.coupons import (
     COUPON_ALERTS,
     COUPON_COHORTS,
+    COUPON_DAYS,
     COUPON_FUNNEL,
     COUPON_LIABILITY,
     COUPON_MAPPING_QUALITY,
@@ -113,6 +116,8 @@ def same_as_model(lake: Lake, world: model.World, as_of: date) -> None:
     for r in lake.read(COUPON_RUNS).collect():
         mine = [v for voucher_id, v in expected.items() if runs[voucher_id] == r.coupon_run_id]
         assert r.redeemed == sum(model.in_force(v, as_of) for v in mine)
+        waits = [(model.day(v["redeemed_at"]) - v["first_on"]).days for v in mine if v["redeemed_at"]]
+        assert r.days_to_redeem == (median(waits) if waits else None)
     for c in lake.read(COUPON_COHORTS).collect():
         on, run_id = c.first_on + timedelta(days=c.days_since), c.coupon_run_id
         mine = [v for voucher_id, v in expected.items() if (runs[voucher_id], v["first_on"]) == (run_id, c.first_on)]
@@ -455,6 +460,13 @@ def test_runs_overrides_and_confidence(lake: Lake) -> None:
         "K1@2026-10-31": (4, 1, True),
         "K1@2026-12-01": (5, 1, True),
         "K1/P5": (6, 1, True),
+    }
+
+    shutil.rmtree(lake.location(COUPON_DAYS))  # as the message of a changed contract says
+    events(lake, Event("f", "K1", "E", "claimed", "2026-12-03"))
+    run(Lake(lake.spark, lake.conf), date(2026, 12, 31))
+    assert {r: row["vouchers"] for r, row in rows(lake, COUPON_RUNS, "coupon_run_id").items()} == {
+        r: vouchers for r, (_, vouchers, _) in numbers.items()
     }
 
 

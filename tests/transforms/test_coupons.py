@@ -116,18 +116,19 @@ def test_signs_of_abuse_where_nothing_is_claimed(spark: SparkSession, rules: Con
 def histories(spark: SparkSession) -> DataFrame:
     """Days of what happened to vouchers of November: one each of five coupons, which are named for it."""
 
-    def voucher(name: str, *told: tuple[str, str], holder: str = "n:V") -> dict[str, Any]:
+    def voucher(name: str, *told: tuple[str, str], on: str | None = None, holder: str = "n:V") -> dict[str, Any]:
         turns = [event(f"{name}{n}", kind, f"2026-11-{at}", amount=Decimal(4)) for n, (kind, at) in enumerate(told)]
         issued = event(name, "issued", "2026-11-01")
         named = {"coupon_id": name, "holder": holder, "status": "issued", "flags": [], "issued_at": utc("2026-11-01")}
-        return {**named, "first_on": date(2026, 11, 1), "history": [issued, *turns]}
+        redeemed_at = utc(f"2026-11-{on}") if on else None
+        return {**named, "first_on": date(2026, 11, 1), "history": [issued, *turns], "redeemed_at": redeemed_at}
 
     given = [
-        voucher("returned first", ("returned", "02"), ("redeemed", "03")),
-        voucher("twice", ("redeemed", "02"), ("redeemed", "03")),
-        voucher("to and fro", ("redeemed", "02 01:00"), ("returned", "02 02:00"), ("redeemed", "02 03:00")),
+        voucher("returned first", ("returned", "02"), ("redeemed", "03"), on="03"),
+        voucher("twice", ("redeemed", "02"), ("redeemed", "03"), on="03"),
+        voucher("to and fro", ("redeemed", "02 01:00"), ("returned", "02 02:00"), ("redeemed", "02 03:00"), on="02"),
         voucher("undone", ("redeemed", "02"), ("returned", "03"), ("returned", "04")),
-        voucher("repeated", ("redeemed", "02"), ("redeemed", "02"), holder="m:m"),
+        voucher("repeated", ("redeemed", "02"), ("redeemed", "02"), on="02", holder="m:m"),
     ]
     days = runs.per_day(voucher_rows(spark, given), "Asia/Shanghai")
     return days.withColumn("coupon_run_id", F.col("coupon_id")).localCheckpoint()
@@ -139,7 +140,8 @@ def test_a_voucher_is_in_force_once(spark: SparkSession) -> None:
     steps = ("redeemed", "returned", "redeemed_amount", "returned_amount")
     funnel = runs.funnel(days).where("redeemed + returned > 0").select("coupon_id", "business_date", *steps)
     cohorts = runs.cohorts(days).where("days_since > 0").select("coupon_id", "days_since", "redeemed", "redeemed_share")
-    of_runs = runs.runs(days).select("coupon_id", "redeemed", "end_to_end_rate", "redeemed_amount")
+    told = ("redeemed", "end_to_end_rate", "days_to_redeem", "redeemed_amount")
+    of_runs = runs.runs(days).select("coupon_id", *told)
 
     expected = [  # coupon, day of November, then the day's redemptions, returns and values; in force after it
         ("returned first", 2, (0, 1, 0, 0), 0),
@@ -156,11 +158,11 @@ def test_a_voucher_is_in_force_once(spark: SparkSession) -> None:
     assert {tuple(r) for r in funnel.collect()} == of_days
     assert {tuple(r) for r in cohorts.collect()} == {(c, on - 1, n, float(n)) for c, on, _, n in expected}
     assert {tuple(r) for r in of_runs.collect()} == {
-        ("returned first", 1, 1.0, 4),
-        ("twice", 1, 1.0, 8),
-        ("to and fro", 1, 1.0, 4),
-        ("undone", 0, 0.0, 0),
-        ("repeated", 1, 1.0, 4),
+        ("returned first", 1, 1.0, 2.0, 4),
+        ("twice", 1, 1.0, 2.0, 8),
+        ("to and fro", 1, 1.0, 1.0, 4),
+        ("undone", 0, 0.0, None, 0),
+        ("repeated", 1, 1.0, 1.0, 4),
     }
 
 
@@ -263,7 +265,7 @@ def test_cohorts_and_which_of_them_are_open(spark: SparkSession) -> None:
 def test_runs_liability_and_breakage(spark: SparkSession) -> None:
     first, last = date(2026, 11, 1), date(2026, 11, 3)
     expected = [
-        ("K/P", "K", 1, "P", first, last, 4, True, 4, 2, 0, 1, 0, 3, 1, 0.5, 0.0, 0.0, 3.0, money(0), money(10), None),
+        ("K/P", "K", 1, "P", first, last, 4, True, 4, 2, 0, 1, 0, 3, 1, 0.5, 0.0, 0.0, None, money(0), money(10), None),
         ("K", "K", 2, None, date(2026, 11, 4), date(2026, 11, 4), 1, True, *[0] * 7, *[None] * 4, *[money(0)] * 3),
         (
             "L/P",

@@ -12,6 +12,7 @@ from memberlake.coupons.state import MEMBER, TURNS, escaped
 from memberlake.lake.contract import MONEY
 
 STEPS = ("issued", "claimed", "redeemed", "returned", "voided", "expired")
+STATES = ("still_redeemed", "vouchers", "open", "unknown_orders")  # of what a voucher is now
 OF_A_DAY = ("coupon_id", "campaign_id", "terms_from", "first_on")  # vouchers alike in these are in one run
 
 
@@ -21,7 +22,7 @@ def per_day(vouchers: DataFrame, zone: str) -> DataFrame:
     A voucher counts once for its issue, claim, void and expiry, and once on each day on which it was redeemed or
     returned. It is in force from a redemption to its return: what changes that counts as one more or one less, so that
     their sum is the vouchers in force. What it is now (its number, open, tried, its order unknown) counts on its first
-    day.
+    day, but a redemption that is still in force on its own.
     """
     recorded = F.col("recorded_campaign_id")
     is_tested = (F.col("method") == "recorded") & recorded.isNotNull()
@@ -31,7 +32,7 @@ def per_day(vouchers: DataFrame, zone: str) -> DataFrame:
         "trial_is_right": F.when(is_tested, is_right),
     }
     step = F.col("step")
-    counts = [F.count_if(step["kind"] == kind).alias(kind) for kind in (*STEPS, "vouchers", "open", "unknown_orders")]
+    counts = [F.count_if(step["kind"] == kind).alias(kind) for kind in (*STEPS, *STATES)]
     is_known = step["amount"].isNotNull()
     amounts = [
         _sum(step["amount"], step["kind"] == kind).alias(name)
@@ -101,7 +102,7 @@ def with_run(rows: DataFrame, episodes: DataFrame) -> DataFrame:
 def runs(days: DataFrame) -> DataFrame:
     """One row a run, with its funnel so far, median days to redeem, cost, liability and breakage.
 
-    Redeemed are the vouchers whose redemption is in force, so that none counts twice.
+    Redeemed are the vouchers whose redemption is in force, so that none counts twice; the median is over these.
     """
     of_coupon = Window.partitionBy("coupon_id")
     by_first_day = of_coupon.orderBy("first_on", "coupon_run_id")
@@ -114,7 +115,7 @@ def runs(days: DataFrame) -> DataFrame:
             F.max("first_on").alias("last_on"),
             *[F.sum(count).alias(count) for count in ("vouchers", *STEPS, "open") if count != "redeemed"],
             F.sum("in_force").alias("redeemed"),
-            F.percentile(to_redeem, F.lit(0.5), F.col("redeemed")).alias("days_to_redeem"),
+            F.percentile(to_redeem, F.lit(0.5), F.col("still_redeemed")).alias("days_to_redeem"),
             F.sum(F.col("redeemed_amount") - F.col("returned_amount")).cast(MONEY).alias("redeemed_amount"),
             *[_value_of(kind).alias(f"{kind}_value") for kind in ("open", "expired")],
         )
@@ -221,6 +222,7 @@ def _steps(zone: str) -> Column:
         "voided": (F.col("voided_at").isNotNull(), step("voided", on("voided_at"))),
         "expired": (F.col("status") == "expired", step("expired", on(expired_at), value)),
         "open": (F.col("status").isin("issued", "claimed"), step("open", first, value)),
+        "still_redeemed": (F.col("redeemed_at").isNotNull(), step("still_redeemed", on("redeemed_at"))),
         "unknown_orders": (F.array_contains("flags", "unknown_order"), step("unknown_orders", first)),
         "vouchers": (F.lit(True), step("vouchers", first)),
     }

@@ -97,6 +97,7 @@ COUPON_DAYS = Table(
             for step in ("issued", "claimed", "redeemed", "returned", "voided", "expired")
         ],
         Column("in_force", LONG, "vouchers redeemed on that day that were not, less those undone", required=True),
+        Column("still_redeemed", LONG, "vouchers whose redemption in force is of that day", required=True),
         Column("open", LONG, "vouchers whose first date is this day and that can still be redeemed", required=True),
         Column("redeemed_amount", MONEY, "value redeemed on that day", required=True),
         Column("returned_amount", MONEY, "value of the redemptions undone on that day", required=True),
@@ -130,7 +131,7 @@ COUPON_RUNS = Table(
         Column("claim_rate", DOUBLE, "claimed / issued, NULL when none was issued"),
         Column("redemption_rate", DOUBLE, "redeemed / claimed, NULL when none was claimed"),
         Column("end_to_end_rate", DOUBLE, "redeemed / issued, NULL when none was issued"),
-        Column("days_to_redeem", DOUBLE, "median of days from first date to redemption, NULL without one"),
+        Column("days_to_redeem", DOUBLE, "median of days from first date to the redemption in force, NULL without one"),
         Column("redeemed_amount", MONEY, "cost: value redeemed less what was returned", required=True),
         Column("open_value", MONEY, "liability: value of the open ones, NULL when the value of one is not known"),
         Column("expired_value", MONEY, "breakage: value of the expired, NULL when the value of one is not known"),
