@@ -8,11 +8,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import cli
+from memberlake.activity import identity
 from memberlake.churn import facts, measure, registry, rules, score, season, snapshots, training
 from memberlake.churn.facts import Facts
 from memberlake.conf import Conf
 from memberlake.errors import NotYet
 from memberlake.lake.store import Lake
+from memberlake.tables.gold.activity import SUBJECT_IDENTITY
 from memberlake.tables.gold.churn import CHURN_FEATURES, CHURN_MODELS, CHURN_SCORES, CHURN_STATUS, MODEL_MONITORING
 from memberlake.tables.silver import (
     CAMPAIGN_CONTACTS,
@@ -28,9 +30,9 @@ from memberlake.tables.silver import (
 
 READS = (
     MEMBERS, ORDERS, ORDER_LINES, PRODUCTS, EVENTS, CAMPAIGNS, CAMPAIGN_CONTACTS, CAMPAIGN_RESPONSES, COUPON_EVENTS,
-    CHURN_MODELS,
+    SUBJECT_IDENTITY, CHURN_MODELS,
 )  # fmt: skip
-MAY_BE_STALE = (CHURN_MODELS,)  # when training fails, the champion there is scores
+MAY_BE_STALE = (SUBJECT_IDENTITY, CHURN_MODELS)  # then it is derived here; the champion that is there scores
 WRITES = (CHURN_STATUS, CHURN_FEATURES, CHURN_SCORES, MODEL_MONITORING)
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     churn = conf.churn
+    is_known = lake.has_seen("activity", EVENTS, identity.rules(conf))
     with ExitStack() as kept:
         known = facts.until(
             lake.read(MEMBERS),
@@ -52,6 +55,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
             as_of=as_of,
             zone=conf.business_timezone,
             statuses=conf.orders.counted_statuses,
+            identity=lake.read(SUBJECT_IDENTITY) if is_known else None,
             kept=lambda frame: kept.enter_context(lake.kept(frame)),
         )
         stretches = rules.stretches(churn.rules, known, as_of)

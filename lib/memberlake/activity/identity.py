@@ -60,20 +60,31 @@ def with_subject(events: DataFrame, identity: DataFrame, as_of: date) -> DataFra
     first identified with afterwards; only by events until as_of. Else the visitor.
     """
     known = identity.where(F.col("identified_on") <= F.lit(as_of))
-    members = known.groupBy("visitor_id").agg(
-        F.array_sort(F.collect_list(F.struct("identified_at", "member_id"))).alias("_members")
-    )
-    nameless = events.where(F.col("member_id").isNull()).join(members, on="visitor_id", how="left")
+    nameless = events.where(F.col("member_id").isNull()).join(per_visitor(known), on="visitor_id", how="left")
     named = events.where(F.col("member_id").isNotNull()).withColumn("_member", F.col("member_id"))
     return (
-        nameless.withColumn("_member", _at(F.col("_members"), F.col("occurred_at")))
-        .drop("_members")
+        nameless.withColumn("_member", stretch_at("occurred_at")["member_id"])
+        .drop("stretches")
         .unionByName(named)
         .withColumns(
             {"subject_id": F.coalesce("_member", "visitor_id"), "is_member": F.col("_member").isNotNull()},
         )
         .drop("_member")
     )
+
+
+def per_visitor(identity: DataFrame) -> DataFrame:
+    """One row a visitor, with its `stretches` by time: identified_at, identified_on, member_id."""
+    stretch = F.struct("identified_at", "identified_on", "member_id")
+    return identity.groupBy("visitor_id").agg(F.array_sort(F.collect_list(stretch)).alias("stretches"))
+
+
+def stretch_at(instant: str) -> Column:
+    """The one of a visitor's `stretches` that a nameless event at this instant belongs to: the last that had begun,
+    else the first."""
+    first = F.get("stretches", F.lit(0))
+    last = F.array_max(F.filter("stretches", lambda stretch: stretch["identified_at"] <= F.col(instant)))
+    return F.when(F.size("stretches") == 1, first).otherwise(F.coalesce(last, first))  # mostly one; a lambda is slow
 
 
 def renewed(held: DataFrame, changed: DataFrame) -> DataFrame:
@@ -188,9 +199,3 @@ def _lasting(stretches: Column) -> Column:
         )
 
     return F.transform(stretches, lasting)
-
-
-def _at(members: Column, instant: Column) -> Column:
-    first = F.get(members, F.lit(0))["member_id"]
-    last = F.array_max(F.filter(members, lambda m: m["identified_at"] <= instant))["member_id"]
-    return F.when(F.size(members) == 1, first).otherwise(F.coalesce(last, first))  # most are one; a lambda is slow

@@ -10,12 +10,14 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import calendar
+from memberlake.activity import identity as identities
 from memberlake.lake.contract import Table
 from memberlake.tables import silver
 from memberlake.value.rfm import only_counted
 
 _OF_ORDERS = (
-    "order_id", "net_amount", "discount_amount", "points_redeemed", "coupon_id", "voucher_id", "promo_code",
+    "order_id", "net_amount", "discount_amount", "coupon_amount", "points_redeemed", "coupon_id", "voucher_id",
+    "promo_code",
 )  # fmt: skip
 
 
@@ -26,6 +28,7 @@ class Facts(NamedTuple):
         known: one row a member: `member_id`, and `known_on`, the first of registration and first counted order.
         members: with `activated_on`.
         orders: counted orders of members, in the order of `in_order`.
+        identity: who a visitor was, rows of gold.subject_identity.
         contacts: without those of control groups, who were sent nothing.
     """
 
@@ -35,6 +38,7 @@ class Facts(NamedTuple):
     lines: DataFrame
     products: DataFrame
     events: DataFrame
+    identity: DataFrame
     campaigns: DataFrame
     contacts: DataFrame
     responses: DataFrame
@@ -55,11 +59,13 @@ def until(
     as_of: date,
     zone: str,
     statuses: Sequence[str],
+    identity: DataFrame | None = None,
     kept: Callable[[DataFrame], DataFrame] = lambda frame: frame,
 ) -> Facts:
     """The facts as of a day, from the silver tables of these names.
 
     Args:
+        identity: gold.subject_identity; where it is not given, it is derived from the events.
         kept: is given what is used many times.
     """
 
@@ -73,13 +79,17 @@ def until(
     contacts = seen(contacts, silver.CAMPAIGN_CONTACTS).where(~F.coalesce("is_control", F.lit(False)))
     bought = orders.groupBy("member_id").agg(F.min("on").alias("on"))
     known = members.select("member_id", "on").unionByName(bought)
+    events = seen(events, silver.EVENTS)
+    if identity is None:
+        identity = identities.stretches(events, zone)
     return Facts(
         known=kept(known.groupBy("member_id").agg(F.min("on").alias("known_on"))),
         members=members,
         orders=orders,
         lines=lines,
         products=products,
-        events=seen(events, silver.EVENTS),
+        events=events,
+        identity=identity.where(F.col("identified_on") <= F.lit(as_of)),
         campaigns=campaigns,
         contacts=contacts,
         responses=seen(responses, silver.CAMPAIGN_RESPONSES),

@@ -14,6 +14,7 @@ from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
 
 from memberlake import scoring
+from memberlake.activity import identity
 from memberlake.churn.facts import Facts, at_each
 from memberlake.churn.features import DECLARED, NAMES, NUMBERS, TEXTS, Reading, own
 from memberlake.lake.contract import MONEY
@@ -155,6 +156,7 @@ def _by_day(frame: DataFrame, *parts: str, **measures: Column) -> Days:
 def _order_days(facts: Facts) -> Days:
     of_member = Window.partitionBy("member_id").orderBy("on")
     has_coupon = F.coalesce("coupon_id", "voucher_id", "promo_code").isNotNull()
+    has_coupon |= F.coalesce(F.col("coupon_amount") > 0, F.lit(False))
     days = _by_day(
         facts.orders,
         orders=F.count(F.lit(1)),
@@ -179,30 +181,22 @@ def _line_days(facts: Facts, theirs: Whose, since: date) -> Days:
 
 
 def _event_days(facts: Facts, active_types: Sequence[str], since: date) -> Days:
-    """Events of a member, and those of a device from the day on which it is known whose it is.
+    """Events of a member, and nameless ones of a device from the day on which it is known whose they are.
 
-    A device belongs to the first member who was ever known on it. A day's visits, as in kpi.facts.visits, are the
+    Whose they are says gold.subject_identity, as for activity and RFE. A day's visits, as in kpi.facts.visits, are the
     sessions with an event of an active type; where such events have none, they are one visit.
     """
-    named = (
-        facts.events.where(F.col("member_id").isNotNull())
-        .groupBy("visitor_id", "member_id")
-        .agg(F.min("occurred_at").alias("at"), F.min("on").alias("on"))  # in a hash table: most rows end here
-    )
-    first = F.min_by(F.struct("member_id", "on"), F.struct("at", "member_id"))
-    devices = named.groupBy("visitor_id").agg(first.alias("first"))
-    devices = devices.select("visitor_id", F.col("first.member_id").alias("owner"), F.col("first.on").alias("known_on"))
     columns = ("member_id", "on", "seen_on", "session_id", "event_type", "was_anonymous")
     recent = facts.events.where(F.col("on") >= F.lit(since))
     told = {"seen_on": F.col("on"), "was_anonymous": F.lit(False)}
     of_members = recent.where(F.col("member_id").isNotNull()).withColumns(told).select(*columns)
     of_devices = (
         recent.where(F.col("member_id").isNull())
-        .drop("member_id")
-        .join(devices, on="visitor_id", how="inner")
-        .withColumnRenamed("owner", "member_id")
-        .withColumn("seen_on", F.greatest("on", "known_on"))
-        .withColumn("was_anonymous", F.col("on") < F.col("known_on"))
+        .join(identity.per_visitor(facts.identity), on="visitor_id", how="inner")
+        .withColumn("stretch", identity.stretch_at("occurred_at"))
+        .withColumn("member_id", F.col("stretch.member_id"))
+        .withColumn("seen_on", F.greatest("on", "stretch.identified_on"))
+        .withColumn("was_anonymous", F.col("on") < F.col("stretch.identified_on"))
         .select(*columns)
     )
 
