@@ -1,6 +1,7 @@
 """kpi: the metrics of member operation by day, week and month; counts again only what changed rows touch."""
 
 import contextlib
+import logging
 from datetime import date, timedelta
 
 from pyspark.sql import functions as F
@@ -42,6 +43,8 @@ OF_CATEGORIES = (ORDER_LINES, PRODUCTS)
 READS = (*CHANGING, *OF_CATEGORIES, ACTIVE_COUNTS)
 WRITES = (KPI,)
 
+log = logging.getLogger(__name__)
+
 
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     tables = {
@@ -63,6 +66,9 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     filled = {r["name"] for r in since.filled(data).collect()}
     if not filled:
         return
+    if VOUCHERS.full_name in filled and (stands_at := lake.stands_at("coupons")) not in {None, as_of}:
+        said = "gold.vouchers is as of %s, and with it what coupons cost and whom orders are owed to: run coupons first"
+        log.warning(said, stands_at)
     told = families.reached(stored).collect()
     looks = status.where(F.col("as_of") <= F.lit(as_of)).select("as_of").distinct().collect()
     # as of a day before the last one: everything up to it, and what changed stays for the next run to be told

@@ -193,7 +193,7 @@ class Reference:
                 if not o["voucher_value"] > 0:
                     found.append(("coupon", campaign, float(o["coupon_amount"] or 0)))
                 points = (o["points_redeemed"] or 0) * 0.01 + (o["points_granted"] or 0) * 0.006
-                found.append(("points", campaign, points))
+                found.append(("points", campaign if o["method"] != "none" else "none", points))
         return [f for f in found if f[2]]
 
     def responses(self, first: date, last: date) -> list[tuple[str, str, str | None]]:

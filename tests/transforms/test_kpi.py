@@ -271,22 +271,28 @@ def test_cost_by_kind_and_goal(spark: SparkSession) -> None:
     )
     vouchers = spark.createDataFrame([(D, None, 3.0)], "business_date date, campaign_id string, redeemed_amount double")
     orders = spark.createDataFrame(
-        [(D, "c", 3.0, 9.0, 0, 0), (D, None, None, 2.0, 100, 1000), (D, None, None, None, None, None)],
-        "business_date date, campaign_id string, voucher_value double, coupon_amount double,"
+        [
+            (D, "c", "marked", 3.0, 9.0, 0, 0),
+            (D, None, "voucher", None, 2.0, 100, 1000),
+            (D, None, "none", None, None, 50, None),
+            (D, None, "none", None, None, None, None),
+        ],
+        "business_date date, campaign_id string, method string, voucher_value double, coupon_amount double,"
         " points_redeemed bigint, points_granted bigint",
     )
     campaigns = rows(spark, CAMPAIGNS, [{"campaign_id": "c", "goal": "lead"}])
     found = facts.costs(costs, contacts, vouchers, orders, campaigns, CONF).collect()
     assert {(r.dimension, r.dimension_value): float(r.cost) for r in found if r.cost is not None} == {
-        ("all", "all"): 28.5,
+        ("all", "all"): 29.0,
         ("cost_type", "media"): 11.0,
         ("cost_type", "other"): 5.0,
         ("cost_type", "contact"): 0.5,
         ("cost_type", "coupon"): 5.0,  # the voucher's 3, and the 2 of an order without voucher
-        ("cost_type", "points"): 7.0,  # 100 spent as 1, 1,000 granted of which 60 % are 6
+        ("cost_type", "points"): 7.5,  # 150 spent as 1.50, 1,000 granted of which 60 % are 6
         ("campaign", "c"): 15.5,
         ("campaign", "unknown to campaigns"): 1.0,
         ("campaign", "unknown"): 12.0,
+        ("campaign", "none"): 0.5,  # points of an order that nobody is owed
     }
     assert {r.dimension_value: float(r.goal_cost) for r in found if r.goal_cost is not None} == {"lead": 15.5}
 
@@ -442,6 +448,25 @@ def test_orders_per_visit_count_everyones(spark: SparkSession) -> None:
     }
 
 
+def test_what_is_counted_had_0_on_the_same_days_before_where_nothing_was(spark: SparkSession) -> None:
+    week, one = periods.start("week", D), spark.range(1)
+    running = Span("week", week, week, D)
+    before = Span("week", week, week - timedelta(days=7), D - timedelta(days=7), is_before=True)
+    counted = spark.createDataFrame(
+        [("week", week, False, 3, 1, 2), ("day", D, False, 1, 1, 2)],
+        "period string, period_start date, is_before boolean, new_registered long, activated long, registered long",
+    ).withColumns({"dimension": F.lit("city"), "dimension_value": F.lit("Suzhou")})
+    spans = periods.frame(one, [running, before, Span("day", D, D, D)])
+    names, known = ("new_registered_members", "activation_rate"), {"new_registered", "activated", "registered"}
+    found = table.rows([counted], spans, names, known, one, CONF, D).where("dimension = 'city'")
+    assert {(r.period, r.metric): (r.value, r.same_days_before) for r in found.collect()} == {
+        ("week", "new_registered_members"): (3, 0),
+        ("week", "activation_rate"): (0.5, None),  # 0 of 0
+        ("day", "new_registered_members"): (1, None),  # a day is never running
+        ("day", "activation_rate"): (0.5, None),
+    }
+
+
 def test_ratios_of_a_running_month_beside_those_of_the_same_days(spark: SparkSession) -> None:
     running = {"period": "month", "period_start": date(2026, 3, 1), "is_complete": False}
 
@@ -467,6 +492,8 @@ def test_ratios_of_a_running_month_beside_those_of_the_same_days(spark: SparkSes
         ("attributed_share", "all"): (0.25, 0.75),
         ("attributed_share", "code"): (0.25, 0.75),
         ("attributed_share", "contact"): (0.25, 0.0),
+        ("attributed_share", "marked"): (0.0, 0.0),
+        ("attributed_share", "voucher"): (0.0, 0.0),
         ("attributed_share", "none"): (0.75, 0.25),
         ("movement_ratio", "all"): (1.5, 1.5),
         ("movement_ratio", "Suzhou"): (1.5, 0.0),

@@ -186,19 +186,21 @@ def costs(
 
     Cost types: media and other (campaign_costs), contact (cost of contacts that were sent), coupon (value that vouchers
     were redeemed for; of an order whose vouchers have no value its coupon_amount), points (spent as cash at
-    point_value, and granted at point_value * expected_redemption).
+    point_value, and granted at point_value * expected_redemption). Points of an order that nobody is owed are of
+    campaign `none`: among those of campaigns that are `unknown` they would be the most by far.
     """
     spent, granted = conf.point_value, conf.point_value * conf.expected_redemption
     points = F.coalesce("points_redeemed", F.lit(0)) * _exact(spent) + F.coalesce("points_granted", F.lit(0)) * _exact(
         granted
     )
+    owed = F.when(F.col("method") == "none", F.lit("none")).otherwise(F.col("campaign_id"))
     own = F.when(F.coalesce("voucher_value", F.lit(0)) > 0, 0).otherwise(F.coalesce("coupon_amount", F.lit(0)))
     rows = union(
         _cost(costs, F.col("cost_type"), F.col("amount")),
         _cost(contacts.where(~F.coalesce("is_control", F.lit(False))), F.lit("contact"), F.col("cost")),
         _cost(vouchers, F.lit("coupon"), F.col("redeemed_amount")),
         _cost(facts, F.lit("coupon"), own),
-        _cost(facts, F.lit("points"), points),
+        _cost(facts.withColumn("campaign_id", owed), F.lit("points"), points),
     ).where(F.col("amount") != 0)
     goals = campaigns.where(F.col("goal").isin(*conf.goals)).select("campaign_id", "goal")
     cells = {"cost_type": F.col("cost_type"), "campaign": F.col("campaign_id"), "goal": F.col("goal")}

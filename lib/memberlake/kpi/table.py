@@ -11,6 +11,7 @@ from pyspark.sql.types import StructField, StructType
 
 from memberlake.conf.kpi import KpiConf
 from memberlake.kpi import periods
+from memberlake.kpi.attribution import METHODS
 from memberlake.kpi.cells import CELL, SPAN, union
 from memberlake.kpi.metrics import CHANGES, METRICS, TRENDS, WAITS, Metric
 from memberlake.kpi.periods import PERIODS
@@ -77,13 +78,19 @@ def rows(
         .withColumn("value", _ratio(F.col("numerator"), F.col("denominator"), F.col("by").isNotNull()))
     )
     now, before = ~F.col("is_before"), F.col("is_before")
+    looked_at = spans.where("is_before").select("period", "period_start", F.lit(0.0).alias("none_before"))
+    is_count = F.col("of_is_known") & F.col("by").isNull()  # 0 where a value had no row in the days before
     return (
         found.groupBy("period", "period_start", "metric", *CELL)
         .agg(
             *[F.max(F.when(now, F.col(c))).alias(c) for c in ("numerator", "denominator", "value")],
             F.max(F.when(before, F.col("value"))).alias("same_days_before"),
+            F.bool_and(is_count).alias("is_count"),
         )
         .where(F.col("numerator").isNotNull())
+        .join(F.broadcast(looked_at), on=["period", "period_start"], how="left")
+        .withColumn("same_days_before", F.coalesce("same_days_before", F.when(F.col("is_count"), F.col("none_before"))))
+        .drop("is_count", "none_before")
         .transform(with_completeness, as_of)
     )
 
@@ -211,16 +218,29 @@ def _per_visit(stored: DataFrame) -> DataFrame:
 
 
 def _attributed(stored: DataFrame) -> DataFrame:
-    """What each method has of all revenue, and the rest; a method without a row had nothing."""
-    total = _of(stored, "revenue", F.col("numerator").alias("total"), F.col("same_days_before").alias("total_before"))
+    """What each method has of all revenue, and the rest; a method without a row had nothing. Of no revenue there are no
+    parts."""
+    cells = [F.struct(F.lit("method").alias(CELL[0]), F.lit(method).alias(CELL[1])) for method in METHODS]
+    cells.append(F.struct(F.lit("all").alias(CELL[0]), F.lit("all").alias(CELL[1])))
+    total = (
+        _of(stored, "revenue", F.col("numerator").alias("total"), F.col("same_days_before").alias("total_before"))
+        .where("dimension = 'all'")
+        .drop(*CELL)
+        .select("*", F.inline(F.array(*cells)))
+        .where("dimension = 'all' OR total <> 0")
+    )
     shown = stored.where("metric = 'marketing_revenue' AND dimension IN ('all', 'method')")
     rest = stored.where("metric = 'unattributed_revenue' AND dimension = 'all'").withColumns(
         {"dimension": F.lit("method"), "dimension_value": F.lit("none")}
     )
     parts = shown.unionByName(rest).select("period", "period_start", *CELL, "numerator", "same_days_before")
-    before = F.when(F.col("total_before") != 0, F.coalesce("same_days_before", F.lit(0.0)) / F.col("total_before"))
-    return parts.join(total.where("dimension = 'all'").drop(*CELL), on=["period", "period_start"], how="inner").select(
-        "period", "period_start", *CELL, *_measured("attributed_share", F.col("numerator"), F.col("total"), before)
+    nothing = F.lit(0.0)
+    before = F.when(F.col("total_before") != 0, F.coalesce("same_days_before", nothing) / F.col("total_before"))
+    return total.join(parts, on=["period", "period_start", *CELL], how="left").select(
+        "period",
+        "period_start",
+        *CELL,
+        *_measured("attributed_share", F.coalesce("numerator", nothing), F.col("total"), before),
     )
 
 
