@@ -78,6 +78,7 @@ _CHANNELS = {"sms", "email", "qq", "wechat", "app_push"}
 def value(dimension: str, name: Any) -> Said:
     """A value of a dimension: one from the business's data as it is, whatever it reads like."""
     is_ours = dimension in _OURS or name in {None, "all", "unknown"} or (dimension == "channel" and name in _CHANNELS)
+    is_ours |= (dimension, name) == ("campaign", "none")
     return word(name) if is_ours else same(str(name))
 
 
