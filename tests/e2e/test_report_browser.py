@@ -21,8 +21,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 from tests import health
+from tests.conftest import configured
 
-from memberlake import conf
 from memberlake.report import data, texts, write
 from memberlake.report.facts import Facts
 
@@ -46,14 +46,14 @@ def report(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
     small = data.small(health.frames(spark), health.AS_OF, "Asia/Shanghai")
     rows = {name: [row.asDict() for row in frame.collect()] for name, frame in small.items()}
     changed = rows["jobs"][0]["started_at"]
-    facts = Facts(rows, health.AS_OF, "lake", conf.load(), {"gold.kpi": (3, changed), "silver.orders": (7, changed)})
+    facts = Facts(rows, health.AS_OF, "lake", configured(), {"gold.kpi": (3, changed), "silver.orders": (7, changed)})
     return write.folder(tmp_path_factory.mktemp("report"), facts, "en", "0.1.0").parent
 
 
 @pytest.fixture(scope="module")
 def empty_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a lake in which no job has run."""
-    facts = Facts({}, health.AS_OF, "lake", conf.load())
+    facts = Facts({}, health.AS_OF, "lake", configured())
     return write.folder(tmp_path_factory.mktemp("report"), facts, "zh", "0.1.0").parent
 
 
@@ -257,7 +257,7 @@ def test_the_numbers_of_a_large_brand_are_not_rounded(browser: WebDriver, tmp_pa
         "denominator": None,
         "as_of": health.AS_OF,
     }
-    facts = Facts({"kpi": [row | {"value": 1_234_567.0, "numerator": 1_234_567.0}]}, health.AS_OF, "lake", conf.load())
+    facts = Facts({"kpi": [row | {"value": 1_234_567.0, "numerator": 1_234_567.0}]}, health.AS_OF, "lake", configured())
     opened(browser, write.folder(tmp_path, facts, "en", "0.1.0").parent / "members.html")
     numbers = browser.find_element(By.CSS_SELECTOR, "#funnel .numbers")
     numbers.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)

@@ -187,7 +187,7 @@ def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False
         for n, name in enumerate(shown)
         if (rows := facts.series(name, "month"))
     ]
-    form = texts.FORMATS[DEFINED[shown[0]].form if shown else "count"]
+    form = texts.PICTURED[DEFINED[shown[0]].form if shown else "count"]
     chart = (charts.bars if as_bars else charts.lines)(series, form) if series else None
     return block(facts, key, "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in shown or names])
 

@@ -14,11 +14,7 @@
     if ("en" in node && "zh" in node) return node[lang()];
     return Object.fromEntries(Object.entries(node).map(([name, value]) => [name, fill(value, name)]));
   }
-  /* The spec of a picture; in one of money, whole numbers have the currency before them. */
-  function read(place) {
-    const text = document.getElementById(place.dataset.spec).textContent;
-    return fill(JSON.parse(place.dataset.unit ? text.replaceAll(",.0f", "$,.0f") : text), "");
-  }
+  const read = (place) => fill(JSON.parse(document.getElementById(place.dataset.spec).textContent), "");
 
   const rgb = (color) => color.match(/[\da-f]{2}/gi).map((part) => parseInt(part, 16));
   /* Black or white, whichever is read better on a colour: at least 4.5 : 1. */
@@ -76,8 +72,8 @@
       layout.showlegend = false;
     }
     if (root.dataset.paper) layout.width = place.clientWidth; // which Plotly would see too late
-    const currency = [place.dataset.unit ?? "", ""];
-    const config = { displayModeBar: false, responsive: true, locales: { en: { format: { currency } } } };
+    const locales = { en: { format: { currency: [root.dataset.currency, ""] } } };
+    const config = { displayModeBar: false, responsive: true, locales };
     const drawn = (height) => {
       place.style.height = `${height}px`; // Plotly forgets layout.height when the window changes, and takes the place's
       Plotly.react(place, data, { ...layout, height }, config);
@@ -97,7 +93,7 @@
       const [, money, digits, kind] = one.hovertemplate.match(/:(\$?),?\.(\d)([f%])}/);
       const style = kind === "%" ? "percent" : "decimal";
       const number = Math.abs(value).toLocaleString("en", { style, minimumFractionDigits: +digits, maximumFractionDigits: +digits });
-      return (value < 0 ? "−" : "") + (money && place.dataset.unit) + number;
+      return (value < 0 ? "−" : "") + (money && root.dataset.currency) + number;
     };
     let head, rows;
     if (data[0].type === "heatmap") {

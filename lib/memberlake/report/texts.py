@@ -95,8 +95,9 @@ NONE = same("–")
 SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 
 
-# how the numbers of a form are written, for Python and for pictures alike
+# how the numbers of a form are written, for Python and for pictures alike; only pictures know a sign for the currency
 FORMATS = {"count": ",.0f", "money": ",.0f", "share": ".1%", "ratio": ",.3f"}
+PICTURED = {**FORMATS, "money": "$,.0f"}
 
 
 def number(value: float | None, form: str, currency: str = "", cents: bool | None = None) -> Said:
@@ -129,8 +130,13 @@ def exact(value: float, form: str, currency: str = "") -> str:
     return f"{_sign(value, form, currency)}{abs(value):,.{2 if value % 1 else 0}f}"
 
 
+def symbol(currency: str) -> str:
+    """What stands before an amount."""
+    return SYMBOLS.get(currency, f"{currency} ")
+
+
 def _sign(value: float, form: str, currency: str) -> str:
-    return f"{'-' if value < 0 else ''}{SYMBOLS.get(currency, f'{currency} ') if form == 'money' else ''}"
+    return f"{'-' if value < 0 else ''}{symbol(currency) if form == 'money' else ''}"
 
 
 def share(value: Any) -> str:

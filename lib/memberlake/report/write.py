@@ -71,6 +71,7 @@ def folder(target: Path, facts: Facts, language: str, code_version: str) -> Path
             run=facts.run,
             ui=texts.UI,
             version=lake_version(facts),
+            currency=texts.symbol(facts.conf.currency),
         )
         (target / f"{page.key}.html").write_text(html, encoding="utf-8")
     return target / "index.html"

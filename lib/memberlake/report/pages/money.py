@@ -50,9 +50,9 @@ def _cost(facts: Facts) -> Block:
         [blocks.fraction(facts, r, DEFINED["marketing_cost_ratio"]) for r in ratio],
         color=5,
     )
-    form = texts.FORMATS[DEFINED["marketing_cost_ratio"].form]
+    form, costing = texts.PICTURED[DEFINED["marketing_cost_ratio"].form], texts.PICTURED["money"]
     drawn = line if revenue else None
-    chart = charts.bars(costs, ",.0f", stacked=True, line=drawn, line_form=form) if costs else None
+    chart = charts.bars(costs, costing, stacked=True, line=drawn, line_form=form) if costs else None
     return blocks.block(facts, "cost", "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in CAMPAIGN[:3]])
 
 

@@ -10,7 +10,7 @@ from memberlake.report.blocks import Block
 from memberlake.report.charts import Series
 from memberlake.report.facts import DEFINED, Facts
 from memberlake.report.pages import activity, alerts, members
-from memberlake.report.texts import Said, word
+from memberlake.report.texts import PICTURED, Said, word
 
 HEADLINE = (
     "purchasing_members",
@@ -51,7 +51,8 @@ def _revenue_change(facts: Facts) -> Block:
         for rose in (True, False)
     ]
     names = [Said(*(said.removeprefix("Change of revenue ") for said in DEFINED[n].label)) for n, _ in found]
-    chart = charts.ranking(names, series, ",.0f", one_each=True) if found and facts.whole(CHANGES[0]) else None
+    is_known = found and facts.whole(CHANGES[0])
+    chart = charts.ranking(names, series, PICTURED["money"], one_each=True) if is_known else None
     figures = [made for n in ("revenue", CHANGES[0]) if (made := blocks.figure(facts, n))] if chart else []
     return blocks.block(
         facts, "revenue_change", "gold.kpi", "kpi", chart=chart, figures=figures, defined=[DEFINED[n] for n in CHANGES]

@@ -10,7 +10,7 @@ from memberlake.report import blocks, charts
 from memberlake.report.blocks import Block, Cell
 from memberlake.report.charts import Series, Spec
 from memberlake.report.facts import Facts, Row
-from memberlake.report.texts import HEADERS, Said, headers, word
+from memberlake.report.texts import HEADERS, PICTURED, Said, headers, word
 
 VALUE = (
     "repurchase_rate",
@@ -61,7 +61,7 @@ def _map(facts: Facts, scored: str, second: str, across: Said, counted: str, sum
         each(lambda at: f"{count[at]:,} / {everyone:,}", ""),
         across,
         Said("R: long ago → lately", "R：久远 → 最近"),
-        ",.0f",
+        PICTURED[summed or "count"],
     )
     return blocks.block(facts, key, source, scored, chart=chart)
 
