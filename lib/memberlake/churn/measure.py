@@ -155,14 +155,12 @@ def _by_day(frame: DataFrame, *parts: str, **measures: Column) -> Days:
 
 def _order_days(facts: Facts) -> Days:
     of_member = Window.partitionBy("member_id").orderBy("on")
-    has_coupon = F.coalesce("coupon_id", "voucher_id", "promo_code").isNotNull()
-    has_coupon |= F.coalesce(F.col("coupon_amount") > 0, F.lit(False))
     days = _by_day(
         facts.orders,
         orders=F.count(F.lit(1)),
         net_amount=F.sum("net_amount"),
         discount_amount=F.sum("discount_amount"),
-        coupon_orders=F.count_if(has_coupon),
+        coupon_orders=F.count_if("has_coupon"),
         points_redeemed=F.sum("points_redeemed"),
     )
     before, so_far = of_member.rowsBetween(-1, -1), of_member.rowsBetween(Window.unboundedPreceding, 0)
