@@ -72,7 +72,7 @@
       layout.showlegend = false;
     }
     if (root.dataset.paper) layout.width = place.clientWidth; // which Plotly would see too late
-    const locales = { en: { format: { currency: [root.dataset.currency, ""] } } };
+    const locales = { en: { format: { currency: [document.body.dataset.currency, ""] } } };
     const config = { displayModeBar: false, responsive: true, locales };
     const drawn = (height) => {
       place.style.height = `${height}px`; // Plotly forgets layout.height when the window changes, and takes the place's
@@ -93,7 +93,7 @@
       const [, money, digits, kind] = one.hovertemplate.match(/:(\$?),?\.(\d)([f%])}/);
       const style = kind === "%" ? "percent" : "decimal";
       const number = Math.abs(value).toLocaleString("en", { style, minimumFractionDigits: +digits, maximumFractionDigits: +digits });
-      return (value < 0 ? "−" : "") + (money && root.dataset.currency) + number;
+      return (value < 0 ? "−" : "") + (money && document.body.dataset.currency) + number;
     };
     let head, rows;
     if (data[0].type === "heatmap") {
