@@ -23,6 +23,15 @@ from memberlake.report.texts import Said, number, slope
 
 D = date(2026, 11, 20)
 RULES = configured()
+OPEN_ALERT = {
+    "state": "open",
+    "severity": "info",
+    "raised_on": D,
+    "as_of": D,
+    "rule": "r",
+    "notify": None,
+    "message": "as stored",
+}
 
 
 def month(metric: str, start: str, value: float | None, of: tuple[float, float | None], **more: Any) -> dict[str, Any]:
@@ -224,17 +233,8 @@ def test_an_alert_speaks_the_language_of_the_page(subject: str | None, rule: Any
     given = {"name": "r", "metric": (subject or "revenue").partition("/")[0], "period": "month"}
     rules = {"r": AlertRule(**given, **rule)} if isinstance(rule, dict) else {}
     limit = rule.get("above", rule.get("below")) if isinstance(rule, dict) else 0.4
-    alert = {
-        "state": "open",
-        "severity": "info",
-        "raised_on": D,
-        "as_of": D,
-        "rule": "r",
-        "subject_id": subject,
-        "value": None,
-    }
-    alert |= {"message": "as stored", "threshold": limit, "notify": None}
-    alert["subject_kind"] = "model" if rule == "model" else "metric"
+    kind = "model" if rule == "model" else "metric"
+    alert = {**OPEN_ALERT, "subject_kind": kind, "subject_id": subject, "value": None, "threshold": limit}
     (listed,) = next(
         p for p in every(Facts({"alerts": [alert]}, D, "lake", RULES, rules=rules)) if p.key == "alerts"
     ).blocks
@@ -243,16 +243,7 @@ def test_an_alert_speaks_the_language_of_the_page(subject: str | None, rule: Any
 
 def test_the_numbers_of_an_alert() -> None:
     """An amount of money as whole as it is read out, a share to its last digit that counts."""
-    alert = {
-        "state": "open",
-        "severity": "info",
-        "raised_on": D,
-        "as_of": D,
-        "rule": "r",
-        "subject_id": None,
-        "notify": None,
-    }
-    alert |= {"subject_kind": "metric", "message": "as stored", "value": 1234567.89, "threshold": 0.0352}
+    alert = {**OPEN_ALERT, "subject_kind": "metric", "subject_id": None, "value": 1234567.89, "threshold": 0.0352}
     (row,) = block("alerts", "alert_list", alerts=[alert]).rows
     assert [cell.said.en for cell in row if cell.is_number] == ["1,234,568", "0.0352"]
 
