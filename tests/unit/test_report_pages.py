@@ -16,8 +16,9 @@ from memberlake.conf.kpi import MEMBER_DIMENSIONS, ORDER_DIMENSIONS, AlertRule
 from memberlake.errors import UserError
 from memberlake.kpi.metrics import METRICS, TRENDS
 from memberlake.report import texts, write
-from memberlake.report.blocks import Block, figure, fraction, trend
+from memberlake.report.blocks import Block
 from memberlake.report.facts import DEFINED, Facts
+from memberlake.report.kpi import figure, fraction, trend
 from memberlake.report.pages import every
 from memberlake.report.texts import Said, number, slope
 

@@ -1,21 +1,16 @@
-"""Parts of a page: figures, pictures and tables of metrics; or what is missing, and the command that brings it."""
+"""Parts of a page: figures, pictures and tables; or what is missing, and the command that brings it."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
-from memberlake.kpi.metrics import CHANGES
-from memberlake.report import charts, missing, texts
-from memberlake.report.charts import Series, Spec
-from memberlake.report.facts import DEFINED, Defined, Facts, Row
-from memberlake.report.texts import BLOCKS, HEADERS, TERMS, UI, Said, headers, same, word
-
-TOP = 8  # values of a dimension that a table lists
-_OWN = ("cost_type", "method", "campaign", "goal", "permanence")  # dimensions with a picture of their own
+from memberlake.report import missing, texts
+from memberlake.report.charts import Spec
+from memberlake.report.facts import Defined, Facts, Row
+from memberlake.report.texts import BLOCKS, TERMS, UI, Said, same
 
 
 class Cell(NamedTuple):
@@ -72,90 +67,10 @@ class Block:
 
 
 _HALVES = {
-    *(
-        "funnel",
-        "reachable",
-        "active_months",
-        "active_weeks",
-        "abc",
-        "tiers",
-        "churn_rate",
-        "movement",
-        "churned",
-        "risk",
-    ),
-    *("churn_rules", "factors", "coupon_funnel", "coupon_months", "coupon_status", "mapping", "review", "flags"),
-    *("attribution", "by_goal"),
-}
-
-
-def figures_of(facts: Facts, key: str, names: Sequence[str]) -> Block:
-    figures = [made for name in names if (made := figure(facts, name))]
-    return block(
-        facts,
-        key,
-        "gold.kpi",
-        "kpi",
-        figures=figures,
-        defined=[f.defined for f in figures] or [DEFINED[n] for n in names],
-    )
-
-
-def figure(facts: Facts, name: str) -> Figure | None:
-    rows = facts.whole(name)
-    if not rows:
-        return None
-    of, last = DEFINED[name], rows[-1]
-    before = rows[-2] if len(rows) > 1 else None
-    change, is_good = _change(last, before, of)
-    return Figure(
-        key=name,
-        defined=of,
-        value=facts.told(last["value"], of, last["period"]),
-        numerator=_part(facts, last, "numerator", of),
-        denominator=_part(facts, last, "denominator", of),
-        period=period_name(last),
-        change=change,
-        so_far=[cell.said for cell in _so_far(facts, name, of)] if _running(facts, name) else (),
-        is_good=is_good,
-        spark=charts.sparkline([r["value"] for r in rows[-13:]]),
-    )
-
-
-def _change(last: Row, before: Row | None, of: Defined) -> tuple[Said | None, bool | None]:
-    if before is None or last["value"] is None or before["value"] is None:
-        return None, None
-    difference = last["value"] - before["value"]
-    if of.is_slope or last["metric"] in CHANGES:
-        return None, None  # a change of a change tells nothing
-    if of.form == "share" and abs(difference) < 0.0005:
-        return same("±0.0"), None
-    if of.form == "share":
-        said = UI["points"].of(number=f"{difference * 100:+.1f}")
-    elif before["value"]:
-        said = same(f"{difference / abs(before['value']):+.1%}")
-    else:
-        return None, None
-    return said, None if not difference or not of.direction else (difference > 0) == (of.direction > 0)
-
-
-def _running(facts: Facts, name: str) -> Row | None:
-    """The month that is not over."""
-    last = facts.series(name, "month")[-1]
-    return None if last["is_complete"] else last
-
-
-def _so_far(facts: Facts, name: str, of: Defined) -> list[Cell]:
-    """The month that is not over, and as many days of the month before."""
-    row = _running(facts, name) or {"value": None}
-    return [_told(facts, row.get(which), of, "month") for which in ("value", "same_days_before")]
-
-
-def _part(facts: Facts, row: Row, which: str, of: Defined) -> Said:
-    value = row[which]
-    if value is None or of.is_slope:  # a slope is made of many numbers
-        return texts.NONE
-    return facts.written(value, of.parts[which == "denominator"])
+    "funnel", "reachable", "active_months", "active_weeks", "abc", "tiers", "churn_rate", "movement",
+    "churned", "risk", "churn_rules", "factors", "coupon_funnel", "coupon_months", "coupon_status",
+    "mapping", "review", "flags", "attribution", "by_goal",
+}  # fmt: skip
 
 
 def period_name(row: Row) -> Said:
@@ -164,61 +79,8 @@ def period_name(row: Row) -> Said:
     return same(name) if row["is_complete"] else Said(f"{name}, to date", f"{name}（至今）")
 
 
-def fraction(facts: Facts, row: Row, of: Defined) -> str:
-    """Numerator and denominator, exact."""
-    if row["denominator"] is None:
-        return ""
-    parts = zip((row["numerator"] or 0, row["denominator"]), of.parts, strict=True)
-    return " / ".join(facts.exact(value, form) for value, form in parts)
-
-
-def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False) -> Block:
-    """The metrics over months, those that are there."""
-    shown = [name for name in names if facts.series(name, "month")]
-    series = [
-        Series(
-            DEFINED[name].label,
-            [month(r["period_start"]) for r in rows],
-            [r["value"] for r in rows],
-            [fraction(facts, r, DEFINED[name]) for r in rows],
-            color=n + 1,
-            running=[not r["is_complete"] for r in rows],
-        )
-        for n, name in enumerate(shown)
-        if (rows := facts.series(name, "month"))
-    ]
-    form = texts.PICTURED[DEFINED[shown[0]].form if shown else "count"]
-    chart = (charts.bars if as_bars else charts.lines)(series, form) if series else None
-    return block(facts, key, "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in shown or names])
-
-
 def month(start: date) -> str:
     return f"{start:%Y-%m}"
-
-
-def pivot(
-    facts: Facts, key: str, dimension: str, names: Sequence[str], named: Mapping[Any, Said], needs: str = "kpi"
-) -> Block:
-    """A row for each value of a dimension, the metrics of the latest whole month beside each other; the values that
-    have most of the first metric."""
-    at = {(r["dimension_value"], name): r for name in names for r in latest(facts, name, dimension)}
-    nothing: Row = {"numerator": None}
-    values = sorted({value for value, _ in at}, key=lambda v: (-(at.get((v, names[0]), nothing)["numerator"] or 0), v))
-    shown = values[: 2 * TOP]
-    columns = [HEADERS[dimension], *[DEFINED[name].label for name in names]]
-    rows = [
-        [
-            Cell(named.get(value) or texts.value(dimension, value), mark="name"),
-            *[
-                _value(facts, r, DEFINED[name]) if (r := at.get((value, name))) else Cell(texts.NONE, True)
-                for name in names
-            ],
-        ]
-        for value in shown
-    ]
-    defined = [DEFINED[name] for name in names]
-    more = largest(len(shown), len(values), defined[0].label)
-    return block(facts, key, "gold.kpi", needs, columns=columns, rows=rows, defined=defined, more=more)
 
 
 def largest(shown: int, of: int, by: Said) -> Said | None:
@@ -234,87 +96,6 @@ def campaigns(facts: Facts) -> dict[str | None, Said]:
 def _campaign(row: Row) -> Said:
     name = row["name"]
     return same(f"{row['campaign_id']} · {name}" if name and name != row["campaign_id"] else row["campaign_id"])
-
-
-def all_metrics(facts: Facts) -> Block:
-    rows = []
-    for name, of in DEFINED.items():
-        found = facts.whole(name)
-        if not found:
-            continue
-        last, before = found[-1], found[-2] if len(found) > 1 else None
-        of_months = [_told(facts, r["value"] if r else None, of, "month") for r in (last, before)]
-        # alike within a metric, for columns hold all of them
-        values = aligned(facts, [*of_months, *_so_far(facts, name, of)])
-        rows.append(
-            [
-                Cell(of.label),
-                Cell(period_name(last), mark="whole"),
-                *values[:2],
-                Cell(_part(facts, last, "numerator", of), True),
-                Cell(_part(facts, last, "denominator", of), True),
-                *values[2:],
-            ]
-        )
-    columns = [HEADERS["metric"], texts.UI["period"]]
-    columns += headers("value", "before", "numerator", "denominator", "running", "same_days")
-    return block(facts, "all_metrics", "gold.kpi", "kpi", columns=columns, rows=rows, defined=[*DEFINED.values()])
-
-
-def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
-    """The metrics of the latest whole month by dimension, a dimension's largest values first."""
-    rows = []
-    used = []
-    for name in names:
-        split = [
-            r
-            for (metric, period, dimension), found in facts.by_metric.items()
-            if (metric, period) == (name, "month") and dimension not in {"all", *_OWN}
-            for r in found
-        ]
-        months = sorted({r["period_start"] for r in split if r["is_complete"]} or {r["period_start"] for r in split})
-        if not months:
-            continue
-        of = DEFINED[name]
-        used.append(of)
-        by = defaultdict(list)
-        for r in split:
-            if r["period_start"] == months[-1]:
-                by[r["dimension"]].append(r)
-        for dimension, values in sorted(by.items()):
-            ranked = sorted(values, key=lambda r: -(r["denominator"] or r["numerator"] or 0))
-            for r in ranked[:TOP]:
-                rows.append(
-                    [
-                        Cell(of.label),
-                        Cell(word(dimension)),
-                        Cell(texts.value(dimension, r["dimension_value"])),
-                        _value(facts, r, of),
-                        Cell(_part(facts, r, "numerator", of), True),
-                        Cell(_part(facts, r, "denominator", of), True),
-                    ]
-                )
-            if rest := len(ranked[TOP:]):
-                others = Cell(UI["others"].of(number=rest))
-                rows.append([Cell(of.label), Cell(word(dimension)), others, *[Cell(texts.NONE, True)] * 3])
-    columns = headers("metric", "dimension", "dimension_value", "value", "numerator", "denominator")
-    return block(
-        facts,
-        "by_dimension",
-        "gold.kpi",
-        "kpi",
-        columns=columns,
-        rows=rows,
-        defined=used or [DEFINED[n] for n in names],
-        top=TOP,
-    )
-
-
-def latest(facts: Facts, metric: str, dimension: str) -> list[Row]:
-    """The metric's values of a dimension in its latest whole month, the largest first."""
-    rows = facts.whole(metric, "month", dimension)
-    latest = [r for r in rows if r["period_start"] == rows[-1]["period_start"]]
-    return sorted(latest, key=lambda r: -(r["numerator"] or 0))
 
 
 def block(
@@ -372,16 +153,6 @@ def aligned(facts: Facts, cells: Sequence[Cell]) -> list[Cell]:
 
 def number(facts: Facts, value: float | None, form: str = "count", hover: str = "", mark: str = "") -> Cell:
     return Cell(facts.written(value, form), True, hover, mark, value if form == "money" else None)
-
-
-def _told(facts: Facts, value: float | None, of: Defined, period: str, hover: str = "") -> Cell:
-    amount = value if of.form == "money" and not of.is_slope else None
-    return Cell(facts.told(value, of, period), True, hover, amount=amount)
-
-
-def _value(facts: Facts, row: Row, of: Defined) -> Cell:
-    """A row of gold.kpi; on hovering its numerator and denominator."""
-    return _told(facts, row["value"], of, row["period"], fraction(facts, row, of))
 
 
 def ratio(part: float | None, whole: float | None) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from memberlake.report import blocks, charts, texts
+from memberlake.report import blocks, charts, kpi, texts
 from memberlake.report.blocks import Block, Cell
 from memberlake.report.charts import Series
 from memberlake.report.facts import Facts, Row
@@ -20,7 +20,7 @@ _LIFECYCLE = {  # name and colour
 
 
 def content(facts: Facts) -> Iterable[Block]:
-    yield blocks.figures_of(facts, "headline", ("active_subjects", "activity_rate", "visits", "orders_per_visit"))
+    yield kpi.figures_of(facts, "headline", ("active_subjects", "activity_rate", "visits", "orders_per_visit"))
     yield active_days(facts)
     yield _lifecycle(facts, "active_months", "month")
     yield _lifecycle(facts, "active_weeks", "week")

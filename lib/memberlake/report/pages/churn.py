@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from memberlake.report import blocks, charts, texts
+from memberlake.report import blocks, charts, kpi, texts
 from memberlake.report.blocks import Block, Cell
 from memberlake.report.charts import Series
 from memberlake.report.facts import Facts
@@ -18,9 +18,9 @@ _MOVEMENT = (
 
 
 def content(facts: Facts) -> Iterable[Block]:
-    yield blocks.figures_of(facts, "headline", [m for name in _MOVEMENT for m in (name, f"{name}_trend")])
-    yield blocks.trend(facts, "churn_rate", ("churn_rate", "churned_share"))
-    yield blocks.trend(facts, "movement", ("new_purchasing_members", "churned_members"), as_bars=True)
+    yield kpi.figures_of(facts, "headline", [m for name in _MOVEMENT for m in (name, f"{name}_trend")])
+    yield kpi.trend(facts, "churn_rate", ("churn_rate", "churned_share"))
+    yield kpi.trend(facts, "movement", ("new_purchasing_members", "churned_members"), as_bars=True)
     yield from _churned(facts)
     yield _risk(facts)
     yield _factors(facts)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from memberlake.report import blocks, charts, texts
+from memberlake.report import blocks, charts, kpi, texts
 from memberlake.report.blocks import Block, Cell, Figure
 from memberlake.report.charts import Series
 from memberlake.report.facts import Defined, Facts, Row
@@ -49,7 +49,7 @@ _LIABILITY = {  # form, label, sentence
 
 
 def content(facts: Facts) -> Iterable[Block]:
-    yield blocks.figures_of(facts, "with_coupons", COUPON)
+    yield kpi.figures_of(facts, "with_coupons", COUPON)
     yield from _funnel(facts)
     named = blocks.campaigns(facts)
     rows = [_outcome(facts, r, named) for r in facts.of("coupon_campaigns")]

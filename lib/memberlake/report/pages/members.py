@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from memberlake.kpi.metrics import COHORT
-from memberlake.report import blocks, charts
+from memberlake.report import blocks, charts, kpi
 from memberlake.report.blocks import Block
 from memberlake.report.charts import Series
 from memberlake.report.facts import DEFINED, Facts
@@ -23,12 +23,12 @@ NEW = ("new_registered_members", "new_activated_members", "new_purchasing_member
 
 
 def content(facts: Facts) -> Iterable[Block]:
-    yield blocks.figures_of(facts, "headline", MEMBERS)
+    yield kpi.figures_of(facts, "headline", MEMBERS)
     yield _funnel(facts)
     yield _reachable(facts)
-    yield blocks.trend(facts, "new_members", NEW, as_bars=True)
-    yield blocks.trend(facts, "conversion", [*MEMBERS[3:5], *COHORT])
-    yield blocks.by_dimension(facts, ["new_registered_members", "register_to_purchase_rate", "activation_rate"])
+    yield kpi.trend(facts, "new_members", NEW, as_bars=True)
+    yield kpi.trend(facts, "conversion", [*MEMBERS[3:5], *COHORT])
+    yield kpi.by_dimension(facts, ["new_registered_members", "register_to_purchase_rate", "activation_rate"])
 
 
 def _funnel(facts: Facts) -> Block:
@@ -41,7 +41,7 @@ def _funnel(facts: Facts) -> Block:
 
 
 def _reachable(facts: Facts) -> Block:
-    latest = blocks.latest(facts, "reachable_members", "channel")
+    latest = kpi.latest(facts, "reachable_members", "channel")
     total = facts.whole("reachable_members")[-1:]
     rows = [(Said("any channel", "任一渠道"), r) for r in total] + [(word(r["dimension_value"]), r) for r in latest]
     registered = facts.whole("registered_members")[-1:]

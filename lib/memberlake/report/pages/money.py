@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from memberlake.report import blocks, charts, texts
+from memberlake.report import blocks, charts, kpi, texts
 from memberlake.report.blocks import Block
 from memberlake.report.charts import Series
 from memberlake.report.facts import DEFINED, Facts, Row
@@ -26,12 +26,12 @@ UNIT = (
 
 
 def content(facts: Facts) -> Iterable[Block]:
-    yield blocks.figures_of(facts, "headline", CAMPAIGN[:3])
+    yield kpi.figures_of(facts, "headline", CAMPAIGN[:3])
     yield _cost(facts)
     yield _attribution(facts)
-    yield blocks.pivot(facts, "by_goal", "goal", ("cost_per_goal",), {}, "goals" if facts.of("kpi") else "kpi")
-    yield blocks.pivot(facts, "by_campaign", "campaign", CAMPAIGN, blocks.campaigns(facts))
-    yield blocks.figures_of(facts, "unit_cost", UNIT)
+    yield kpi.pivot(facts, "by_goal", "goal", ("cost_per_goal",), {}, "goals" if facts.of("kpi") else "kpi")
+    yield kpi.pivot(facts, "by_campaign", "campaign", CAMPAIGN, blocks.campaigns(facts))
+    yield kpi.figures_of(facts, "unit_cost", UNIT)
 
 
 def _cost(facts: Facts) -> Block:
@@ -47,7 +47,7 @@ def _cost(facts: Facts) -> Block:
         DEFINED["marketing_cost_ratio"].label,
         [blocks.month(r["period_start"]) for r in ratio],
         [r["value"] for r in ratio],
-        [blocks.fraction(facts, r, DEFINED["marketing_cost_ratio"]) for r in ratio],
+        [kpi.fraction(facts, r, DEFINED["marketing_cost_ratio"]) for r in ratio],
         color=5,
     )
     form, costing = texts.PICTURED[DEFINED["marketing_cost_ratio"].form], texts.PICTURED["money"]
@@ -57,8 +57,8 @@ def _cost(facts: Facts) -> Block:
 
 
 def _attribution(facts: Facts) -> Block:
-    rows = blocks.latest(facts, "attributed_share", "method")
-    hover = [blocks.fraction(facts, r, DEFINED["attributed_share"]) for r in rows]
+    rows = kpi.latest(facts, "attributed_share", "method")
+    hover = [kpi.fraction(facts, r, DEFINED["attributed_share"]) for r in rows]
     series = Series(HEADERS["of_money"], [], [r["value"] for r in rows], hover)
     chart = charts.ranking([word(r["dimension_value"]) for r in rows], [series], ".1%") if rows else None
     return blocks.block(facts, "attribution", "gold.kpi", "kpi", chart=chart, defined=[DEFINED["attributed_share"]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from memberlake.kpi.metrics import CHANGES
-from memberlake.report import blocks, charts
+from memberlake.report import blocks, charts, kpi
 from memberlake.report.blocks import Block
 from memberlake.report.charts import Series
 from memberlake.report.facts import DEFINED, Facts
@@ -29,12 +29,12 @@ HEADLINE = (
 
 
 def content(facts: Facts) -> Iterable[Block]:
-    yield blocks.figures_of(facts, "headline", HEADLINE)
+    yield kpi.figures_of(facts, "headline", HEADLINE)
     yield alerts.table(facts, "open_alerts", [a for a in facts.of("alerts") if a["state"] == "open"], most=8)
     yield _revenue_change(facts)
     yield activity.active_days(facts)
-    yield blocks.trend(facts, "new_members", members.NEW, as_bars=True)
-    yield blocks.all_metrics(facts)
+    yield kpi.trend(facts, "new_members", members.NEW, as_bars=True)
+    yield kpi.all_metrics(facts)
 
 
 def _revenue_change(facts: Facts) -> Block:
@@ -53,7 +53,7 @@ def _revenue_change(facts: Facts) -> Block:
     names = [Said(*(said.removeprefix("Change of revenue ") for said in DEFINED[n].label)) for n, _ in found]
     is_known = found and facts.whole(CHANGES[0])
     chart = charts.ranking(names, series, PICTURED["money"], one_each=True) if is_known else None
-    figures = [made for n in ("revenue", CHANGES[0]) if (made := blocks.figure(facts, n))] if chart else []
+    figures = [made for n in ("revenue", CHANGES[0]) if (made := kpi.figure(facts, n))] if chart else []
     return blocks.block(
         facts, "revenue_change", "gold.kpi", "kpi", chart=chart, figures=figures, defined=[DEFINED[n] for n in CHANGES]
     )

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from memberlake.report import blocks, charts
+from memberlake.report import blocks, charts, kpi
 from memberlake.report.blocks import Block, Cell
 from memberlake.report.charts import Series, Spec
 from memberlake.report.facts import Facts, Row
@@ -25,7 +25,7 @@ _Groups = Mapping[str, Mapping[str, float]]
 
 
 def content(facts: Facts) -> Iterable[Block]:
-    yield blocks.figures_of(facts, "headline", VALUE)
+    yield kpi.figures_of(facts, "headline", VALUE)
     yield _map(facts, "rfm", "f_score", Said("F: rarely → often", "F：少 → 多"), "members", "money")
     yield from _segments(facts)
     yield _map(facts, "rfe", "e_score", Said("E: little → much", "E：低 → 高"), "subjects")
@@ -33,7 +33,7 @@ def content(facts: Facts) -> Iterable[Block]:
         groups = _grouped(facts.of("abc"), column)
         chart = _shares(facts, groups, sorted(groups, key=lambda name: (_TIERS.get(name, 0), name)))
         yield blocks.block(facts, key, "gold.abc_classes", "abc", chart=chart)
-    yield blocks.trend(facts, "value_months", VALUE[1:2])
+    yield kpi.trend(facts, "value_months", VALUE[1:2])
 
 
 def _map(facts: Facts, scored: str, second: str, across: Said, counted: str, summed: str | None = None) -> Block:
