@@ -428,6 +428,31 @@ def test_a_mapping_that_does_not_fit_is_told(lake: Lake, tmp_path: Path) -> None
     assert "sku" in error
 
 
+@pytest.mark.parametrize("as_query", [False, True])
+def test_a_value_that_the_mapping_cannot_take_ends_the_load_or_is_rejected(
+    lake: Lake, tmp_path: Path, as_query: bool
+) -> None:
+    put(
+        tmp_path / "landing" / "members" / "m.csv",
+        "member_id,source,registered_at,birth_date,recorded_at\n"
+        "007,shop,2026-01-02,28/02/1990,2026-01-02\n008,shop,2026-01-02,31/02/1990,2026-01-02\n",
+    )
+
+    def taken(birth_date: str) -> Taken:
+        query = f"SELECT member_id, source, registered_at, recorded_at, {birth_date} AS birth_date FROM input"
+        load = f'query: "{query}"' if as_query else f'columns: {{birth_date: "{birth_date}"}}'
+        own = put(tmp_path / "own.yaml", f"about: x\ntime_zone: UTC\nloads:\n  members:\n    {load}\n")
+        return ingest(lake, tmp_path / "landing", str(own), "ingest.max_reject_ratio=0.5")["members"]
+
+    error = taken("to_date(birth_date, 'dd/MM/yyyy')").error or ""
+    assert "m.csv: the mapping of members ends on a value that it cannot take" in error
+    assert "31/02/1990" not in error
+    assert taken("coalesce(string(try_to_date(birth_date, 'dd/MM/yyyy')), birth_date)").rules == {
+        "birth_date is not a readable date": 1
+    }
+    assert [(r["member_id"], r["birth_date"]) for r in lake.read(MEMBERS).collect()] == [("007", date(1990, 2, 28))]
+
+
 def utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=timezone.utc)
 

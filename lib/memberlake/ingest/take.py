@@ -100,7 +100,7 @@ class Ingest:
             try:
                 counts = judged.groupBy(rows.FAULTS).count().collect()  # a row for each combination of rules, a handful
             except (PySparkException, Py4JJavaError) as error:
-                raise files.unreadable(error) or error from None
+                raise files.unreadable(error) or _of_a_value(error, load, paths) or error from None
             rules = Counter({row[rows.FAULTS]: row["count"] for row in counts if row[rows.FAULTS]})
             read, rejected = sum(row["count"] for row in counts), sum(rules.values())
             if rejected > self.conf.ingest.max_reject_ratio * read:
@@ -155,6 +155,19 @@ class Ingest:
             result = result.withColumn(FILE, F.lit(", ".join(group.paths)))
         broken = group.rows.where(is_broken).select(FILE, BROKEN)
         return result.unionByName(broken, allowMissingColumns=True)
+
+
+def _of_a_value(error: Exception, load: Load, paths: list[str]) -> UserError | None:
+    """What to tell when the source's own SQL ended on a value, without the value; None for another reason."""
+    if not isinstance(error, PySparkException) or not (load.query or load.columns):
+        return None
+    if not str(error.getSqlState()).startswith("22"):  # SQL's class of data exceptions
+        return None
+    return UserError(
+        f"{_shortened(paths)}: the mapping of {load.table} ends on a value that it cannot take "
+        f"({error.getCondition()}); nothing of the batch was written. Read such cells with try_cast or try_to_date and "
+        f"keep what they cannot read, coalesce(string(try_to_date(c, 'dd/MM/yyyy')), c): then the row is rejected"
+    )
 
 
 def _most_common(rules: Counter[str]) -> str:
