@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from datetime import date, datetime, timezone
 
 from pyspark.sql import functions as F
@@ -26,18 +26,21 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     if last and as_of < last:
         log.info("alerts were judged until %s: a day before that changes none", last)
         return
-    with lake.brought_to("alerts", as_of):
-        judge(lake, conf, as_of)
+    known = judge(lake, conf, as_of)
+    lake.set_at("alerts", as_of)
+    if conf.alerts.webhook.url is not None:
+        post(lake, conf, [alert for alert in known if alert.state == "open" and alert.sent_at is None])
 
 
-def judge(lake: Lake, conf: Conf, as_of: date) -> None:
+def judge(lake: Lake, conf: Conf, as_of: date) -> list[Alert]:
+    """Writes the alerts that changed. Returns those that matter still, as they are now."""
     # collected are a few periods of each rule, a row a metric of each model, and the alerts: what a person looks at
     found: list[Reading] = []
-    stored, one = lake.read(KPI), lake.spark.range(1)
+    stored = lake.read(KPI)
     # collected: an alert that is open, or was closed so lately that it matters still
     cooldown = max((rule.cooldown_days for rule in conf.alerts.rules), default=0)
     matters = (F.col("state") == "open") | (F.col("closed_on") >= F.date_sub(F.lit(as_of), cooldown))
-    held = [Alert(**{f.name: r[f.name] for f in fields(Alert)}) for r in lake.read(ALERTS).where(matters).collect()]
+    held = [alerts.of_row(row.asDict()) for row in lake.read(ALERTS).where(matters).collect()]
     for rule in conf.alerts.rules:
         days = alerts.needed(rule, conf.alerts, conf.kpi.trend_periods, as_of)
         same = (F.col("metric") == rule.metric) & (F.col("period") == rule.period)
@@ -57,15 +60,18 @@ def judge(lake: Lake, conf: Conf, as_of: date) -> None:
     ]
     changed = alerts.advance(held, found, conf.alerts.rules, as_of)
     if changed:
-        lake.put(ALERTS, periods.literal(one, map(asdict, changed), ALERTS.struct))
-    if conf.alerts.webhook.url is None:
-        return
-    now, started = {a.alert_id: a for a in [*held, *changed]}, time.monotonic()
-    for alert in [a for a in now.values() if a.state == "open" and a.sent_at is None]:
+        lake.put(ALERTS, periods.literal(lake.spark.range(1), map(asdict, changed), ALERTS.struct))
+    return [*{alert.alert_id: alert for alert in (*held, *changed)}.values()]
+
+
+def post(lake: Lake, conf: Conf, unsent: list[Alert]) -> None:
+    """Posts alerts; keeps of each that was taken when that was."""
+    started = time.monotonic()
+    for alert in unsent:
         answer = webhook.post(alert, conf.alerts.webhook)
         if answer == "taken":
             sent = replace(alert, sent_at=datetime.now(timezone.utc))
-            lake.put(ALERTS, periods.literal(one, [asdict(sent)], ALERTS.struct))
+            lake.put(ALERTS, periods.literal(lake.spark.range(1), [asdict(sent)], ALERTS.struct))
         elif answer == "none" or time.monotonic() - started > webhook.PATIENCE:
             return  # nobody there, or one who takes long to refuse; the next run tries again
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,16 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lake(spark: SparkSession, tmp_path: Path) -> Lake:
     """An empty lake in a folder of its own."""
     return Lake(spark, configured(lake=str(tmp_path / "lake")).lake)
+
+
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine's clock is not on UTC: by it Spark tells Python of instants."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Shanghai")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 def configured(*sets: str, lake: str | None = "/nowhere") -> Conf:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from pyspark.sql import Column
@@ -63,6 +63,11 @@ def _runs(dates: Collection[date]) -> list[tuple[date, date]]:
         else:
             runs.append((day, day))
     return runs
+
+
+def utc(collected: datetime) -> datetime:
+    """An instant that Spark gave to Python: it has no zone, and is told by this machine's clock."""
+    return collected.astimezone(timezone.utc)
 
 
 def yesterday(zone: str) -> date:

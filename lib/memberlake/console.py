@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pyspark.sql import DataFrame
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 from rich.text import Text
 
+from memberlake import calendar
 from memberlake.explain import Explained
 from memberlake.ingest.take import Taken
 from memberlake.lake.contract import Table
@@ -170,4 +172,6 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, datetime):
+        return str(calendar.utc(value).replace(tzinfo=None))
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -60,11 +60,10 @@ def job(lake: Lake, conf: Conf, job: Job, as_of: date) -> Explained:
         wanted = ", ".join(table.full_name for table in job.reads)
         raise UserError(f"there is nothing to explain {job.name} on, the lake has no {wanted}: ingest first")
     lake.require_data_until(job.reads, calendar.instants(as_of, as_of, conf.business_timezone)[1], as_of)
-    conf = conf.model_copy(update={"report": conf.report.model_copy(update={"folder": None})})  # pages go there, too
     with rehearsal(lake) as tried:
         with session.watched(lake.spark) as graphs:
             try:
-                job.run(tried, _without_a_registry(conf), as_of)
+                job.run(tried, _kept_to_itself(conf), as_of)
             except NotYet as error:
                 log.warning("%s ended early: %s", job.name, error)
         plan = plans.analysed(graphs)
@@ -73,10 +72,16 @@ def job(lake: Lake, conf: Conf, job: Job, as_of: date) -> Explained:
     return Explained(job.name, as_of, _reads(plan, lake, held), plan.shuffles, plan.windows, plan.joins, plan.warnings)
 
 
-def _without_a_registry(conf: Conf) -> Conf:
-    """Models that are tried go into the rehearsal's own folder, whatever server the others are kept on."""
-    own = conf.mlflow.model_copy(update={"tracking_uri": None, "registry_uri": None})
-    return conf.model_copy(update={"mlflow": own})
+def _kept_to_itself(conf: Conf) -> Conf:
+    """Pages and models that are tried go into the rehearsal's own folder, and nobody is told of alerts."""
+    webhook = conf.alerts.webhook.model_copy(update={"url": None})
+    return conf.model_copy(
+        update={
+            "report": conf.report.model_copy(update={"folder": None}),
+            "mlflow": conf.mlflow.model_copy(update={"tracking_uri": None, "registry_uri": None}),
+            "alerts": conf.alerts.model_copy(update={"webhook": webhook}),
+        }
+    )
 
 
 def _reads(plan: Plan, lake: Lake, held: Mapping[str, Mapping[str, Any]]) -> list[Read]:

@@ -12,7 +12,7 @@ from tests.chat import Chat, chat
 from tests.conftest import configured
 from tests.jobs.orders import rows
 
-from memberlake import cli, jobs
+from memberlake import cli, explain, jobs
 from memberlake.kpi import webhook
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.churn import MODEL_MONITORING
@@ -29,7 +29,7 @@ def memberlake(lake: Lake, *arguments: str) -> Result:
     return CliRunner(env={"COLUMNS": "200"}).invoke(cli.main, ["alerts", "--lake", str(lake.conf.root), *arguments])
 
 
-def test_the_life_of_an_alert(lake: Lake, chat: Chat) -> None:
+def test_the_life_of_an_alert(lake: Lake, chat: Chat, far_east: None) -> None:
     def day(n: int, revenue: float, *, drift: bool = False) -> None:
         on = D + timedelta(days=n)
         row = {"period": "day", "period_start": on, "metric": "revenue", "dimension": "all", "dimension_value": "all"}
@@ -42,11 +42,15 @@ def test_the_life_of_an_alert(lake: Lake, chat: Chat) -> None:
         for _ in range(2):  # the second run of a day changes and sends nothing
             jobs.find("alerts").run(lake, conf, on)
 
+    def sent() -> object:
+        return lake.read(ALERTS).where("rule = 'fell'").select(F.unix_micros("sent_at")).collect()
+
     hook = chat.conf()
     conf = configured(RULES, f"alerts.webhook.url={hook.url}", "alerts.webhook.retries=0")
     chat.statuses = [500, 200]  # down at the first run, taken at the second
     day(0, 8.0)
     assert [body["rule"] for _, body in chat.got] == ["fell", "fell"]
+    sent_first = sent()
     day(1, 7.0, drift=True)
     assert [body["subject_id"] for _, body in chat.got[2:]] == ["churn/1/psi:score"]
     day(2, 12.0, drift=True)
@@ -55,6 +59,7 @@ def test_the_life_of_an_alert(lake: Lake, chat: Chat) -> None:
         "raised_on", "as_of", "rule", "subject_kind", "value", "severity", "notify", "state", "closed_on",
         F.col("sent_at").isNotNull(),
     )  # fmt: skip
+    assert sent() == sent_first  # an update and the end leave it as it is
     later, last = D + timedelta(days=1), D + timedelta(days=2)
     assert [tuple(row) for row in shown.collect()] == [
         (D, last, "fell", "metric", 7.0, "critical", "ops", "closed", last, True),
@@ -98,6 +103,8 @@ def test_an_alert_that_is_refused_keeps_no_other_back(lake: Lake, chat: Chat, mo
     assert len(chat.got) == 3
     monkeypatch.setattr(webhook, "PATIENCE", 0.0)  # but a night waits for no chat that takes long to refuse each
     assert [is_sent for *_, is_sent in night(2, "13", [500, 500])] == [False, True, False]
+    assert len(chat.got) == 4
+    explain.job(lake, conf, jobs.find("alerts"), D + timedelta(days=3))  # which tells nobody
     assert len(chat.got) == 4
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from memberlake.errors import UserError
 from memberlake.lake.contract import DATE, INT, STRING, TS, Column, Table
+from memberlake.lake.rehearsal import rehearsal
 from memberlake.lake.store import Lake
 
 pytestmark = pytest.mark.lake
@@ -111,7 +112,7 @@ def test_columns_that_differ_are_refused_before_anything_is_written(lake: Lake) 
     same(lake.read(RESULTS), [])
 
 
-def test_a_table_keeps_what_its_contract_says(lake: Lake) -> None:
+def test_a_table_keeps_what_its_contract_says(lake: Lake, far_east: None) -> None:
     """A second process finds no difference: neither in comments with quotes, nor in partitions and constraints."""
     lake.append(RESULTS, results(lake, [(D1, "r", "a", 1)]))
     again = reopened(lake)
@@ -121,6 +122,7 @@ def test_a_table_keeps_what_its_contract_says(lake: Lake) -> None:
     detail = again.detail(RESULTS)
     assert detail is not None
     assert (detail["rows"], detail["files"]) == (1, 1)
+    assert abs(datetime.now(timezone.utc) - detail["last_change"]) < timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
@@ -291,12 +293,14 @@ def test_no_space_is_told_before_writing(lake: Lake) -> None:
         full.append(RESULTS, results(lake, []))
 
 
-def test_an_as_of_before_all_data_is_told(lake: Lake) -> None:
+def test_an_as_of_before_all_data_is_told(lake: Lake, far_east: None) -> None:
     dated = replace(FACTS, happened_at="updated_at")
     lake.require_data_until((dated,), minute(0), D1)  # a lake without data is no mistake of the date
     lake.append(dated, facts(lake, [("first", None, None, 7)]))
     lake.require_data_until((dated,), minute(8), D2)
-    with pytest.raises(UserError, match=f"as-of {D1} is before all data: the first of facts is at 2026-11-20 01:07"):
+    with pytest.raises(
+        UserError, match=f"as-of {D1} is before all data: the first of facts is at 2026-11-20 01:07:00 UTC"
+    ):
         lake.require_data_until((dated,), minute(7), D1)
 
 
@@ -331,6 +335,9 @@ def test_changes_are_both_forms_of_what_later_commits_touched(lake: Lake) -> Non
 
 def test_a_table_without_a_change_feed_counts_as_all_changed_and_gets_one(lake: Lake) -> None:
     lake.replace(RESULTS, results(lake, [(D1, "r", "a", 1)]), as_of=D1)
+    with rehearsal(lake) as tried:
+        assert tried.changes(RESULTS, 0) is None
+    assert lake.version(RESULTS) == 1  # a rehearsal leaves the table as it is
     assert lake.changes(RESULTS, 0) is None
     version = lake.version(RESULTS)
     assert version is not None

@@ -6,10 +6,11 @@ from __future__ import annotations
 import hashlib
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
+from memberlake import calendar
 from memberlake.conf.kpi import AlertRule, AlertsConf
 from memberlake.kpi import periods
 from memberlake.kpi.metrics import METRICS, WAITS
@@ -35,6 +36,12 @@ class Alert:
     state: str = "open"
     closed_on: date | None = None
     sent_at: datetime | None = None
+
+
+def of_row(row: Mapping[str, Any]) -> Alert:
+    """An alert from a row of gold.alerts that was collected."""
+    values = {f.name: row[f.name] for f in fields(Alert)}
+    return Alert(**{**values, "sent_at": calendar.utc(row["sent_at"]) if row["sent_at"] else None})
 
 
 @dataclass(frozen=True)

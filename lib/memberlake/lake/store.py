@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from functools import reduce
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +21,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from memberlake import calendar
 from memberlake.conf import LakeConf, local_path
 from memberlake.errors import UserError
 from memberlake.lake import guard, session, sql
@@ -141,7 +142,7 @@ class Lake:
         if not self.ready(table):
             return None
         last = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").first()
-        return (int(last["version"]), last["timestamp"].astimezone(timezone.utc)) if last else None
+        return (int(last["version"]), calendar.utc(last["timestamp"])) if last else None
 
     def changes(self, table: Table, after: int, until: int | None = None) -> DataFrame | None:
         """Rows that commits later than version `after` added, removed or changed, old and new form, in any order.
@@ -156,7 +157,7 @@ class Lake:
         if latest is None or latest <= after:
             return self.read(table).limit(0).withColumn("_change_type", F.lit(""))
         if (self._properties(table) or {}).get(_CHANGE_FEED) != "true":
-            self.spark.sql(f"ALTER TABLE {self.name(table)} SET TBLPROPERTIES ('{_CHANGE_FEED}' = 'true')")
+            self._keep_changes(table)
             return None
         options = {"readChangeFeed": "true", "startingVersion": str(after + 1), "endingVersion": str(latest)}
         try:
@@ -167,6 +168,10 @@ class Lake:
             log.warning("%s: the change feed does not reach version %s: %s", table.full_name, after + 1, said)
             return None
         return feed.select(*table.column_names, "_change_type")
+
+    def _keep_changes(self, table: Table) -> None:
+        """From its next commit on, the change feed of a table that was made without one is kept."""
+        self.spark.sql(f"ALTER TABLE {self.name(table)} SET TBLPROPERTIES ('{_CHANGE_FEED}' = 'true')")
 
     @contextlib.contextmanager
     def since_last(self, job: str, *tables: Table, rules: object = "") -> Iterator[dict[Table, DataFrame | None]]:
@@ -230,8 +235,11 @@ class Lake:
         held = self.stands_at(job)
         self.replace(CUTOFFS, self.read(CUTOFFS).limit(0), job=job)  # should the block fail, nobody knows
         yield None if self.rebuild else held
-        row = self.spark.range(1).select(F.lit(job).alias("job"), F.lit(as_of).alias("as_of"))
-        self.replace(CUTOFFS, row, job=job)
+        self.set_at(job, as_of)
+
+    def set_at(self, job: str, as_of: date) -> None:
+        """From now on the job's tables stand at as_of."""
+        self.replace(CUTOFFS, self.row(CUTOFFS, {"job": job, "as_of": as_of}), job=job)
 
     @contextlib.contextmanager
     def kept(self, frame: DataFrame) -> Iterator[DataFrame]:
@@ -287,7 +295,7 @@ class Lake:
             "rows": rows,
             "bytes": found["sizeInBytes"],
             "files": found["numFiles"],
-            "last_change": found["lastModified"],
+            "last_change": calendar.utc(found["lastModified"]),
         }
 
     def require_data_until(self, tables: tuple[Table, ...], end: Any, as_of: date) -> None:
@@ -308,7 +316,8 @@ class Lake:
         known = {name: first for name, first in firsts.items() if first}
         if known:
             name = min(known, key=lambda n: known[n])
-            raise UserError(f"as-of {as_of} is before all data: the first of {name} is at {known[name]} UTC")
+            at = f"{calendar.utc(known[name]):%Y-%m-%d %H:%M:%S} UTC"
+            raise UserError(f"as-of {as_of} is before all data: the first of {name} is at {at}")
 
     def _create(self, table: Table) -> None:
         """Makes the table where there is none; called before each write."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from importlib import resources
 from typing import Any, NamedTuple
 
 import yaml
+
+from memberlake import calendar
 
 
 class Said(NamedTuple):
@@ -176,8 +178,8 @@ def points(value: float | None) -> Said:
 def day(value: date | datetime | None) -> str:
     if value is None:
         return "–"
-    if isinstance(value, datetime):  # one that Spark gives has no zone: it is in this machine's
-        return f"{value.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    if isinstance(value, datetime):
+        return f"{calendar.utc(value):%Y-%m-%d %H:%M} UTC"
     return f"{value:%Y-%m-%d}"
 
 
