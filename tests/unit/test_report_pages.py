@@ -125,6 +125,7 @@ def test_shares_of_segments_add_up_and_the_richest_is_first() -> None:
     chart = block("value", "rfm_map", rfm=rows).chart
     assert chart is not None
     assert chart["data"][0]["z"] == [[5.0, 0.0, None, None, None], *[[None] * 5] * 3, [None] * 4 + [90.0]]
+    assert chart["data"][0]["customdata"][0][:3] == ["¥10 / 2", "¥0 / 1", ""]  # those of the mean
 
 
 def test_every_block_of_an_empty_lake_says_what_is_missing() -> None:

@@ -37,7 +37,7 @@ def content(facts: Facts) -> Iterable[Block]:
 
 
 def _map(facts: Facts, scored: str, second: str, across: Said, counted: str, summed: str | None = None) -> Block:
-    """R against F or E: each cell tells how many; the shade is the mean amount, or how many."""
+    """R against F or E: each cell tells how many; the shade is the mean amount, or how many; on hovering its parts."""
     key, source, rows = f"{scored}_map", f"gold.{scored}_scores", facts.of(scored)
     if not rows:
         return blocks.block(facts, key, source, scored)
@@ -47,18 +47,21 @@ def _map(facts: Facts, scored: str, second: str, across: Said, counted: str, sum
         at = r["r_score"], r[second]
         count[at] += r[counted]
         total[at] += (r[summed] or 0) if summed else r[counted]
-    everyone = sum(count.values())
+    everyone = f"{sum(count.values()):,}"
     tiles = range(1, max(max(at) for at in count) + 1)
 
     def each(show: Callable[[tuple[int, int]], Any], otherwise: Any) -> list[list[Any]]:
         return [[show((r, s)) if (r, s) in count else otherwise for s in tiles] for r in tiles]
+
+    def parts(at: tuple[int, int]) -> str:
+        return f"{facts.exact(total[at], summed)} / {count[at]:,}" if summed else f"{count[at]:,} / {everyone}"
 
     chart = charts.heat(
         [str(t) for t in tiles],
         [str(t) for t in tiles],
         each(lambda at: total[at] / (count[at] if summed else 1), None),
         each(lambda at: f"{count[at]:,}", ""),
-        each(lambda at: f"{count[at]:,} / {everyone:,}", ""),
+        each(parts, ""),
         across,
         Said("R: long ago → lately", "R：久远 → 最近"),
         PICTURED[summed or "count"],
