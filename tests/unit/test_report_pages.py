@@ -526,15 +526,35 @@ def test_a_table_says_how_much_it_does_not_list() -> None:
     assert [row[2].said.en for row in found.rows] == [*"abcdefgh", "2 others"]
 
 
-def test_who_is_dormant_is_told_once_the_period_is_over() -> None:
-    row = {"window": "month", "dimension": "all", "active": 5, "new": 1, "retained": 4, "resurrected": 0, "dormant": 3}
-    rows = [
-        {**row, "period_start": date(2026, n, 1), "period_end": date(2026, n, 30), "is_complete": n == 10}
+def actives(**counts: float | None) -> list[dict[str, Any]]:
+    """October, and November to date."""
+    row = {"window": "month", "dimension": "all", "dimension_value": "all", "active": 5, "relative_error": None}
+    return [
+        {**row, **counts, "period_start": date(2026, n, 1), "period_end": date(2026, n, 30), "is_complete": n == 10}
         for n in (10, 11)
     ]
-    chart = block("activity", "active_months", actives=rows).chart
-    assert chart is not None
-    assert [trace["y"] for trace in chart["data"] if trace["name"].en == "dormant"] == [[-3, None]]
+
+
+def drawn(found: Block) -> dict[str, list[Any]]:
+    """The values of a picture's series, of those that have any."""
+    assert found.chart is not None
+    return {t["name"].en: t["y"] for t in found.chart["data"] if any(y is not None for y in t["y"])}
+
+
+def test_who_is_dormant_is_told_once_the_period_is_over() -> None:
+    found = block("activity", "active_months", actives=actives(new=1, retained=4, resurrected=0, dormant=3))
+    assert drawn(found) == {"new": [1, 1], "retained": [4, 4], "resurrected": [0, 0], "dormant": [-3, None]}
+    assert "estimates" not in found.note.en
+
+
+def test_of_estimated_actives_no_parts_are_drawn() -> None:
+    rows = actives(new=None, retained=None, resurrected=None, dormant=None, relative_error=0.008125)
+    found = block("activity", "active_months", actives=rows)
+    assert drawn(found) == {"active": [5, 5]}
+    for key in ("active_days", "active_months", "active_weeks", "active_split"):
+        noted = block("activity", key, actives=rows).note
+        assert "estimates with a standard error of 0.8%" in noted.en, key
+        assert "标准误差 0.8%" in noted.zh, key
 
 
 def test_when_the_outcome_of_scores_is_known() -> None:

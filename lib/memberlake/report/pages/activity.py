@@ -16,6 +16,7 @@ _LIFECYCLE = {  # name and colour
     "retained": (Said("retained", "留存"), 1),
     "resurrected": (Said("resurrected", "回流"), 4),
     "dormant": (Said("dormant", "沉睡"), 2),
+    "active": (Said("active", "活跃"), 5),  # where its parts are not known
 }
 
 
@@ -42,7 +43,13 @@ def active_days(facts: Facts) -> Block:
         if (rows := _windows(facts, window))
     ]
     chart = charts.lines(series, ",.0f") if series else None
-    return blocks.block(facts, "active_days", "gold.active_counts", "actives", chart=chart)
+    return blocks.block(facts, "active_days", "gold.active_counts", "actives", chart=chart, more=_estimated(facts))
+
+
+def _estimated(facts: Facts) -> Said | None:
+    """That counts are estimates, and how near they are."""
+    errors = [r["relative_error"] for r in facts.of("actives") if r["relative_error"] is not None]
+    return texts.UI["estimated"].of(error=facts.written(max(errors), "share")) if errors else None
 
 
 def _windows(facts: Facts, window: str) -> list[Row]:
@@ -57,21 +64,23 @@ def _lifecycle(facts: Facts, key: str, window: str) -> Block:
             name,
             [blocks.month(r["period_start"]) if window == "month" else str(r["period_start"]) for r in rows],
             [_counted(r, part) for r in rows],
-            [f"{r['active']:,}" for r in rows],
+            [f"{r['active']:,}" for r in rows] if part != "active" else (),
             color=color,
             running=[not r["is_complete"] for r in rows],
         )
         for part, (name, color) in _LIFECYCLE.items()
     ]
     chart = charts.bars(series, ",.0f", stacked=True) if rows else None
-    return blocks.block(facts, key, "gold.active_counts", "actives", chart=chart)
+    return blocks.block(facts, key, "gold.active_counts", "actives", chart=chart, more=_estimated(facts))
 
 
 def _counted(row: Row, part: str) -> int | None:
-    """Who is dormant is drawn below zero, once nobody has time left to return."""
-    if part == "dormant":
-        return -(row[part] or 0) if row["is_complete"] else None
-    return row[part] or 0
+    """Who is dormant is drawn below zero, once nobody has time left to return; all actives where estimates know no
+    parts of them."""
+    count: int | None = row[part]
+    if count is None or (part == "active" and row["new"] is not None) or (part == "dormant" and not row["is_complete"]):
+        return None
+    return -count if part == "dormant" else count
 
 
 def _retention(facts: Facts) -> Block:
@@ -110,5 +119,5 @@ def _split(facts: Facts) -> Block:
         if last and r["period_start"] == last["period_start"]
     ]
     columns = headers("dimension", "dimension_value", "active", "new")
-    source = "gold.active_counts"
-    return blocks.block(facts, "active_split", source, "actives", columns=columns, rows=rows, period=period)
+    source, more = "gold.active_counts", _estimated(facts)
+    return blocks.block(facts, "active_split", source, "actives", columns=columns, rows=rows, period=period, more=more)
