@@ -508,6 +508,18 @@ def test_amounts_of_a_column_have_cents_all_or_none() -> None:
     assert listed(1200.0, 3.25) == ["¥1,200", "¥3"]
 
 
+def test_what_a_campaign_has_none_of_is_zero_where_a_ratio_says_so() -> None:
+    of = {"dimension": "campaign", "dimension_value": "c1"}
+    rows = [
+        month("marketing_revenue", "2026-10-01", 200.0, (200.0, None), **of),
+        month("marketing_cost_ratio", "2026-10-01", 0.0, (0.0, 200.0), **of),
+        month("marketing_cost", "2026-09-01", 7.0, (7.0, None), **of),  # of another month
+    ]
+    (row,) = block("money", "by_campaign", kpi=rows).rows
+    assert [cell.said.en for cell in row] == ["c1", "¥0", "¥200", "0.000", "–", "–"]
+    assert row[3].hover == "¥0 / ¥200"
+
+
 def test_a_table_says_how_much_it_does_not_list() -> None:
     of = {"dimension": "campaign"}
     rows = [

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from memberlake.kpi.metrics import CHANGES
+from memberlake.kpi.metrics import CHANGES, METRICS
 from memberlake.report import blocks, charts, texts
 from memberlake.report.blocks import Block, Cell, Figure
 from memberlake.report.charts import Series
@@ -119,7 +119,23 @@ def pivot(
 ) -> Block:
     """A row for each value of a dimension, the metrics of the latest whole month beside each other; the values that
     have most of the first metric."""
-    at = {(r["dimension_value"], name): r for name in names for r in latest(facts, name, dimension)}
+    found = [(name, r) for name in names for r in latest(facts, name, dimension)]
+    month = max(((r["is_complete"], r["period_start"]) for _, r in found), default=None)
+    at = {(r["dimension_value"], name): r for name, r in found if (r["is_complete"], r["period_start"]) == month}
+    # what has no row of its own, such as no cost, may be a part of another: 0 / ¥200
+    parts = {
+        (value, measure): r[part]
+        for (value, name), r in at.items()
+        for part in ("numerator", "denominator")
+        if (measure := getattr(METRICS[name], part))
+    }
+
+    def cell(value: str, name: str) -> Cell:
+        if r := at.get((value, name)):
+            return _value(facts, r, DEFINED[name])
+        known = None if METRICS[name].denominator else parts.get((value, METRICS[name].numerator))
+        return _told(facts, known, DEFINED[name], "month")
+
     nothing: Row = {"numerator": None}
     values = sorted({value for value, _ in at}, key=lambda v: (-(at.get((v, names[0]), nothing)["numerator"] or 0), v))
     shown = values[: 2 * TOP]
@@ -127,10 +143,7 @@ def pivot(
     rows = [
         [
             Cell(named.get(value) or texts.value(dimension, value), mark="name"),
-            *[
-                _value(facts, r, DEFINED[name]) if (r := at.get((value, name))) else Cell(texts.NONE, True)
-                for name in names
-            ],
+            *[cell(value, name) for name in names],
         ]
         for value in shown
     ]
