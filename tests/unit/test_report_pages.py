@@ -250,13 +250,18 @@ def test_the_numbers_of_an_alert() -> None:
     assert [cell.said.en for cell in row if cell.is_number] == ["1,234,568", "0.0352"]
 
 
-def test_the_numbers_of_an_alert_are_written_as_on_the_other_pages() -> None:
+def test_the_numbers_of_an_alert_are_written_as_on_the_other_pages(tmp_path: Path) -> None:
     alert = {"state": "open", "severity": "info", "raised_on": D, "as_of": D, "rule": "r", "subject_id": "churn_rate"}
     alert |= {"subject_kind": "metric", "message": "as stored", "value": 0.0352, "threshold": 0.0349, "notify": None}
     rules = {"r": AlertRule(name="r", metric="churn_rate", period="month", above=0.0349)}
     facts = Facts({"alerts": [alert]}, D, "lake", RULES, rules=rules)
-    (row,) = next(p for p in every(facts) if p.key == "alerts").blocks[0].rows
+    listed = next(p for p in every(facts) if p.key == "alerts").blocks[0]
+    (row,) = listed.rows
     assert [(cell.said.en, cell.hover) for cell in row if cell.is_number] == [("3.5%", "0.0352"), ("3.5%", "0.0349")]
+    assert [cell.defined for cell in row if cell.is_number] == [DEFINED["churn_rate"], None]
+    assert listed.defined[0] == DEFINED["churn_rate"]
+    page = (write.folder(tmp_path, facts, "en", "0.1.0").parent / "alerts.html").read_text(encoding="utf-8")
+    assert DEFINED["churn_rate"].formula.zh in page[page.index("<tbody>") : page.index("</tbody>")]
 
 
 @pytest.mark.parametrize("name", [n for n, of in DEFINED.items() if n not in TRENDS])

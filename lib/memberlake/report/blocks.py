@@ -18,6 +18,7 @@ class Cell(NamedTuple):
 
     Attributes:
         amount: of money, in a column whose cells are written with cents or without, all alike.
+        defined: what the number is, told when it is pressed.
     """
 
     said: Said
@@ -25,6 +26,7 @@ class Cell(NamedTuple):
     hover: str = ""
     mark: str = ""
     amount: float | None = None
+    defined: Defined | None = None
 
 
 @dataclass(frozen=True)

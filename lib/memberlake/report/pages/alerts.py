@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from memberlake.report import blocks, texts
 from memberlake.report.blocks import Block, Cell
-from memberlake.report.facts import DEFINED, Facts, Row
+from memberlake.report.facts import DEFINED, Defined, Facts, Row
 from memberlake.report.texts import Said, headers, same, word
 
 
@@ -15,6 +15,7 @@ def content(facts: Facts) -> Iterable[Block]:
 
 
 def table(facts: Facts, key: str, rows: Sequence[Row], most: int = 200) -> Block:
+    meant = dict.fromkeys(of for a in rows[:most] if (of := _defined(a)))
     is_known = any(r["job"] == "alerts" and r["state"] == "done" for r in facts.of("jobs"))
     return blocks.block(
         facts,
@@ -27,13 +28,15 @@ def table(facts: Facts, key: str, rows: Sequence[Row], most: int = 200) -> Block
                 Cell(word(a["state"]), mark="bad" if a["state"] == "open" else ""),
                 Cell(word(a["severity"])),
                 Cell(_message(facts, a)),
-                *[_number(facts, a, v) for v in (a["value"], a["threshold"])],
+                _number(facts, a, a["value"])._replace(defined=_defined(a)),
+                _number(facts, a, a["threshold"]),
                 Cell(same(a["raised_on"]), mark="whole"),
                 Cell(same(a["rule"])),
                 Cell(word(a["notify"])),
             ]
             for a in rows[:most]
         ],
+        defined=[*meant],
         more=texts.UI["latest"].of(shown=most, of=len(rows)) if len(rows) > most else None,
     )
 
@@ -53,6 +56,11 @@ def _message(facts: Facts, alert: Row) -> Said:
     what = texts.ALERTS[rule.measure].of(metric=DEFINED[first].label, period=word(rule.period), of=of)
     side = "below" if rule.above is None else "above"
     return texts.ALERTS[side].of(what=what, limit=limit)
+
+
+def _defined(alert: Row) -> Defined | None:
+    """The metric that the alert is of."""
+    return DEFINED.get((alert["subject_id"] or "").split("/")[0]) if alert["subject_kind"] == "metric" else None
 
 
 def _is_of_model(alert: Row) -> bool:
