@@ -80,6 +80,17 @@ def test_a_figure_is_the_last_whole_month_with_its_parts_and_the_change() -> Non
     assert figure.defined.label == Said("Churn rate", "流失率")
 
 
+def test_the_table_of_all_metrics_tells_the_parts_of_every_month() -> None:
+    rows = [
+        month("churn_rate", "2026-09-01", 0.02, (2, 100)),
+        month("churn_rate", "2026-10-01", 0.05, (6, 120)),
+        month("churn_rate", "2026-11-01", 0.01, (1, 110), is_complete=False, same_days_before=0.03),
+    ]
+    (listed,) = block("index", "all_metrics", kpi=rows).rows
+    of_months = [(cell.said.en, cell.hover) for cell in listed if "%" in cell.said.en]
+    assert of_months == [("5.0%", "6 / 120"), ("2.0%", "2 / 100"), ("1.0%", "1 / 110"), ("3.0%", "")]
+
+
 def test_a_picture_of_one_metric_is_called_after_it() -> None:
     found = block("value", "value_months", kpi=[month("average_order_value", "2026-10-01", 20.0, (40, 2))])
     assert found.chart is not None

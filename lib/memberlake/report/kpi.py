@@ -74,9 +74,9 @@ def _running(facts: Facts, name: str) -> Row | None:
 
 
 def _so_far(facts: Facts, name: str, of: Defined) -> list[Cell]:
-    """The month that is not over, and as many days of the month before."""
-    row = _running(facts, name) or {"value": None}
-    return [_told(facts, row.get(which), of, "month") for which in ("value", "same_days_before")]
+    """The month that is not over, and as many days of the month before, of which no parts are kept."""
+    row = _running(facts, name)
+    return [_value(facts, row, of), _told(facts, row["same_days_before"] if row else None, of, "month")]
 
 
 def _part(facts: Facts, row: Row, which: str, of: Defined) -> Said:
@@ -159,9 +159,8 @@ def all_metrics(facts: Facts) -> Block:
         if not found:
             continue
         last, before = found[-1], found[-2] if len(found) > 1 else None
-        of_months = [_told(facts, r["value"] if r else None, of, "month") for r in (last, before)]
         # alike within a metric, for columns hold all of them
-        values = blocks.aligned(facts, [*of_months, *_so_far(facts, name, of)])
+        values = blocks.aligned(facts, [_value(facts, r, of) for r in (last, before)] + _so_far(facts, name, of))
         rows.append(
             [
                 Cell(of.label),
@@ -240,6 +239,8 @@ def _told(facts: Facts, value: float | None, of: Defined, period: str, hover: st
     return Cell(facts.told(value, of, period), True, hover, amount=amount)
 
 
-def _value(facts: Facts, row: Row, of: Defined) -> Cell:
+def _value(facts: Facts, row: Row | None, of: Defined) -> Cell:
     """A row of gold.kpi; on hovering its numerator and denominator."""
+    if row is None:
+        return Cell(texts.NONE, True)
     return _told(facts, row["value"], of, row["period"], fraction(facts, row, of))
