@@ -91,6 +91,9 @@ def test_counts_and_sums(rows: Rows) -> None:
     }  # fmt: skip
     assert rows["funnel"] == [{"campaigns": 4, "runs": 5, "last_on": date(2026, 10, 9)}]
     assert rows["rejected"] == [{"rejected": 30, "read": 1000}]
+    inferred = [r for r in rows["vouchers"] if r["method"] == "inferred"]
+    assert [round(sum(r[of] for r in inferred), 6) for of in ("vouchers", "measured", "confidence")] == [120, 120, 108]
+    assert sum(r["measured"] for r in rows["vouchers"]) == 120
     (liability,) = rows["liability"]
     assert (liability["open_vouchers"], liability["open_value"]) == (200, 2062.5)
     months = {r["month"]: r for r in rows["coupon_months"]}

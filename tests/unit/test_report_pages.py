@@ -155,7 +155,8 @@ def test_where_kpi_ran_the_tables_that_it_lacks_are_named() -> None:
 
 
 MODEL: dict[str, Any] = {
-    **dict.fromkeys(("examples", "base_rate", "pr_auc", "recency_pr_auc", "roc_auc", "brier", "ece"), 0.5),
+    **dict.fromkeys(("base_rate", "pr_auc", "recency_pr_auc", "roc_auc", "brier", "ece"), 0.5),
+    "examples": 900,
     **{"model_name": "churn", "model_version": "1", "as_of": D, "model": "random_forest", "is_promoted": True},
     "reason": "promoted by hand",
 }
@@ -381,6 +382,7 @@ def test_why_a_model_was_promoted_is_told_in_both_languages(tests: dict[str, flo
     reason = training.judge({who: {"pr_auc": v} for who, v in tests.items()}, 0.01).reason if tests else zh
     (row,) = block("models", "trained", models=[{**MODEL, "reason": reason}]).rows
     assert row[-1].said == Said(reason, zh)
+    assert (row[4].said.en, row[4].hover) == ("0.500", "450 / 900")
 
 
 @pytest.mark.parametrize(
@@ -534,6 +536,17 @@ def test_what_a_campaign_has_none_of_is_zero_where_a_ratio_says_so() -> None:
     (row,) = block("money", "by_campaign", kpi=rows).rows
     assert [cell.said.en for cell in row] == ["c1", "¥0", "¥200", "0.000", "–", "–"]
     assert row[3].hover == "¥0 / ¥200"
+
+
+def test_the_confidence_of_vouchers_is_a_mean_of_those_that_have_one() -> None:
+    inferred = {"method": "inferred", "vouchers": 5}
+    rows: list[dict[str, Any]] = [
+        {**inferred, "status": "issued", "confidence": 2.7, "measured": 3},
+        {**inferred, "status": "redeemed", "confidence": 0.5, "measured": 1},
+        {"method": "recorded", "vouchers": 9, "status": "issued", "confidence": None, "measured": 0},
+    ]
+    told = [row[-1] for row in block("coupons", "mapping", vouchers=rows).rows]
+    assert [(cell.said.en, cell.hover) for cell in told] == [("80.0%", "3.20 / 4"), ("–", "")]
 
 
 def test_a_table_says_how_much_it_does_not_list() -> None:

@@ -73,7 +73,7 @@ def small(of: Frames, as_of: date, zone: str) -> dict[str, DataFrame]:
         .limit(LISTED),
         "monitoring": monitoring(of.model_monitoring, as_of),
         "vouchers": of.vouchers.groupBy("status", "method").agg(
-            _rows("vouchers"), F.avg("confidence").alias("confidence")
+            _rows("vouchers"), _total("confidence", "confidence"), F.count("confidence").alias("measured")
         ),
         "flags": _per_element(of.vouchers, "flags", "flag", "vouchers"),
         "coupons": of.coupon_runs.groupBy("is_reused").agg(

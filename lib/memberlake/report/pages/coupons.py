@@ -154,7 +154,7 @@ def _mapping(facts: Facts) -> Block:
             Cell(word(method) if method else Said("not known", "未知")),
             blocks.number(facts, count),
             blocks.rate(facts, count, sum(counts.values())),
-            blocks.number(facts, _confidence(methods[method]), "share"),
+            _confidence(facts, methods[method]),
         ]
         for method, count in sorted(counts.items(), key=lambda item: -item[1])
     ]
@@ -162,10 +162,10 @@ def _mapping(facts: Facts) -> Block:
     return blocks.block(facts, "mapping", "gold.vouchers", "coupons", columns=columns, rows=rows)
 
 
-def _confidence(rows: Sequence[Row]) -> float | None:
+def _confidence(facts: Facts, rows: Sequence[Row]) -> Cell:
     """The mean over the vouchers that have one."""
-    sure = [r for r in rows if r["confidence"] is not None]
-    return blocks.ratio(sum(r["confidence"] * r["vouchers"] for r in sure), sum(r["vouchers"] for r in sure))
+    measured = sum(r["measured"] for r in rows)
+    return blocks.rate(facts, sum(r["confidence"] or 0 for r in rows), measured) if measured else Cell(texts.NONE, True)
 
 
 def _doubtful(facts: Facts) -> Iterable[Block]:

@@ -29,11 +29,20 @@ def _quality(facts: Facts) -> Block:
     rows = [*reversed(facts.of("models"))]
     versions = [f"{r['model_name']} {r['model_version']}" for r in rows]
     series = [
-        Series(HEADERS[measure], versions, [r[measure] for r in rows], color=color)
-        for measure, color in (("pr_auc", 1), ("recency_pr_auc", 2), ("base_rate", 6))
+        Series(HEADERS[measure], versions, [r[measure] for r in rows], hover, color=color)
+        for measure, color, hover in (
+            ("pr_auc", 1, ()),
+            ("recency_pr_auc", 2, ()),
+            ("base_rate", 6, [_churners(r) for r in rows]),
+        )
     ]
     chart = charts.bars(series, texts.FORMATS["ratio"]) if rows else None
     return blocks.block(facts, "model_quality", "gold.churn_models", "models", chart=chart)
+
+
+def _churners(row: Row) -> str:
+    """What the base rate is made of."""
+    return f"{row['base_rate'] * row['examples']:,.0f} / {row['examples']:,}"
 
 
 def _trained(facts: Facts) -> Block:
@@ -43,7 +52,8 @@ def _trained(facts: Facts) -> Block:
             Cell(same(r["as_of"]), mark="whole"),
             Cell(word(r["model"])),
             blocks.number(facts, r["examples"]),
-            *[blocks.number(facts, r[measure], "ratio") for measure in _MEASURES],
+            blocks.number(facts, r["base_rate"], "ratio", _churners(r)),
+            *[blocks.number(facts, r[measure], "ratio") for measure in _MEASURES[1:]],
             Cell(word(r["is_promoted"])),
             Cell(_reason(r["reason"])),
         ]
