@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import chain
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 from tests import health
+from tests.conftest import configured
 
 from memberlake.report import data
+from memberlake.report.blocks import Block
+from memberlake.report.facts import Facts
+from memberlake.report.pages import every
 
 D = health.AS_OF
 Rows = dict[str, list[dict[str, Any]]]
@@ -101,6 +108,44 @@ def test_counts_and_sums(rows: Rows) -> None:
     assert [(r["job"], r["state"]) for r in rows["jobs"]] == [
         ("ingest", "done"), ("kpi", "done"), ("report", "running"), ("rfm", "failed")
     ]  # fmt: skip
+
+
+WITHOUT_PARTS = {
+    ("all_metrics", "Same days before"),  # of which gold.kpi keeps the value alone
+    *((key, column) for key in ("alert_list", "open_alerts") for column in ("Value", "Limit")),  # as a rule saw it
+    # measures of a ranking or of a spread are no part of a whole
+    *(("trained", name) for name in ("PR-AUC", "Recency alone", "ROC-AUC", "Brier score", "Calibration error")),
+    *(("model_quality", name) for name in ("PR-AUC", "Recency alone")),
+    *(("monitoring", column) for column in ("Value", "Limit")),
+    *(("drift", name) for name in ("within limit", "beyond limit")),
+}
+
+
+def shares(found: Block) -> Iterator[tuple[str, str]]:
+    """Shares and ratios of a block: name of the column, figure or series, and what is told of their parts."""
+    is_one = re.compile(r"[\d,.]+%|[\d,]+\.\d{3}").fullmatch
+    for row in found.rows:
+        yield from (
+            (column.en, cell.hover) for column, cell in zip(found.columns, row, strict=True) if is_one(cell.said.en)
+        )
+    for figure in found.figures:
+        if is_one(figure.value.en) and not figure.defined.is_slope:
+            yield figure.key, f"{figure.numerator.en} / {figure.denominator.en}"
+    for trace in found.chart["data"] if found.chart else ():
+        if "z" in trace or re.search(r":,?\.(1%|3f)}", trace["hovertemplate"]):
+            values = trace["z"] if "z" in trace else [trace["x" if "orientation" in trace else "y"]]
+            told = trace.get("customdata", [""] * len(values[0]))
+            for value, text in zip(chain(*values), chain(*told) if "z" in trace else told, strict=True):
+                if value is not None:
+                    yield trace.get("name", found.title).en, str(text)
+
+
+def test_every_share_and_ratio_tells_what_it_is_made_of(rows: Rows) -> None:
+    """In tables, figures and pictures, but for those above, each of which there is."""
+    blocks = [found for page in every(Facts(rows, D, "lake", configured())) for found in page.blocks]
+    told = [(found.key, name, parts) for found in blocks for name, parts in shares(found)]
+    assert len({(key, name) for key, name, _ in told} - WITHOUT_PARTS) > 30
+    assert {(key, name) for key, name, parts in told if " / " not in parts or "–" in parts} == WITHOUT_PARTS
 
 
 def test_the_newest_measurement_of_a_model_is_shown(rows: Rows) -> None:
