@@ -121,7 +121,8 @@ def draw_lifecycle(ax, grain="month"):
         heights = rows[name].astype(float).to_numpy()
         ax.bar(at, heights, bottom=bottom, color=color, width=0.8, label=name)
         bottom += heights
-    ax.bar(at, -rows.dormant.astype(float).to_numpy(), color=PALE, width=0.8, label="dormant")
+    over = rows.is_complete.to_numpy(dtype=bool)  # until then nobody knows who is dormant
+    ax.bar(at[over], -rows.dormant[over].astype(float).to_numpy(), color=PALE, width=0.8, label="dormant")
     ax.axhline(0, color=INK, linewidth=0.8)
     step = max(1, len(rows) // 12)
     labels = [f"{day:%b %Y}" if n == 0 or day.month == 1 else f"{day:%b}" for n, day in enumerate(rows.period_start)]
