@@ -62,7 +62,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _rows(reporter: pytest.TerminalReporter) -> Iterator[tuple[str, ...]]:
-    ended = [report for state in ("passed", "failed", "error") for report in reporter.getreports(state)]
+    ended = [
+        report
+        for state in ("passed", "failed", "error")
+        for report in reporter.getreports(state)
+        if isinstance(report, pytest.TestReport)  # a file that cannot be imported has a report of another kind
+    ]
     found = [(report, dict(report.user_properties)) for report in ended if report.when == "call" or report.failed]
     found = [(report, said) for report, said in found if "fault" in said]
     if found:
