@@ -71,7 +71,11 @@ CHURN_SCORES = Table(
         Column("probability", DOUBLE, "calibrated probability to churn within the horizon", required=True),
         Column("predicted_churn", BOOL, "the probability reaches the model's threshold", required=True),
         Column("risk_band", STRING, "by churn.bands", required=True, allowed=("high", "medium", "low")),
-        Column("top_factors", FACTORS, "the three features that moved the probability most"),
+        Column(
+            "top_factors",
+            FACTORS,
+            "the three features that moved the score most; effects are of the score before calibration",
+        ),
     ),
 )
 

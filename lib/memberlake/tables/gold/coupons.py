@@ -96,7 +96,7 @@ COUPON_DAYS = Table(
             Column(step, LONG, f"vouchers {step} on that day", required=True)
             for step in ("issued", "claimed", "redeemed", "returned", "voided", "expired")
         ],
-        Column("in_force", LONG, "vouchers redeemed on that day that were not, less those undone", required=True),
+        Column("in_force", LONG, "redemptions that came into force on that day less those undone on it", required=True),
         Column("still_redeemed", LONG, "vouchers whose redemption in force is of that day", required=True),
         Column("open", LONG, "vouchers whose first date is this day and that can still be redeemed", required=True),
         Column("redeemed_amount", MONEY, "value redeemed on that day", required=True),
@@ -246,7 +246,7 @@ COUPON_ORDERS = Table(
     key=("as_of", "channel", "with_coupon"),
     partitioned_by=("as_of",),
     columns=(
-        AS_OF,
+        Column("as_of", DATE, "business date of the orders themselves, not the cut-off of a run", required=True),
         Column("channel", STRING, "channel of the orders, NULL when not known"),
         Column("with_coupon", BOOL, "the order names a voucher or coupon, or a coupon's value", required=True),
         Column("orders", LONG, "counted orders", required=True),
@@ -265,10 +265,10 @@ COUPON_ALERTS = Table(
     columns=(
         AS_OF,
         Column("reason", STRING, "name of the sign", required=True),
-        Column("subject_kind", STRING, "member, voucher or order", required=True),
+        Column("subject_kind", STRING, "member or order", required=True),
         Column("subject_id", STRING, "which one", required=True),
         Column("value", DOUBLE, "what was measured", required=True),
-        Column("threshold", DOUBLE, "the limit that it passed", required=True),
+        Column("threshold", DOUBLE, "the limit that it reached or passed", required=True),
         Column("evidence", STRING, "what it rests on, in one sentence", required=True),
     ),
 )

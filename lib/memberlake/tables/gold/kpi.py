@@ -1,7 +1,6 @@
 """The metrics of member operation, and the alerts they raise."""
 
 from memberlake.lake.contract import BOOL, DATE, DOUBLE, STRING, TS, Column, Table
-from memberlake.tables.gold.common import AS_OF
 
 KPI = Table(
     "gold",
@@ -41,9 +40,9 @@ ALERTS = Table(
     columns=(
         Column("alert_id", STRING, "digest of rule, subject and opening day", required=True),
         Column("raised_on", DATE, "as_of at which it was opened", required=True),
-        AS_OF,
+        Column("as_of", DATE, "last as_of at which a run opened, updated or closed it", required=True),
         Column("rule", STRING, "name of the rule", required=True),
-        Column("subject_kind", STRING, "what the alert is about: metric, model, ...", required=True),
+        Column("subject_kind", STRING, "what the alert is about: metric or model", required=True),
         Column("subject_id", STRING, "which one, NULL for the whole"),
         Column("value", DOUBLE, "the value of the last as_of at which the rule was broken"),
         Column("threshold", DOUBLE, "the limit"),
