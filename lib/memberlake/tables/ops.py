@@ -14,7 +14,7 @@ RUNS = Table(
         Column("started_at", TS, "start", required=True),
         Column("ended_at", TS, "end, NULL while running or killed"),
         Column("state", STRING, "running, done or failed", required=True, allowed=("running", "done", "failed")),
-        Column("rows_read", LONG, "rows of the tables or files that it read"),
+        Column("rows_read", LONG, "rows of all tables that the job may read; of ingest, of the files that it took"),
         Column("rows_written", LONG, "rows that it wrote"),
         Column("config_hash", STRING, "digest of the business rules in force", required=True),
         Column("code_version", STRING, "version of memberlake", required=True),
