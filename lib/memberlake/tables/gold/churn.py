@@ -99,7 +99,12 @@ CHURN_MODELS = Table(
         Column("ece", DOUBLE, "expected calibration error in the test, over deciles", required=True),
         Column("recency_pr_auc", DOUBLE, "pr_auc of recency alone on the same test", required=True),
         Column("champion_pr_auc", DOUBLE, "pr_auc of the champion of then on the same test, NULL when there was none"),
-        Column("is_promoted", BOOL, "it became champion", required=True),
+        Column(
+            "is_promoted",
+            BOOL,
+            "it passed the gate when it was trained; whether it is champion now, `memberlake models` says",
+            required=True,
+        ),
         Column("reason", STRING, "why, or why not", required=True),
     ),
 )
