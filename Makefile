@@ -32,7 +32,7 @@ made/truth/dirt: | $(VENV)/.run  # what generate writes last
 
 setup: $(VENV)/.dev  ## everything for working on the project, into .venv
 
-test: $(VENV)/.dev  ## the whole suite, and style, types and docs beside it
+test: $(VENV)/.dev  ## all tests but those of faults and clusters, and style, types and docs beside them
 	@$(MAKE) --no-print-directory -j2 lint suite
 
 suite: $(VENV)/.dev
