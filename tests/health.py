@@ -55,7 +55,6 @@ def made() -> dict[str, list[dict[str, Any]]]:
             _alert("churn_rate_rises", "open", AS_OF, "churn_rate", 0.042, 0.035),
             _alert("fewer_new_members", "closed", AS_OF - timedelta(days=30), "new_registered_members", 81, 100),
             _alert("closed later", "closed", AS_OF, "activity_rate", 0.2, 0.3),
-            _alert("about a person", "open", AS_OF, "m1", 9, 5) | {"subject_kind": "member"},
             _alert("raised later", "open", LATER, "revenue", 1, 2),
         ],
         "rfm_scores": [

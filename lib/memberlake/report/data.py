@@ -18,7 +18,6 @@ from memberlake.lake.contract import Table
 from memberlake.tables import silver
 
 DAYS, WEEKS, MONTHS = 90, 26, 25  # how far back the pictures go
-PERSONAL = ("member", "visitor", "order", "voucher")  # subjects of alerts that lead to one person
 LISTED = 25  # rows of lists that could grow: the first ones, and how to get the rest
 
 
@@ -118,10 +117,10 @@ def kpi(kpi: DataFrame, as_of: date) -> DataFrame:
 
 
 def alerts(alerts: DataFrame, as_of: date) -> DataFrame:
-    """Alerts raised by as_of, in their state of that day, open ones first; not those about one person."""
+    """Alerts raised by as_of, in their state of that day, open ones first. They are about metrics and models."""
     closed_later = F.col("closed_on") > F.lit(as_of)
     return (
-        alerts.where((F.col("raised_on") <= F.lit(as_of)) & ~F.col("subject_kind").isin(*PERSONAL))
+        alerts.where(F.col("raised_on") <= F.lit(as_of))
         .withColumn("state", F.when(closed_later, F.lit("open")).otherwise(F.col("state")))
         .orderBy(F.desc("state"), F.desc("raised_on"), "alert_id")
         .limit(200)
@@ -171,7 +170,7 @@ def risk_bands(scored: DataFrame) -> DataFrame:
 
 
 def factors(scored: DataFrame) -> DataFrame:
-    """How often a feature is among the three that moved a member's probability most, and how far on average."""
+    """How often a feature is among the three that moved a member's score most, and how far on average."""
     return (
         scored.where(F.col("risk_band") == "high")
         .select(F.explode("top_factors").alias("factor"))
