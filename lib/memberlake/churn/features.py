@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 YEAR, QUARTER, MONTH = 365, 90, 30
 NEVER = 400.0  # days, for a model: longer ago than any window
 
-# what each group of features is computed from, and how many days before the snapshot it looks
+# what each group of features is computed from
 SOURCES = {
     "orders": ("silver.orders",),
     "lines": ("silver.order_lines", "silver.orders", "silver.products"),
