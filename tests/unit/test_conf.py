@@ -121,6 +121,12 @@ def test_a_moved_lake_keeps_its_digest_and_a_new_rule_changes_it() -> None:
     assert here == configured("mlflow.tracking_uri=http://elsewhere", "report.language=zh", lake="/a").digest
 
 
+def test_the_address_of_the_webhook_is_in_no_digest() -> None:
+    """It may hold a token."""
+    assert configured("alerts.webhook.url=https://example.org/token").digest == configured().digest
+    assert configured("alerts.webhook.retries=9").digest != configured().digest
+
+
 def test_an_empty_place_is_not_the_default_one() -> None:
     for option in ("lake", "landing"):
         with pytest.raises(UserError, match=f"--{option} is empty"):
