@@ -171,7 +171,9 @@ def test_the_same_seed_gives_the_same_model(examples: DataFrame, forest: Fitted)
 
 def test_a_category_that_was_never_seen_is_scored(examples: DataFrame, forest: Fitted) -> None:
     new = part(examples, SPLIT.test).limit(5).withColumn("gender", F.lit("X"))
-    assert [r.probability for r in models.with_probability(forest.pipeline, new).collect() if r.probability is not None]
+    told = models.with_probability(forest.pipeline, new).collect()
+    assert len(told) == 5
+    assert all(0 <= row.probability <= 1 for row in told)
 
 
 @pytest.mark.parametrize(("label", "said"), [(0.0, "0 of 15,000 examples churned"), (1.0, "15000 of 15,000 examples")])
