@@ -239,6 +239,7 @@ class Registry:
                 self._mlflow.log_dict(trained.effects._asdict(), "effects.json")
                 self._mlflow.log_dict({n: s._asdict() for n, s in trained.spreads.items()}, "spreads.json")
                 self._mlflow.log_dict({"tried": [{**p, "pr_auc": v} for p, v in trained.fitted.tried]}, "tried.json")
+                self._mlflow.log_dict({"dropped": [*trained.fitted.dropped]}, "dropped.json")
                 for name, figure in pictures.of(trained):
                     self._mlflow.log_figure(figure, f"{name}.png")
                 info = self._log_model(trained)
