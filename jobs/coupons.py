@@ -17,6 +17,7 @@ from memberlake.coupons.place import Place
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.lake.versions import newest
+from memberlake.orders import only_counted
 from memberlake.tables.gold.coupons import (
     COUPON_CHANNELS,
     COUPON_COHORTS,
@@ -38,7 +39,6 @@ from memberlake.tables.silver import (
     COUPONS,
     ORDERS,
 )
-from memberlake.value import rfm
 
 READS = (
     COUPON_EVENTS,
@@ -90,7 +90,7 @@ def write_orders(
     """
     held, zone = lake.read(COUPON_ORDERS).agg(F.max("as_of")).first(), conf.business_timezone
     until = max(as_of, held[0]) if held and held[0] else as_of
-    orders = lake.read(ORDERS).transform(rfm.only_counted, conf.orders.counted_statuses)
+    orders = lake.read(ORDERS).transform(only_counted, conf.orders.counted_statuses)
     if since is None or changed is None:
         orders = orders.transform(state.only_until, "ordered_at", until, zone)
         lake.replace(COUPON_ORDERS, runs.orders_per_day(orders, zone))

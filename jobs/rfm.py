@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 from memberlake import cli, scoring
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
+from memberlake.orders import only_counted, only_within
 from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
 from memberlake.tables.silver import ORDER_LINES, ORDERS, PRODUCTS
 from memberlake.value import rfm
@@ -18,8 +19,8 @@ WRITES = (RFM_SCORES, SCORE_BINS)
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     orders = (
         lake.read(ORDERS)
-        .transform(rfm.only_counted, conf.orders.counted_statuses)
-        .transform(rfm.only_within, as_of, conf.rfm.look_back_days, conf.business_timezone)
+        .transform(only_counted, conf.orders.counted_statuses)
+        .transform(only_within, as_of, conf.rfm.look_back_days, conf.business_timezone)
     )
     if conf.rfm.by_category:
         orders = orders.transform(rfm.with_categories, lake.read(ORDER_LINES), lake.read(PRODUCTS))

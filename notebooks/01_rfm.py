@@ -33,6 +33,7 @@ from pyspark.sql import functions as F
 from memberlake import conf, runner, scoring
 from memberlake.lake import session
 from memberlake.lake.store import Lake
+from memberlake.orders import only_counted, only_within
 from memberlake.tables.gold.value import RFM_SCORES
 from memberlake.tables.silver import ORDERS
 from memberlake.value import rfm
@@ -94,8 +95,8 @@ pd.Series(
 
 orders = (
     lake.read(ORDERS)
-    .transform(rfm.only_counted, rules.orders.counted_statuses)
-    .transform(rfm.only_within, as_of, rules.rfm.look_back_days, rules.business_timezone)
+    .transform(only_counted, rules.orders.counted_statuses)
+    .transform(only_within, as_of, rules.rfm.look_back_days, rules.business_timezone)
     .transform(rfm.with_scope_all)
 )
 buyers = rfm.measure(orders, as_of, rules.rfm.monetary).cache()

@@ -14,6 +14,7 @@ from memberlake import jobs
 from memberlake.ingest import source
 from memberlake.ingest.take import Ingest
 from memberlake.made import write
+from memberlake.orders import only_counted, only_within
 from memberlake.tables.gold.value import RFM_SCORES
 from memberlake.tables.silver import ORDERS
 from memberlake.value import rfm
@@ -148,8 +149,8 @@ def next_day_facts(run: Run) -> None:
     """The same from daily facts: a row for each member and business date, folded before."""
     rules, target = run.rules(), str(run.fresh("order_days"))
     day = AS_OF + timedelta(days=1)
-    orders = rfm.only_counted(run.lake().read(ORDERS), rules.orders.counted_statuses)
-    dated = rfm.only_within(orders, day, 10_000, rules.business_timezone).where("member_id IS NOT NULL")
+    orders = only_counted(run.lake().read(ORDERS), rules.orders.counted_statuses)
+    dated = only_within(orders, day, 10_000, rules.business_timezone).where("member_id IS NOT NULL")
     facts = dated.groupBy("member_id", "business_date").agg(
         F.count(F.lit(1)).alias("orders"), F.sum("net_amount").alias("net_amount")
     )
@@ -173,8 +174,8 @@ def next_day_facts(run: Run) -> None:
 
 def _measured(run: Run, as_of: date) -> DataFrame:
     rules = run.rules()
-    orders = rfm.only_counted(run.lake().read(ORDERS), rules.orders.counted_statuses)
-    within = rfm.only_within(orders, as_of, rules.rfm.look_back_days, rules.business_timezone)
+    orders = only_counted(run.lake().read(ORDERS), rules.orders.counted_statuses)
+    within = only_within(orders, as_of, rules.rfm.look_back_days, rules.business_timezone)
     return rfm.measure(rfm.with_scope_all(within), as_of, "sum")
 
 

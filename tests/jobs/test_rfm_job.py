@@ -18,6 +18,7 @@ from tests.jobs.orders import Order, orders, rows
 from memberlake import jobs, scoring
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
+from memberlake.orders import only_within
 from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
 from memberlake.tables.silver import ORDER_LINES, ORDERS, PRODUCTS
 from memberlake.value import rfm
@@ -153,7 +154,7 @@ def line(order_id: str, line_no: int, product_id: str, amount: str) -> dict[str,
 def buyers(lake: Lake) -> Iterator[DataFrame]:
     """Kept, as the job does it: else the scope, a literal, is folded into the plan and no window has a partition."""
     lake.append(ORDERS, orders(lake.spark, OF_THE_DAY))
-    placed = lake.read(ORDERS).transform(rfm.only_within, D, 10, CONF.business_timezone)
+    placed = lake.read(ORDERS).transform(only_within, D, 10, CONF.business_timezone)
     with lake.kept(rfm.measure(placed.transform(rfm.with_scope_all), D, "sum")) as kept:
         yield kept
 

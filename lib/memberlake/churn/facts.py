@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 from memberlake import calendar
 from memberlake.activity import identity as identities
 from memberlake.lake.contract import Table
+from memberlake.orders import has_coupon, only_counted
 from memberlake.tables import silver
-from memberlake.value.rfm import only_counted
 
 _OF_ORDERS = ("order_id", "net_amount", "discount_amount", "points_redeemed")
 
@@ -24,7 +24,7 @@ class Facts(NamedTuple):
     Attributes:
         known: one row a member: `member_id`, and `known_on`, the first of registration and first counted order.
         members: with `activated_on`.
-        orders: counted orders of members, in the order of `in_order`; `has_coupon`, by id, amount or promo code.
+        orders: counted orders of members, in the order of `in_order`; `has_coupon`, also by promo code.
         identity: who a visitor was, rows of gold.subject_identity.
         contacts: without those of control groups, who were sent nothing.
     """
@@ -72,9 +72,9 @@ def until(
     activated_on = calendar.business_date(F.col("activated_at"), zone)
     members = seen(members, silver.MEMBERS).withColumn("activated_on", activated_on)
     orders = seen(orders, silver.ORDERS).transform(only_counted, statuses).where(F.col("member_id").isNotNull())
-    has_coupon = F.coalesce("coupon_id", "voucher_id", "promo_code").isNotNull()
-    has_coupon |= F.coalesce(F.col("coupon_amount") > 0, F.lit(False))
-    orders = kept(in_order(orders.select("member_id", "on", *_OF_ORDERS, has_coupon.alias("has_coupon"))))
+    has_code = F.col("promo_code").isNotNull()
+    coupon = (has_coupon() | has_code).alias("has_coupon")
+    orders = kept(in_order(orders.select("member_id", "on", *_OF_ORDERS, coupon)))
     contacts = seen(contacts, silver.CAMPAIGN_CONTACTS).where(~F.coalesce("is_control", F.lit(False)))
     bought = orders.groupBy("member_id").agg(F.min("on").alias("on"))
     known = members.select("member_id", "on").unionByName(bought)

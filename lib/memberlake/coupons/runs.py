@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from memberlake import calendar
 from memberlake.coupons.state import MEMBER, TURNS, escaped
 from memberlake.lake.contract import MONEY
+from memberlake.orders import has_coupon
 
 STEPS = ("issued", "claimed", "redeemed", "returned", "voided", "expired")
 STATES = ("still_redeemed", "vouchers", "open", "unknown_orders")  # of what a voucher is now
@@ -182,11 +183,9 @@ def liability(runs: DataFrame, as_of: date) -> DataFrame:
 
 def orders_per_day(orders: DataFrame, zone: str) -> DataFrame:
     """Counted orders of each business date (`as_of`) with coupons and without, by channel."""
-    with_coupon = F.col("voucher_id").isNotNull() | F.col("coupon_id").isNotNull()
-    with_coupon |= F.coalesce(F.col("coupon_amount") > 0, F.lit(False))
     return (
         orders.withColumn("as_of", calendar.business_date(F.col("ordered_at"), zone))
-        .groupBy("as_of", "channel", with_coupon.alias("with_coupon"))
+        .groupBy("as_of", "channel", has_coupon().alias("with_coupon"))
         .agg(
             F.count(F.lit(1)).alias("orders"),
             F.sum("net_amount").cast(MONEY).alias("net_amount"),

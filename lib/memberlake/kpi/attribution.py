@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import calendar
+from memberlake.orders import has_coupon
 
 METHODS = ("marked", "code", "voucher", "contact", "none")
-
-
-def _has_coupon() -> Column:
-    """The order says so, or a voucher that names the order."""
-    said = F.col("voucher_id").isNotNull() | F.col("coupon_id").isNotNull()
-    return said | (F.coalesce("coupon_amount", F.lit(0)) > 0) | F.col("has_voucher").isNotNull()
 
 
 def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days: int, zone: str) -> DataFrame:
@@ -62,6 +57,7 @@ def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days
             lambda c: (c["sent_at"] <= F.col("ordered_at")) & (c["on"] > F.date_sub("business_date", days)),
         )
     )
+    is_named_by_voucher = F.col("has_voucher").isNotNull()
     method = (
         F.when(F.col("marked_channel").isNotNull() | F.col("campaign_id").isNotNull(), "marked")
         .when(F.col("promo_code").isNotNull(), "code")
@@ -72,7 +68,7 @@ def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days
     by_contact = F.when(F.col("method") == "contact", F.col("last")["campaign_id"])
     return (
         joined.withColumn("last", last)
-        .withColumn("has_coupon", _has_coupon())
+        .withColumn("has_coupon", has_coupon() | is_named_by_voucher)
         .withColumn("method", method)
         .withColumn("campaign_id", F.coalesce("campaign_id", "voucher_campaign", by_contact))
         .drop("contacts", "last", "voucher_campaign", "has_voucher")

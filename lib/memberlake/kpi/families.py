@@ -27,7 +27,7 @@ from memberlake.kpi.metrics import (
     VOUCHERS,
 )
 from memberlake.kpi.periods import Span
-from memberlake.value import rfm
+from memberlake.orders import only_counted
 
 # measure to the metric whose rows of days hold it: what a day adds, and what has been added up to
 _FLOWS = {
@@ -145,7 +145,7 @@ def _until(tables: Mapping[str, DataFrame], name: str, first: date, as_of: date,
         on = F.col("cost_date")
         return tables[name].where(on.between(F.lit(first), F.lit(as_of))).withColumn("business_date", on)
     found = facts.until(tables[name], since.instant(name), first, as_of, conf.business_timezone)
-    return rfm.only_counted(found, conf.orders.counted_statuses) if name == ORDERS else found
+    return only_counted(found, conf.orders.counted_statuses) if name == ORDERS else found
 
 
 def data(tables: Mapping[str, DataFrame], as_of: date, conf: Conf) -> dict[str, DataFrame]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping
+from datetime import date
 from typing import Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from memberlake import calendar, scoring
+from memberlake import scoring
 from memberlake.conf import RfmConf
 from memberlake.lake.contract import MONEY
 from memberlake.scoring import Measure
@@ -24,22 +24,6 @@ def measures(thresholds: Mapping[str, tuple[float, ...]]) -> list[Measure]:
         Measure("frequency", "f_score", thresholds=thresholds.get("f", ())),
         Measure("monetary", "m_score", thresholds=thresholds.get("m", ())),
     ]
-
-
-def only_counted(orders: DataFrame, statuses: Sequence[str]) -> DataFrame:
-    """Orders that count: in a counted status and not refunded in full. A NULL refund is none."""
-    refunded_in_full = (F.coalesce("refunded_amount", F.lit(0)) > 0) & (F.col("net_amount") <= 0)
-    return orders.where(F.col("status").isin(*statuses) & ~refunded_in_full)
-
-
-def only_within(orders: DataFrame, as_of: date, days: int, zone: str) -> DataFrame:
-    """Orders of the business dates in (as_of - days, as_of], with their `business_date`."""
-    # the raw instants, with a day to spare, let Delta skip files; the date decides
-    begin, end = calendar.instants(as_of - timedelta(days=days), as_of + timedelta(days=1), zone)
-    near = orders.where((F.col("ordered_at") >= F.lit(begin)) & (F.col("ordered_at") < F.lit(end)))
-    return near.withColumn("business_date", calendar.business_date(F.col("ordered_at"), zone)).where(
-        calendar.in_look_back(F.col("business_date"), as_of, days)
-    )
 
 
 def with_categories(orders: DataFrame, lines: DataFrame, products: DataFrame) -> DataFrame:
