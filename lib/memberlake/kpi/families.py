@@ -71,17 +71,16 @@ class Inputs:
     @property
     def known(self) -> set[str]:
         """Measures that are 0 where nothing says otherwise; those of churn are known per snapshot only."""
-        found = {m for m, measure in MEASURES.items() if {*measure.sources} <= {*self.filled}}
+        found = {m for m, measure in MEASURES.items() if {*measure.needs} <= {*self.filled}}
         found |= {"cost"} if {COSTS, CONTACTS, VOUCHERS, COSTLY_ORDERS} & {*self.filled} else set()
         found |= {"goal_cost"} if {COSTS, CONTACTS} & {*self.filled} else set()
-        return {m for m in found if CHURN not in MEASURES[m].sources}
+        return {m for m in found if CHURN not in MEASURES[m].needs}
 
     @property
     def sourced(self) -> set[str]:
         """Measures whose tables have rows: those that are known, and those of churn where there is a snapshot."""
-        of_churn = {m: {*measure.sources} for m, measure in MEASURES.items() if CHURN in measure.sources}
-        needed = {m: sources - {CHURN, CAMPAIGNS} for m, sources in of_churn.items()}  # 0 without campaigns
-        return self.known | {m for m, others in needed.items() if self.snapshots and others <= {*self.filled}}
+        of_churn = {m: {*measure.needs} - {CHURN} for m, measure in MEASURES.items() if CHURN in measure.needs}
+        return self.known | {m for m, others in of_churn.items() if self.snapshots and others <= {*self.filled}}
 
     @property
     def members(self) -> DataFrame:

@@ -14,6 +14,7 @@ COSTS, CONTACTS = "silver.campaign_costs", "silver.campaign_contacts"
 RESPONSES, CAMPAIGNS = "silver.campaign_responses", "silver.campaigns"
 VOUCHERS, ACTIVE, CHURN, KPI = "gold.vouchers", "gold.active_counts", "gold.churn_status", "gold.kpi"
 MONEY = (COSTS, CONTACTS, ORDERS, VOUCHERS)
+CLAIMS = (CONTACTS, VOUCHERS)  # what an order may be owed to
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class Measure:
 
     Attributes:
         en, zh: in words.
-        sources: tables that it comes from; where none of them has a row, what is made of it is absent.
+        needs: tables without which it is unknown, and what is made of it absent.
+        also: more tables that it comes from; where they have no row it is counted without them.
     """
 
     en: str
     zh: str
-    sources: tuple[str, ...]
+    needs: tuple[str, ...]
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,18 @@ class Metric:
         return f"{of} / {MEASURES[self.denominator].zh}" if self.denominator else of
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The tables without which it is absent."""
+        return tuple(dict.fromkeys(table for m in self._measures for table in m.needs))
+
+    @property
     def sources(self) -> tuple[str, ...]:
-        of = MEASURES[self.numerator].sources + (MEASURES[self.denominator].sources if self.denominator else ())
-        return tuple(dict.fromkeys(of))
+        """All tables that it comes from."""
+        return tuple(dict.fromkeys((*self.needs, *(table for m in self._measures for table in m.also))))
+
+    @property
+    def _measures(self) -> list[Measure]:
+        return [MEASURES[name] for name in (self.numerator, self.denominator) if name]
 
     @property
     def zero_rule(self) -> str:
@@ -127,26 +139,27 @@ MEASURES = {
     "life_revenue": Measure("net amount of members' counted orders up to the end of the period", "期末累计会员订单净额", (ORDERS,)),
     "life_orders": Measure("counted orders of members up to the end of the period", "期末累计会员订单数", (ORDERS,)),
     "all_orders": Measure("counted orders up to the end of the period, guests' too", "期末累计订单数", (ORDERS,)),
-    "coupon_orders": Measure("counted orders of the period with a coupon", "期内用券订单数", (ORDERS,)),
-    "coupon_revenue": Measure("net amount of the period's counted orders with a coupon", "期内用券订单净额", (ORDERS,)),
-    "coupon_buyers": Measure("members with a counted order with a coupon in the period", "期内用券会员", (ORDERS,)),
-    "repeat_coupon_buyers": Measure("members with 2 or more counted orders with a coupon in the period", "期内用券下单2次及以上的会员", (ORDERS,)),
-    "plain_orders": Measure("counted orders of the period without a coupon", "期内未用券订单数", (ORDERS,)),
-    "plain_revenue": Measure("net amount of the period's counted orders without a coupon", "期内未用券订单净额", (ORDERS,)),
-    "plain_buyers": Measure("members with a counted order without a coupon in the period", "期内有未用券订单的会员", (ORDERS,)),
-    "repeat_plain_buyers": Measure("members with 2 or more counted orders without a coupon in the period", "期内未用券下单2次及以上的会员", (ORDERS,)),
+    "coupon_orders": Measure("counted orders of the period with a coupon", "期内用券订单数", (ORDERS,), (VOUCHERS,)),
+    "coupon_revenue": Measure("net amount of the period's counted orders with a coupon", "期内用券订单净额", (ORDERS,), (VOUCHERS,)),
+    "coupon_buyers": Measure("members with a counted order with a coupon in the period", "期内用券会员", (ORDERS,), (VOUCHERS,)),
+    "repeat_coupon_buyers": Measure("members with 2 or more counted orders with a coupon in the period", "期内用券下单2次及以上的会员", (ORDERS,), (VOUCHERS,)),
+    "plain_orders": Measure("counted orders of the period without a coupon", "期内未用券订单数", (ORDERS,), (VOUCHERS,)),
+    "plain_revenue": Measure("net amount of the period's counted orders without a coupon", "期内未用券订单净额", (ORDERS,), (VOUCHERS,)),
+    "plain_buyers": Measure("members with a counted order without a coupon in the period", "期内有未用券订单的会员", (ORDERS,), (VOUCHERS,)),
+    "repeat_plain_buyers": Measure("members with 2 or more counted orders without a coupon in the period", "期内未用券下单2次及以上的会员", (ORDERS,), (VOUCHERS,)),
     "cost": Measure("media, other, contacts, coupons redeemed and points of the period", "期内媒介、其他、触达、核销的优惠券与积分费用", MONEY),
-    "attributed": Measure("net amount of the period's orders that are attributed to marketing", "期内归因于营销的订单净额", (ORDERS,)),
-    "unattributed": Measure("net amount of the period's orders that are not attributed to marketing", "期内未归因于营销的订单净额", (ORDERS,)),
-    "of_method": Measure("net amount of the period's orders attributed by the method", "期内按该方式归因的订单净额", (ORDERS,)),
-    "leads": Measure("responses of type lead in the period", "期内线索数", (RESPONSES,)),
+    "attributed": Measure("net amount of the period's orders that are attributed to marketing", "期内归因于营销的订单净额", (ORDERS,), CLAIMS),
+    "unattributed": Measure("net amount of the period's orders that are not attributed to marketing", "期内未归因于营销的订单净额", (ORDERS,), CLAIMS),
+    "of_method": Measure("net amount of the period's orders attributed by the method", "期内按该方式归因的订单净额", (ORDERS,), CLAIMS),
+    "leads": Measure("responses of type lead in the period", "期内线索数", (RESPONSES,), (CONTACTS,)),
     "winbacks": Measure(
         "members churned on the day before an order of the period that is attributed to a campaign, within its dates",
         "期内在活动期间经活动归因下单、且下单前一日处于流失的会员",
-        (CHURN, ORDERS, CAMPAIGNS),
+        (CHURN, ORDERS),
+        (CAMPAIGNS, *CLAIMS),
     ),
-    "goal_cost": Measure("media, other and contacts of the campaigns with that goal in the period", "期内该目标活动的媒介、其他与触达费用", (COSTS, CONTACTS)),
-    "goal_reached": Measure("responses to these campaigns in the period that reach the goal", "期内达成该目标的响应数", (RESPONSES,)),
+    "goal_cost": Measure("media, other and contacts of the campaigns with that goal in the period", "期内该目标活动的媒介、其他与触达费用", (COSTS, CONTACTS), (CAMPAIGNS,)),
+    "goal_reached": Measure("responses to these campaigns in the period that reach the goal", "期内达成该目标的响应数", (RESPONSES,), (CONTACTS, CAMPAIGNS)),
     "churned_in": Measure("members who became churned in the period", "期内新流失会员", (CHURN,)),
     "not_churned": Measure("members not churned at the start of the period", "期初未流失会员", (CHURN,)),
     "churned": Measure("members churned at the end of the period", "期末流失会员", (CHURN,)),

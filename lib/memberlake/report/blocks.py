@@ -130,7 +130,7 @@ def block(
     if figures or chart or rows:
         alike = [*zip(*(aligned(facts, column) for column in zip(*rows, strict=True)), strict=True)]
         return Block(key, source, title, note, figures, chart, columns, alike, meant, command=command)
-    why, steps = missing.reason(facts, needs, {table for d in defined for table in d.sources})
+    why, steps = missing.reason(facts, needs, {table for d in defined for table in d.needs})
     command, then = steps[0] if steps else "", steps[1:]
     return Block(
         key, source, title, note, defined=meant, missing=why.of(**facts.settings, **values), command=command, then=then

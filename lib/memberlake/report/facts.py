@@ -26,7 +26,7 @@ class Defined(NamedTuple):
     Attributes:
         form: how its value is written: count, money, share or ratio; of a slope, the form of what rises.
         direction: 1 when up is good, -1 when up is bad, 0 when neither.
-        sources: tables that gold.kpi counts it from.
+        needs: tables without which gold.kpi has no rows of it.
         parts: forms of numerator and denominator.
     """
 
@@ -36,7 +36,7 @@ class Defined(NamedTuple):
     form: str
     direction: int
     source: str = "gold.kpi"
-    sources: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     is_slope: bool = False
     parts: tuple[str, str] = ("count", "count")
 
@@ -54,7 +54,7 @@ def defined(metric: Metric) -> Defined:
         _FORMS.get(METRICS[TRENDS.get(metric.name, metric.name)].unit, "count"),
         {"up": 1, "down": -1, "neither": 0}[metric.good],
         f"gold.kpi ← {', '.join(metric.sources)}",
-        metric.sources,
+        metric.needs,
         metric.name in TRENDS,
         ("money" if metric.numerator in _MONEY else "count", "money" if metric.denominator in _MONEY else "count"),
     )
