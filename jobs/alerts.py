@@ -59,6 +59,8 @@ def judge(lake: Lake, conf: Conf, as_of: date) -> list[Alert]:
         for r in newest.collect()
     ]
     changed = alerts.advance(held, found, conf.alerts.rules, as_of)
+    if not lake.ready(ALERTS):
+        lake.append(ALERTS, lake.read(ALERTS))  # of no row: who reads the lake finds that there is no alert
     if changed:
         lake.put(ALERTS, periods.literal(lake.spark.range(1), map(asdict, changed), ALERTS.struct))
     return [*{alert.alert_id: alert for alert in (*held, *changed)}.values()]

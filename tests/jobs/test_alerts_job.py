@@ -110,6 +110,8 @@ def test_an_alert_that_is_refused_keeps_no_other_back(lake: Lake, chat: Chat, mo
 
 def test_alerts_of_a_lake_without_any(lake: Lake) -> None:
     lake.append(KPI, rows(lake.spark, KPI, []))
+    jobs.find("alerts").run(lake, configured(), D)
+    assert Lake(lake.spark, lake.conf).ready(ALERTS)
     shown = memberlake(lake, "--exit-code")
     assert shown.exit_code == 0, shown.output
     refused = memberlake(lake, "--loud")
