@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from pyspark.sql import functions as F
 
 from memberlake import cli
+from memberlake.activity.repair import last_as_of
 from memberlake.conf import Conf
 from memberlake.kpi import families, metrics, periods, since, table
 from memberlake.kpi.cells import union
@@ -69,13 +70,18 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     if VOUCHERS.full_name in filled and (stands_at := lake.stands_at("coupons")) not in {None, as_of}:
         said = "gold.vouchers is as of %s, and with it what coupons cost and whom orders are owed to: run coupons first"
         log.warning(said, stands_at)
+    counted_at = lake.read(ACTIVE_COUNTS).transform(last_as_of).collect()[0]["as_of"]
+    if counted_at not in {None, as_of}:
+        said = "gold.active_counts is as of %s, and with it the activity metrics: run activity first"
+        log.warning(said, counted_at)
     told = families.reached(stored).collect()
     looks = status.where(F.col("as_of") <= F.lit(as_of)).select("as_of").distinct().collect()
     # as of a day before the last one: everything up to it, and what changed stays for the next run to be told
     is_past = any(r["last"] > as_of for r in told)
     by_category = "category" in conf.kpi.dimensions
     changing = (*CHANGING, *OF_CATEGORIES) if by_category else CHANGING
-    rules = (conf.kpi, conf.orders, conf.activity.active_event_types, conf.business_timezone)
+    who_counts = (conf.activity.active_event_types, conf.activity.robot_threshold)
+    rules = (conf.kpi, conf.orders, who_counts, conf.business_timezone)
     if is_past and not lake.goes_by("kpi", rules):
         lake.forget("kpi")  # the days it writes are by other rules than those after: the next run counts all again
     with contextlib.ExitStack() as stack:

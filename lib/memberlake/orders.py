@@ -27,7 +27,11 @@ def only_within(orders: DataFrame, as_of: date, days: int, zone: str) -> DataFra
     )
 
 
+def names_coupon() -> Column:
+    """True where an order names a voucher or a coupon; never NULL."""
+    return F.col("voucher_id").isNotNull() | F.col("coupon_id").isNotNull()
+
+
 def has_coupon() -> Column:
     """True where an order names a voucher or a coupon, or has an amount of coupons; never NULL."""
-    is_named = F.col("voucher_id").isNotNull() | F.col("coupon_id").isNotNull()
-    return is_named | (F.coalesce("coupon_amount", F.lit(0)) > 0)
+    return names_coupon() | (F.coalesce("coupon_amount", F.lit(0)) > 0)

@@ -80,7 +80,8 @@ class Reference:
         ]  # fmt: skip
         campaigns = [v["campaign_id"] for v in used if v["campaign_id"]]
         campaign = order["campaign_id"] or (max(campaigns) if campaigns else None)
-        coupon = bool(used or order["voucher_id"] or order["coupon_id"] or (order["coupon_amount"] or 0) > 0)
+        named = bool(used or order["voucher_id"] or order["coupon_id"])
+        coupon = named or (order["coupon_amount"] or 0) > 0
         contacts = [
             c
             for c in self.data["contacts"]
@@ -92,7 +93,7 @@ class Reference:
             method = "marked"
         elif order["promo_code"]:
             method = "code"
-        elif coupon:
+        elif named:
             method = "voucher"
         elif last:
             method, campaign = "contact", campaign or last["campaign_id"]
@@ -189,11 +190,11 @@ class Reference:
         ]  # fmt: skip
         for o in self.orders:
             if first <= o["on"] <= last:
-                campaign = o["credited"] or "unknown"
+                campaign = (o["credited"] or "unknown") if o["method"] != "none" else "none"
                 if not o["voucher_value"] > 0:
                     found.append(("coupon", campaign, float(o["coupon_amount"] or 0)))
                 points = (o["points_redeemed"] or 0) * 0.01 + (o["points_granted"] or 0) * 0.006
-                found.append(("points", campaign if o["method"] != "none" else "none", points))
+                found.append(("points", campaign, points))
         return [f for f in found if f[2]]
 
     def responses(self, first: date, last: date) -> list[tuple[str, str, str | None]]:

@@ -76,6 +76,7 @@ def test_whom_an_order_is_owed_to(spark: SparkSession) -> None:
         ("voucher", "m", "2026-03-06 09:00", {"voucher_id": "v"}, "voucher", "V"),
         ("names the voucher", "m", "2026-03-12 09:00", {"voucher_id": "silent"}, "voucher", "W"),
         ("another's voucher", "m", "2026-03-12 09:00", {"voucher_id": "v"}, "voucher", None),
+        ("amount of coupons only", "m", "2026-03-06 09:00", {"coupon_amount": Decimal(2)}, "contact", "B"),
         ("coupon of no voucher", "m", "2026-03-06 09:00", {"coupon_id": "k"}, "voucher", None),
         ("coupon amount 0", "m", "2026-03-11 09:00", {"coupon_amount": Decimal(0)}, "contact", "B"),  # its seventh day
         ("between the contacts", "m", "2026-03-05 08:59", {}, "contact", "A"),
@@ -274,7 +275,7 @@ def test_cost_by_kind_and_goal(spark: SparkSession) -> None:
         [
             (D, "c", "marked", 3.0, 9.0, 0, 0),
             (D, None, "voucher", None, 2.0, 100, 1000),
-            (D, None, "none", None, None, 50, None),
+            (D, None, "none", None, 4.0, 50, None),
             (D, None, "none", None, None, None, None),
         ],
         "business_date date, campaign_id string, method string, voucher_value double, coupon_amount double,"
@@ -283,16 +284,16 @@ def test_cost_by_kind_and_goal(spark: SparkSession) -> None:
     campaigns = rows(spark, CAMPAIGNS, [{"campaign_id": "c", "goal": "lead"}])
     found = facts.costs(costs, contacts, vouchers, orders, campaigns, CONF).collect()
     assert {(r.dimension, r.dimension_value): float(r.cost) for r in found if r.cost is not None} == {
-        ("all", "all"): 29.0,
+        ("all", "all"): 33.0,
         ("cost_type", "media"): 11.0,
         ("cost_type", "other"): 5.0,
         ("cost_type", "contact"): 0.5,
-        ("cost_type", "coupon"): 5.0,  # the voucher's 3, and the 2 of an order without voucher
+        ("cost_type", "coupon"): 9.0,  # the voucher's 3, and the 2 and 4 of orders without voucher
         ("cost_type", "points"): 7.5,  # 150 spent as 1.50, 1,000 granted of which 60 % are 6
         ("campaign", "c"): 15.5,
         ("campaign", "unknown to campaigns"): 1.0,
         ("campaign", "unknown"): 12.0,
-        ("campaign", "none"): 0.5,  # points of an order that nobody is owed
+        ("campaign", "none"): 4.5,  # points and coupons of orders that nobody is owed
     }
     assert {r.dimension_value: float(r.goal_cost) for r in found if r.goal_cost is not None} == {"lead": 15.5}
 
@@ -315,8 +316,12 @@ def test_visits_are_sessions_else_days_of_active_events(spark: SparkSession) -> 
     names = (
         "about string, business_date date, member_id string, visitor_id string, session_id string, event_type string"
     )
-    found = facts.visits(spark.createDataFrame(events, names), ["visit", "search", "page_view"])
+    placed, types = spark.createDataFrame(events, names), ["visit", "search", "page_view"]
+    found = facts.visits(placed, types)
     assert {(r.business_date, r.dimension): r.visits for r in found.collect()} == {(D, "all"): 3, (other, "all"): 1}
+    # m and n have two active events on the day: robots; the session of m's device is its visitor's too
+    without = facts.visits(placed, types, robot_threshold=1)
+    assert {(r.business_date, r.dimension): r.visits for r in without.collect()} == {(D, "all"): 2, (other, "all"): 1}
 
 
 def test_an_order_counts_in_each_category_that_it_holds(spark: SparkSession) -> None:

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import calendar
-from memberlake.orders import has_coupon
+from memberlake.orders import has_coupon, names_coupon
 
 METHODS = ("marked", "code", "voucher", "contact", "none")
 
@@ -16,8 +16,9 @@ def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days
     redeemed, `voucher_value`.
 
     The first that applies: `marked` (a marked channel or a campaign that the source credits), `code` (a promo code),
-    `voucher` (a coupon was used), `contact` (the member's last contact, not a held-out one, that was sent before the
-    order, on its business date or one of the days - 1 before), `none`. Two contacts of one instant: the greater id.
+    `voucher` (a voucher or coupon of the brand; an amount alone may be a manufacturer's), `contact` (the member's last
+    contact, not a held-out one, that was sent before the order, on its business date or one of the days - 1 before),
+    `none`. Two contacts of one instant: the greater id.
 
     Args:
         orders: with business_date.
@@ -61,7 +62,7 @@ def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days
     method = (
         F.when(F.col("marked_channel").isNotNull() | F.col("campaign_id").isNotNull(), "marked")
         .when(F.col("promo_code").isNotNull(), "code")
-        .when(F.col("has_coupon"), "voucher")
+        .when(names_coupon() | is_named_by_voucher, "voucher")
         .when(F.col("last").isNotNull(), "contact")
         .otherwise("none")
     )

@@ -186,21 +186,23 @@ def costs(
 
     Cost types: media and other (campaign_costs), contact (cost of contacts that were sent), coupon (value that vouchers
     were redeemed for; of an order whose vouchers have no value its coupon_amount), points (spent as cash at
-    point_value, and granted at point_value * expected_redemption). Points of an order that nobody is owed are of
-    campaign `none`: among those of campaigns that are `unknown` they would be the most by far.
+    point_value, and granted at point_value * expected_redemption). What an order cost that nobody is owed is of
+    campaign `none`: among costs of campaigns that are `unknown` it would be the most by far.
     """
     spent, granted = conf.point_value, conf.point_value * conf.expected_redemption
     points = F.coalesce("points_redeemed", F.lit(0)) * _exact(spent) + F.coalesce("points_granted", F.lit(0)) * _exact(
         granted
     )
-    owed = F.when(F.col("method") == "none", F.lit("none")).otherwise(F.col("campaign_id"))
+    owed = facts.withColumn(
+        "campaign_id", F.when(F.col("method") == "none", F.lit("none")).otherwise(F.col("campaign_id"))
+    )
     own = F.when(F.coalesce("voucher_value", F.lit(0)) > 0, 0).otherwise(F.coalesce("coupon_amount", F.lit(0)))
     rows = union(
         _cost(costs, F.col("cost_type"), F.col("amount")),
         _cost(contacts.where(~F.coalesce("is_control", F.lit(False))), F.lit("contact"), F.col("cost")),
         _cost(vouchers, F.lit("coupon"), F.col("redeemed_amount")),
-        _cost(facts, F.lit("coupon"), own),
-        _cost(facts.withColumn("campaign_id", owed), F.lit("points"), points),
+        _cost(owed, F.lit("coupon"), own),
+        _cost(owed, F.lit("points"), points),
     ).where(F.col("amount") != 0)
     goals = campaigns.where(F.col("goal").isin(*conf.goals)).select("campaign_id", "goal")
     cells = {"cost_type": F.col("cost_type"), "campaign": F.col("campaign_id"), "goal": F.col("goal")}
@@ -242,14 +244,16 @@ def responses(responses: DataFrame, contacts: DataFrame, campaigns: DataFrame, g
     )
 
 
-def visits(events: DataFrame, active_types: Sequence[str]) -> DataFrame:
+def visits(events: DataFrame, active_types: Sequence[str], robot_threshold: int | None = None) -> DataFrame:
     """Daily: visits. Those of a subject on a day are its sessions with an event of an active type; where such events
-    have none, they are one visit."""
+    have none, they are one visit. More of these events than the threshold are a robot's, and no visit."""
     of_subject = (
         events.where(F.col("event_type").isin(*active_types))
         .groupBy("business_date", F.coalesce("member_id", "visitor_id").alias("subject_id"))
-        .agg(F.collect_set("session_id").alias("sessions"))
+        .agg(F.collect_set("session_id").alias("sessions"), F.count(F.lit(1)).alias("events"))
     )
+    if robot_threshold is not None:
+        of_subject = of_subject.where(F.col("events") <= robot_threshold)
     sessions = F.transform("sessions", lambda session: F.concat(F.lit("s"), session))
     visit = F.when(F.size("sessions") > 0, sessions).otherwise(F.array(F.concat(F.lit("d"), "subject_id")))
     return (

@@ -259,8 +259,9 @@ def _visits(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
     earlier = stored.where(
         (F.col("metric") == "visits") & (F.col("period") == "day") & (F.col("period_start") < F.lit(first))
     ).select(F.col("period_start").alias("business_date"), *CELL, F.col("numerator").cast("long").alias("visits"))
-    active = inputs.conf.activity.active_event_types
-    daily = cells.union(facts.visits(inputs.until(EVENTS, first), active), earlier)
+    activity = inputs.conf.activity
+    came = facts.visits(inputs.until(EVENTS, first), activity.active_event_types, activity.robot_threshold)
+    daily = cells.union(came, earlier)
     listed = periods.frame(inputs.one, spans)
     sums = [cells.flows(daily, periods.with_days(listed))]
     return table.rows(sums, listed, ("visits",), inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
