@@ -533,6 +533,43 @@ def test_activity_of_active_counts(spark: SparkSession) -> None:
     assert ("week", ago(1), "active_subjects", "all") not in derived(spark, [registered], [*later, running])
 
 
+def test_actives_of_a_running_month_beside_those_of_the_same_days(spark: SparkSession) -> None:
+    month, before = date(2026, 3, 1), date(2026, 2, 1)
+    daily = [
+        ("m", before, True, ["web", "app"], False),
+        ("m", date(2026, 2, 2), True, ["web"], False),  # one subject, however many days
+        ("v", date(2026, 2, 2), False, ["web"], False),
+        ("robot", date(2026, 2, 2), False, ["web"], True),
+        ("late", date(2026, 2, 3), True, ["web"], False),  # after the same days
+    ]
+    placed = spark.createDataFrame(
+        daily, "subject_id string, active_on date, is_member boolean, channels array<string>, is_robot boolean"
+    )
+    same = [Span("month", month, before, date(2026, 2, 2), is_before=True)]
+    found = facts.actives(placed, periods.with_days(periods.frame(spark.range(1), same)))
+    assert {(r.dimension, r.dimension_value): r.active for r in found.collect()} == {
+        ("all", "all"): 2, ("kind", "member"): 1, ("kind", "anonymous"): 1, ("channel", "web"): 2, ("channel", "app"): 1
+    }  # fmt: skip
+
+    def count(dimension: str, value: str, active: int) -> dict[str, Any]:
+        of = {"window": "month", "period_start": month, "period_end": date(2026, 3, 31), "is_complete": False}
+        return {**of, "dimension": dimension, "dimension_value": value, "active": active}
+
+    cells = [("all", "all"), ("kind", "member"), ("channel", "web"), ("channel", "shop"), ("city", "Suzhou")]
+    active = rows(spark, ACTIVE_COUNTS, [count(*cell, 5) for cell in cells])
+    registered = {"period": "month", "period_start": month, "metric": "registered_members", "value": 10.0}
+    known = stored(spark, [{**registered, "same_days_before": 8.0, "is_complete": False}])
+    told = table.derived(known, active, CONF, date(2026, 3, 2), active_before=found)
+    assert {(r.metric, r.dimension_value): (r.value, r.same_days_before) for r in told.collect()} == {
+        ("active_subjects", "all"): (5, 2),
+        ("active_subjects", "member"): (5, 1),
+        ("active_subjects", "web"): (5, 2),
+        ("active_subjects", "shop"): (5, 0),  # nobody then
+        ("active_subjects", "Suzhou"): (5, None),  # members are described as today: not counted
+        ("activity_rate", "all"): (0.5, 0.125),
+    }
+
+
 def test_attributes_of_any_name_are_dimensions(spark: SparkSession) -> None:
     names = ["a.b", "a_b", "City", "city", "`", "城市"]
     dimensions = ["tier", *[f"attributes.{name}" for name in names]]

@@ -263,6 +263,23 @@ def visits(events: DataFrame, active_types: Sequence[str], robot_threshold: int 
     )
 
 
+def actives(daily: DataFrame, days: DataFrame) -> DataFrame:
+    """Spans: distinct subjects who were active; by channel and kind too.
+
+    Args:
+        daily: gold.activity_days.
+        days: of periods.with_days.
+    """
+    spans = F.broadcast(days.select(*SPAN, F.col("business_date").alias("active_on")))
+    came = daily.where(~F.col("is_robot")).join(spans, on="active_on", how="inner")
+    there = union(came.select(*SPAN, "subject_id", "is_member"), days.select(*SPAN))  # 0 where nobody came
+    kind = F.when(F.col("is_member"), "member").otherwise("anonymous")
+    by_channel = came.select(*SPAN, "subject_id", F.explode("channels").alias("channel"))
+    cells = [exploded(there, {"kind": kind}), exploded(by_channel, {"channel": F.col("channel")}, with_all=False)]
+    counted = [frame.select(*SPAN, *CELL, "subject_id") for frame in cells]
+    return union(*counted).groupBy(*SPAN, *CELL).agg(F.count_distinct("subject_id").alias("active"))
+
+
 def cohorts(members: DataFrame, counted: DataFrame, dimensions: Sequence[str]) -> DataFrame:
     """Daily, by the day of registration: members, and those of them who bought soon after.
 

@@ -135,14 +135,16 @@ def derived(
     conf: KpiConf,
     as_of: date,
     keep: Callable[[DataFrame], DataFrame] = lambda frame: frame,
+    active_before: DataFrame | None = None,
 ) -> DataFrame:
     """Metrics of stored metrics and of gold.active_counts, of every period up to as_of.
 
     Args:
         stored: of `only_needed`.
         keep: computes a frame once for all its uses.
+        active_before: of `facts.actives`, on the same days before; where it is not given they are not told.
     """
-    parts = (_activity(stored, active, as_of), _per_visit(stored), _attributed(stored), _moved(stored))
+    parts = (_activity(stored, active, as_of, active_before), _per_visit(stored), _attributed(stored), _moved(stored))
     found = union(*parts).transform(with_completeness, as_of).transform(keep)
     trends = _trends(union(stored, found), conf.trend_periods)
     more = union(trends, _changes(stored)).transform(with_completeness, as_of)
@@ -166,26 +168,44 @@ def _of(stored: DataFrame, metric: str, *columns: Column) -> DataFrame:
     return stored.where(F.col("metric") == metric).select("period", "period_start", *CELL, *columns)
 
 
-def _activity(stored: DataFrame, active: DataFrame, as_of: date) -> DataFrame:
+def _activity(stored: DataFrame, active: DataFrame, as_of: date, before: DataFrame | None) -> DataFrame:
     """Who was there, of the registered members, and of a month's users. A running period that was counted as of a later
     day is left out."""
     counted = active.crossJoin(active.agg(F.max("period_start").alias("newest_day")))
     is_whole, is_current = F.col("period_end") <= F.lit(as_of), F.col("newest_day") <= F.lit(as_of)
     seen = counted.where(is_whole | ((F.col("period_start") <= F.lit(as_of)) & is_current))
     by_period = seen.where(F.col("window").isin(*PERIODS)).withColumnRenamed("window", "period")
-    registered = _of(stored, "registered_members", F.col("numerator").alias("registered")).where("dimension = 'all'")
-    members = by_period.where("dimension = 'kind' AND dimension_value = 'member'").select(
-        "period", "period_start", "active"
+    by_period = by_period.transform(_with_before, before)
+    members = by_period.where("dimension = 'kind' AND dimension_value = 'member'")
+    registered = _of(
+        stored,
+        "registered_members",
+        F.col("numerator").alias("registered_by_then"),
+        F.col("same_days_before").alias("registered_before"),
     )
+    rated = registered.where("dimension = 'all'").join(
+        members.select("period", "period_start", "active", "active_before"), on=["period", "period_start"], how="inner"
+    )
+    rate_before = F.try_divide("active_before", "registered_before")
     days = by_period.where("period = 'day' AND dimension = 'all' AND active_30 IS NOT NULL")
     of = ("period", "period_start", *CELL)
     return union(
-        by_period.select(*of, *_measured("active_subjects", F.col("active"))),
-        registered.join(members, on=["period", "period_start"], how="inner").select(
-            *of, *_measured("activity_rate", F.col("active"), F.col("registered"))
-        ),
+        by_period.select(*of, *_measured("active_subjects", F.col("active"), None, F.col("active_before"))),
+        rated.select(*of, *_measured("activity_rate", F.col("active"), F.col("registered_by_then"), rate_before)),
         days.select(*of, *_measured("stickiness", F.col("active"), F.col("active_30"))),
     )
+
+
+def _with_before(actives: DataFrame, before: DataFrame | None) -> DataFrame:
+    """Adds `active_before` to the running periods: 0 where a channel or kind had nobody; other dimensions have none."""
+    if before is None:
+        return actives.withColumn("active_before", F.lit(None).cast("double"))
+    of = ["period", "period_start"]
+    was = before.select(*of, *CELL, F.col("active").cast("double").alias("was"))
+    looked_at = was.where("dimension = 'all'").select(*of, F.lit(0.0).alias("nobody"))
+    nobody = F.when(F.col("dimension").isin("channel", "kind"), F.col("nobody"))
+    joined = actives.join(F.broadcast(was), on=[*of, *CELL], how="left").join(F.broadcast(looked_at), on=of, how="left")
+    return joined.withColumn("active_before", F.coalesce("was", nobody)).drop("was", "nobody")
 
 
 def _per_visit(stored: DataFrame) -> DataFrame:
