@@ -337,8 +337,7 @@ class Reference:
             yield "churned_members", c["left"], None
             yield "churn_rate", c["left"], c["staying"]
             yield "churned_share", c["churned"], c["members"]
-            if cell[0] == "all":
-                yield "returned_members", c["back"], None
+            yield "returned_members", c["back"], None
         yield "marketing_revenue", o["attributed"], None
         if cell[0] in {"all", "campaign"}:
             yield "marketing_cost", cost, None

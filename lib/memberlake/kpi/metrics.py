@@ -244,7 +244,7 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
     ),
     "Movement": (
         Metric("churned_members", "Newly churned members", "新增流失会员", "How many became churned.", "本期有多少会员变为流失。", "churned_in", None, "members", "down", ("member", "kind", "permanence")),
-        Metric("returned_members", "Returned members", "回流会员", "How many churned members came back.", "本期有多少流失会员回来。", "returned", None, "members", "up"),
+        Metric("returned_members", "Returned members", "回流会员", "How many churned members came back.", "本期有多少流失会员回来。", "returned", None, "members", "up", MEMBER),
         Metric("churn_rate", "Churn rate", "流失率", "What part of the members not churned at the start of the period became churned in it.", "期初未流失的会员中变为流失的占比。", "churned_in", "not_churned", "share", "down", MEMBER),
         Metric("churned_share", "Churned share", "流失会员占比", "What part of all members is churned.", "全部会员中已流失的占比。", "churned", "all_members", "share", "down", ("member", "kind", "permanence")),
         Metric("movement_ratio", "Movement ratio", "新增流失比", "New buyers for each newly churned member: at 1 as many come as go, above it the brand grows, below it shrinks.", "每个新流失会员对应的新购买会员：1 为进出相当，高于 1 增长，低于 1 萎缩。", "new_purchasing", "churned_in", "ratio", "up", MEMBER),
