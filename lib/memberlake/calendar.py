@@ -6,18 +6,13 @@ from collections.abc import Collection
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 
 def business_date(instant: Column, zone: str) -> Column:
     """The calendar date of a UTC timestamp in the business time zone. The session's zone must be UTC."""
     return F.to_date(F.from_utc_timestamp(instant, zone))
-
-
-def in_look_back(business_date: Column, as_of: date, days: int) -> Column:
-    """True on the business dates in (as_of - days, as_of]: `days` whole days that end with as_of."""
-    return business_date.between(as_of - timedelta(days=days - 1), as_of)
 
 
 def instants(first: date, last: date, zone: str) -> tuple[datetime, datetime]:
@@ -34,9 +29,18 @@ def instants(first: date, last: date, zone: str) -> tuple[datetime, datetime]:
     return begin.astimezone(utc), end.astimezone(utc)
 
 
-def between(instant: Column, first: date, last: date, zone: str) -> Column:
-    """True for instants of the business dates from first to last; skips files that can hold none."""
-    return _near(instant, first, last, zone) & business_date(instant, zone).between(first, last)
+def between(instant: Column, first: date | None, last: date, zone: str) -> Column:
+    """True for instants of the business dates from first (None: any) to last; skips files that can hold none."""
+    on = business_date(instant, zone)
+    return _near(instant, first, last, zone) & (on.between(first, last) if first else on <= F.lit(last))
+
+
+def dated(
+    frame: DataFrame, instant: str, first: date | None, last: date, zone: str, name: str = "business_date"
+) -> DataFrame:
+    """Rows whose column `instant` is `between` first and last, with its business date as column `name`."""
+    at = F.col(instant)
+    return frame.where(between(at, first, last, zone)).withColumn(name, business_date(at, zone))
 
 
 def on_dates(instant: Column, dates: Collection[date], zone: str) -> Column:
@@ -47,9 +51,10 @@ def on_dates(instant: Column, dates: Collection[date], zone: str) -> Column:
     return near & business_date(instant, zone).isin(*dates)
 
 
-def _near(instant: Column, first: date, last: date, zone: str) -> Column:
-    begin, end = instants(first - timedelta(days=1), last + timedelta(days=1), zone)
-    return (instant >= F.lit(begin)) & (instant < F.lit(end))
+def _near(instant: Column, first: date | None, last: date, zone: str) -> Column:
+    begin, end = instants((first or last) - timedelta(days=1), last + timedelta(days=1), zone)
+    until = instant < F.lit(end)
+    return (instant >= F.lit(begin)) & until if first else until
 
 
 def _runs(dates: Collection[date]) -> list[tuple[date, date]]:

@@ -19,12 +19,7 @@ def only_counted(orders: DataFrame, statuses: Sequence[str]) -> DataFrame:
 
 def only_within(orders: DataFrame, as_of: date, days: int, zone: str) -> DataFrame:
     """Orders of the business dates in (as_of - days, as_of], with their `business_date`."""
-    # the raw instants, with a day to spare, let Delta skip files; the date decides
-    begin, end = calendar.instants(as_of - timedelta(days=days), as_of + timedelta(days=1), zone)
-    near = orders.where((F.col("ordered_at") >= F.lit(begin)) & (F.col("ordered_at") < F.lit(end)))
-    return near.withColumn("business_date", calendar.business_date(F.col("ordered_at"), zone)).where(
-        calendar.in_look_back(F.col("business_date"), as_of, days)
-    )
+    return calendar.dated(orders, "ordered_at", as_of - timedelta(days=days - 1), as_of, zone)
 
 
 def names_coupon() -> Column:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
@@ -162,7 +162,7 @@ def test_the_year_has_twelve_months_and_no_christmas(visits: DataFrame) -> None:
 
 @pytest.mark.parametrize(("days", "active"), [(1, 375), (7, 1_324), (30, 2_028)])
 def test_active_households_up_to_the_day(visits: DataFrame, days: int, active: int) -> None:
-    within = visits.where(calendar.in_look_back(F.col("visited_on"), AS_OF, days))
+    within = visits.where(F.col("visited_on").between(AS_OF - timedelta(days=days - 1), AS_OF))
     assert within.select("member_id").distinct().count() == active
 
 
@@ -182,7 +182,7 @@ def test_activity_of_the_year(full: Lake, conf: Conf) -> None:
 def test_how_long_households_stay_away(full: Lake) -> None:
     orders = full.read(silver.ORDERS).select("member_id", calendar.business_date(F.col("ordered_at"), ZONE).alias("on"))
     last = orders.where(F.col("on") <= F.lit(AS_OF)).groupBy("member_id").agg(F.max("on").alias("last"))
-    away = [F.count_if(~calendar.in_look_back(F.col("last"), AS_OF, d)).alias(f"d{d}") for d in (14, 30, 60, 90)]
+    away = [F.count_if(F.col("last") <= AS_OF - timedelta(days=d)).alias(f"d{d}") for d in (14, 30, 60, 90)]
     found = last.agg(F.count("*").alias("seen"), *away).first()
     assert found is not None
     assert tuple(found) == (2_446, 731, 418, 217, 132)

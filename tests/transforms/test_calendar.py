@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 from chispa import assert_df_equality
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from memberlake import calendar
@@ -21,6 +21,10 @@ ZONES = [
     "Pacific/Apia",  # had no 2011-12-30
     "Pacific/Kiritimati", "Pacific/Marquesas",
 ]  # fmt: skip
+
+
+def same(found: DataFrame, expected: DataFrame) -> None:
+    assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
 
 
 def days() -> Iterator[date]:
@@ -62,22 +66,39 @@ def test_instants_are_utc() -> None:
     assert end == datetime(2026, 11, 20, 16, tzinfo=timezone.utc)
 
 
-def test_business_date_and_look_back(spark: SparkSession) -> None:
+def test_rows_of_business_dates(spark: SparkSession) -> None:
     rows = [
-        ("last second before the look-back", "2026-11-17T15:59:59Z", date(2026, 11, 17), False),
-        ("half an hour into it", "2026-11-17T16:30:00Z", date(2026, 11, 18), True),
-        ("last second of as_of", "2026-11-20T15:59:59Z", date(2026, 11, 20), True),
+        ("last second before the first", "2026-11-17T15:59:59Z", date(2026, 11, 17), False),
+        ("half an hour into the first", "2026-11-17T16:30:00Z", date(2026, 11, 18), True),
+        ("last second of the last", "2026-11-20T15:59:59Z", date(2026, 11, 20), True),
         ("the day after", "2026-11-20T16:00:00Z", date(2026, 11, 21), False),
         ("never happened", None, None, None),
     ]
-    expected = spark.createDataFrame(rows, "what string, at string, business_date date, inside boolean")
-    date_ = calendar.business_date(F.col("at").cast("timestamp"), "Asia/Shanghai")
-    found = (
-        expected.select("what", "at")
-        .withColumn("business_date", date_)
-        .withColumn("inside", calendar.in_look_back(F.col("business_date"), date(2026, 11, 20), 3))
-    )
-    assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
+    given = spark.createDataFrame(rows, "what string, at string, business_date date, inside boolean")
+    given = given.withColumn("at", F.col("at").cast("timestamp"))
+    same(given.withColumn("business_date", calendar.business_date(F.col("at"), "Asia/Shanghai")), given)
+    of_days = calendar.dated(given.drop("business_date"), "at", date(2026, 11, 18), date(2026, 11, 20), "Asia/Shanghai")
+    same(of_days.select(given.columns), given.where("inside"))
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("America/St_Johns", date(2010, 11, 6)),  # ends twice: a minute of the next day lies between
+        ("America/Havana", date(2018, 11, 4)),  # begins with an hour that comes again
+        ("Asia/Beirut", date(2018, 3, 25)),  # begins at one
+        ("Pacific/Apia", date(2011, 12, 29)),  # there was no day after it
+        ("Pacific/Apia", date(2011, 12, 30)),
+        ("Pacific/Apia", date(2011, 12, 31)),
+    ],
+)
+def test_the_raw_bounds_leave_it_to_the_date_where_clocks_change(spark: SparkSession, zone: str, day: date) -> None:
+    """Every minute of a week is taken as by the date alone."""
+    start = datetime(day.year, day.month, day.day, tzinfo=timezone.utc) - timedelta(days=3)
+    minutes = spark.createDataFrame([(start + timedelta(minutes=n),) for n in range(7 * 24 * 60)], "at timestamp")
+    by_date = minutes.withColumn("on", calendar.business_date(F.col("at"), zone)).persist()
+    same(calendar.dated(minutes, "at", day, day, zone, "on"), by_date.where(F.col("on") == F.lit(day)))
+    same(calendar.dated(minutes, "at", None, day, zone, "on"), by_date.where(F.col("on") <= F.lit(day)))
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "UTC", "Pacific/Pago_Pago"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -19,10 +19,7 @@ def only_active(events: DataFrame, types: Sequence[str]) -> DataFrame:
 
 def only_until(events: DataFrame, as_of: date, zone: str) -> DataFrame:
     """Events with a business date of as_of or earlier, with it as `active_on`."""
-    _, end = calendar.instants(as_of, as_of + timedelta(days=1), zone)  # a day to spare; the date decides
-    near = events.where(F.col("occurred_at") < F.lit(end))
-    dated = near.withColumn("active_on", calendar.business_date(F.col("occurred_at"), zone))
-    return dated.where(F.col("active_on") <= F.lit(as_of))
+    return calendar.dated(events, "occurred_at", None, as_of, zone, "active_on")
 
 
 def only_on(events: DataFrame, dates: Sequence[date], zone: str) -> DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
@@ -67,7 +67,7 @@ def until(
     """
 
     def seen(frame: DataFrame, table: Table) -> DataFrame:
-        return only_until(frame, str(table.happened_at), as_of, zone)
+        return calendar.dated(frame, str(table.happened_at), None, as_of, zone, "on")
 
     activated_on = calendar.business_date(F.col("activated_at"), zone)
     members = seen(members, silver.MEMBERS).withColumn("activated_on", activated_on)
@@ -99,13 +99,6 @@ def until(
 def in_order(frame: DataFrame) -> DataFrame:
     """Rows of a member together, by date: what groups them, or looks from one to the next, moves and sorts none."""
     return frame.repartition("member_id").sortWithinPartitions("member_id", "on")
-
-
-def only_until(frame: DataFrame, instant: str, as_of: date, zone: str) -> DataFrame:
-    """Rows of the business dates up to as_of, with that date as `on`."""
-    end = calendar.instants(as_of, as_of + timedelta(days=1), zone)[1]  # raw, with a day to spare: Delta skips files
-    on = calendar.business_date(F.col(instant), zone)
-    return frame.where(F.col(instant) < F.lit(end)).withColumn("on", on).where(F.col("on") <= F.lit(as_of))
 
 
 def at_each(frame: DataFrame, snapshots: Sequence[date], when: Callable[[Column], Column]) -> DataFrame:

@@ -45,7 +45,7 @@ def from_history(vouchers: DataFrame) -> DataFrame:
 
 def only_until(rows: DataFrame, instant: str, as_of: date, zone: str) -> DataFrame:
     """Rows of business dates up to as_of; later ones are seen when as_of has come to them."""
-    return rows.where(calendar.business_date(F.col(instant), zone) <= F.lit(as_of))
+    return rows.where(calendar.between(F.col(instant), None, as_of, zone))
 
 
 def definitions(coupons: DataFrame, links: DataFrame) -> DataFrame:

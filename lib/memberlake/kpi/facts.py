@@ -4,7 +4,7 @@ sums, daily or by spans: see cells.py."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from functools import reduce
 
@@ -23,14 +23,6 @@ _OF_ORDERS = (
     "voucher_value", "coupon_amount", "points_redeemed", "points_granted",
 )  # fmt: skip
 CHANNELS = {"sms": "phone", "email": "email", "qq": "qq", "wechat": "wechat"}  # to the address that each needs
-
-
-def until(frame: DataFrame, instant: str, first: date, last: date, zone: str) -> DataFrame:
-    """Rows of the business dates from first to last, with their `business_date`."""
-    begin, end = calendar.instants(first - timedelta(days=1), last + timedelta(days=1), zone)  # lets Delta skip files
-    near = frame.where((F.col(instant) >= F.lit(begin)) & (F.col(instant) < F.lit(end)))
-    on = calendar.business_date(F.col(instant), zone)
-    return near.withColumn("business_date", on).where(F.col("business_date").between(first, last))
 
 
 def orders(

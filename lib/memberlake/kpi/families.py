@@ -10,6 +10,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from memberlake import calendar
 from memberlake.conf import Conf
 from memberlake.kpi import cells, facts, metrics, movement, periods, since, table
 from memberlake.kpi.cells import CELL
@@ -143,7 +144,7 @@ def _until(tables: Mapping[str, DataFrame], name: str, first: date, as_of: date,
     if name == COSTS:
         on = F.col("cost_date")
         return tables[name].where(on.between(F.lit(first), F.lit(as_of))).withColumn("business_date", on)
-    found = facts.until(tables[name], since.instant(name), first, as_of, conf.business_timezone)
+    found = calendar.dated(tables[name], since.instant(name), first, as_of, conf.business_timezone)
     return only_counted(found, conf.orders.counted_statuses) if name == ORDERS else found
 
 
