@@ -1,4 +1,4 @@
-"""Business dates: the one place where an instant becomes a calendar date."""
+"""Business dates, the one place where an instant becomes a calendar date; and the periods that hold them."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ def on_dates(instant: Column, dates: Collection[date], zone: str) -> Column:
     for first, last in _runs(dates):
         near = near | _near(instant, first, last, zone)
     return near & business_date(instant, zone).isin(*dates)
+
+
+def period_end(period: Column, start: Column) -> Column:
+    """Last day of the `week` (from Monday) or `month` that begins on a date; of any other period the date itself."""
+    return F.when(period == "week", F.date_add(start, 6)).when(period == "month", F.last_day(start)).otherwise(start)
 
 
 def _near(instant: Column, first: date | None, last: date, zone: str) -> Column:

@@ -106,3 +106,15 @@ def test_yesterday_is_a_full_day(zone: str) -> None:
     _, end = calendar.instants(calendar.yesterday(zone), calendar.yesterday(zone), zone)
     now = datetime.now(timezone.utc)
     assert timedelta(0) <= now - end < timedelta(hours=25)
+
+
+def test_the_last_day_of_a_period(spark: SparkSession) -> None:
+    rows = [
+        ("day", date(2026, 2, 28), date(2026, 2, 28)),
+        ("rolling_7", date(2026, 2, 28), date(2026, 2, 28)),
+        ("week", date(2026, 12, 28), date(2027, 1, 3)),
+        ("month", date(2028, 2, 1), date(2028, 2, 29)),
+        ("month", date(2026, 12, 1), date(2026, 12, 31)),
+    ]
+    expected = spark.createDataFrame(rows, "period string, begins_on date, ends_on date")
+    same(expected.withColumn("ends_on", calendar.period_end(F.col("period"), F.col("begins_on"))), expected)

@@ -86,12 +86,9 @@ def as_rows(counted: DataFrame, windows: Sequence[int], as_of: date) -> DataFram
         Window.unboundedPreceding, Window.unboundedFollowing
     )
     active_30 = F.max(F.when(F.col("width") == STICKY, F.col("active"))).over(of_date)
-    is_rolling = F.col("width").isNotNull()
     laid_out = (
         counted.withColumn("period_start", F.coalesce(F.date_add("due_on", 1 - F.col("width")), F.col("due_on")))
-        .withColumn(
-            "period_end", F.when(is_rolling, F.col("due_on")).otherwise(_last(F.col("window"), F.col("due_on")))
-        )
+        .withColumn("period_end", calendar.period_end(F.col("window"), F.col("due_on")))  # a rolling one ends as due
         .withColumn("active_30", F.when(F.col("window") == "day", active_30))
     )
     wanted = [*GRAINS, *[f"rolling_{w}" for w in windows]]
@@ -201,8 +198,3 @@ def period(grain: str, day: str | Column) -> Column:
 
 def _next(grain: str, start: Column) -> Column:
     return F.add_months(start, 1) if grain == "month" else F.date_add(start, 7 if grain == "week" else 1)
-
-
-def _last(grain: Column, start: Column) -> Column:
-    ends = F.when(grain == "week", F.date_add(start, 6)).when(grain == "month", F.last_day(start))
-    return ends.otherwise(start)

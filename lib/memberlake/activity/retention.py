@@ -7,6 +7,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from memberlake import calendar
 from memberlake.activity.days import owner, sign, with_links
 
 GRAINS = ("week", "month")
@@ -54,7 +55,7 @@ def triangle(sums: DataFrame, as_of: date) -> DataFrame:
     starts = F.when(F.col("grain") == "week", _starts("week", as_of)).otherwise(_starts("month", as_of))
     cohort = Window.partitionBy("grain", "cohort_start").orderBy(F.desc("period"))
     from_here = cohort.rowsBetween(Window.unboundedPreceding, 0)
-    period_end = F.when(F.col("grain") == "week", F.date_add("period", 6)).otherwise(F.last_day("period"))
+    period_end = calendar.period_end(F.col("grain"), F.col("period"))
     cells = sums.groupBy("grain", "cohort_start").agg(held.alias("held"), F.sum("ends").alias("subjects"))
     return (
         cells.select("grain", "cohort_start", "subjects", "held", F.posexplode(starts).alias("offset", "period"))

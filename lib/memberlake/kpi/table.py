@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
+from memberlake import calendar
 from memberlake.conf.kpi import KpiConf
 from memberlake.kpi import periods
 from memberlake.kpi.attribution import METHODS
@@ -112,15 +113,10 @@ def _ratio(numerator: Column, denominator: Column, is_ratio: Column) -> Column:
 
 def with_completeness(frame: DataFrame, as_of: date) -> DataFrame:
     """Adds is_complete and as_of, the last day that the row has seen."""
-    ends = (
-        F.when(F.col("period") == "week", F.date_add("period_start", 6))
-        .when(F.col("period") == "month", F.last_day("period_start"))
-        .otherwise(F.col("period_start"))
-    )
     wait = F.lit(0)
     for metric, days in WAITS.items():
         wait = F.when(F.col("metric") == metric, days).otherwise(wait)
-    known = F.date_add(ends, wait)
+    known = F.date_add(calendar.period_end(F.col("period"), F.col("period_start")), wait)
     return frame.withColumn("is_complete", known <= F.lit(as_of)).withColumn("as_of", F.least(known, F.lit(as_of)))
 
 
