@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import reduce
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import calendar
@@ -138,6 +139,20 @@ class Family:
             if day := changed[name]:
                 days.append(movement.since(day, inputs.snapshots) if name == CHURN else day)
         return max(first_row, min(days) - timedelta(days=self.reach_days)) if min(days) > date.min else first_row
+
+
+def active_before(inputs: Inputs, daily: DataFrame, first_data: date) -> DataFrame:
+    """Who was active on the same days of the week and the month before the running ones.
+
+    Args:
+        daily: gold.activity_days, as of the same day.
+    """
+    begun = {periods.start(period, inputs.as_of) for period in ("week", "month")}
+    same = [span for span in periods.spans(begun, first_data, inputs.as_of) if span.is_before]
+    on = F.col("active_on")  # files of other dates are not read
+    near = [on.between(span.first_on, span.last_on) for span in same]
+    days = periods.with_days(periods.frame(inputs.one, same))
+    return facts.actives(daily.where(reduce(Column.__or__, near, F.lit(False))), days)
 
 
 def _until(tables: Mapping[str, DataFrame], name: str, first: date, as_of: date, conf: Conf) -> DataFrame:
