@@ -27,7 +27,6 @@ from memberlake.churn import evaluate, explain, facts, measure, models, rules, s
 from memberlake.lake import session
 from memberlake.made import life, write
 from memberlake.made.world import World
-from memberlake.tables import silver
 
 SMALL = "churn.grids.random_forest={maxDepth: [5], numTrees: [12], minInstancesPerNode: [10]}"
 settings = conf.load(lake="unused", sets=[SMALL, "churn.max_snapshots=6"])
@@ -47,12 +46,8 @@ blue, red, grey = "#0072B2", "#D55E00", "#999999"
 
 # COMMAND ----------
 
-tables = (
-    silver.MEMBERS, silver.ORDERS, silver.ORDER_LINES, silver.PRODUCTS, silver.EVENTS, silver.CAMPAIGNS,
-    silver.CAMPAIGN_CONTACTS, silver.CAMPAIGN_RESPONSES, silver.COUPON_EVENTS,
-)
 known = facts.until(
-    *[write.clean(world, table).cache() for table in tables],  # made up anew at each use, otherwise
+    **{name: write.clean(world, t).cache() for name, t in facts.TABLES.items()},  # made up anew at each use, otherwise
     as_of=as_of, zone=world.zone, statuses=settings.orders.counted_statuses,
 )
 first = snapshots.first_day(settings.churn.foretold, known).first()["on"]

@@ -16,12 +16,7 @@ from memberlake.churn import rules as churn_rules
 from memberlake.churn.features import DECLARED
 from memberlake.churn.registry import Loaded, Version
 from memberlake.conf import ChurnConf
-from memberlake.tables import silver
 
-SOURCES = (
-    silver.MEMBERS, silver.ORDERS, silver.ORDER_LINES, silver.PRODUCTS, silver.EVENTS, silver.CAMPAIGNS,
-    silver.CAMPAIGN_CONTACTS, silver.CAMPAIGN_RESPONSES, silver.COUPON_EVENTS,
-)  # fmt: skip
 SNAPSHOTS = (date(2025, 3, 1), date(2025, 9, 1))
 SETS = ("churn.grids.random_forest={maxDepth: [6], numTrees: [30], minInstancesPerNode: [10]}",)
 
@@ -62,14 +57,14 @@ def fit(run: Run, frame: DataFrame) -> models.Fitted:
 
 def churn_tables(run: Run) -> None:
     """The tables that features are measured from."""
-    run.make_lake(SOURCES, "churn_tables")
+    run.make_lake([*facts.TABLES.values()], "churn_tables")
 
 
 def churn_features_memberlake(run: Run) -> None:
     """All features and the labels of twelve snapshots."""
     lake, rules = run.lake("churn_tables"), run.rules()
     known = facts.until(
-        *[lake.read(table) for table in SOURCES],
+        **{name: lake.read(table) for name, table in facts.TABLES.items()},
         as_of=AS_OF,
         zone=rules.business_timezone,
         statuses=rules.orders.counted_statuses,

@@ -22,13 +22,7 @@ from memberlake.conf import Conf
 from memberlake.errors import NotYet
 from memberlake.made import write
 from memberlake.made.world import World
-from memberlake.tables import silver
 from memberlake.tables.gold.churn import CHURN_FEATURES
-
-TABLES = (
-    silver.MEMBERS, silver.ORDERS, silver.ORDER_LINES, silver.PRODUCTS, silver.EVENTS, silver.CAMPAIGNS,
-    silver.CAMPAIGN_CONTACTS, silver.CAMPAIGN_RESPONSES, silver.COUPON_EVENTS,
-)  # fmt: skip
 
 ACTIVE = configured().activity.active_event_types
 
@@ -73,7 +67,7 @@ def literal(spark: SparkSession) -> Facts:
             order("m", 1, "99.00", status="cancelled"),
             order("m", -1, "77.00"),  # tomorrow's
         ],
-        "order_lines": [
+        "lines": [
             {"order_id": "m120", "product_id": "red"}, {"order_id": "m89", "product_id": "rye"},
             {"order_id": "m89", "product_id": "white"}, {"order_id": "m0", "product_id": "unheard of"},
             {"order_id": "m1", "product_id": "rye"},
@@ -102,8 +96,8 @@ def literal(spark: SparkSession) -> Facts:
             for t, b in (("claimed", 95), ("redeemed", 90), ("redeemed", 365), ("issued", 99))
         ],
     }  # fmt: skip
-    frames = [rows(spark, t, given[name]) for t, name in zip(TABLES, given, strict=True)]
-    return facts.until(*frames, as_of=D, zone="UTC", statuses=("paid",))
+    frames: dict[str, Any] = {name: rows(spark, table, given[name]) for name, table in facts.TABLES.items()}
+    return facts.until(**frames, as_of=D, zone="UTC", statuses=("paid",))
 
 
 def test_features_of_literal_members(literal: Facts) -> None:
@@ -140,17 +134,17 @@ def test_the_frame_is_that_of_the_contract(literal: Facts) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(spark: SparkSession, rules: Conf) -> list[DataFrame]:
+def made(spark: SparkSession, rules: Conf) -> dict[str, Any]:
     small = dataclasses.replace(World(spark, rules.made, 1000, rules.business_timezone), partitions=1)
-    return [write.clean(small, t).persist() for t in TABLES]
+    return {name: write.clean(small, table).persist() for name, table in facts.TABLES.items()}
 
 
-def test_a_snapshot_is_the_same_however_far_the_lake_reaches(made: list[DataFrame], rules: Conf) -> None:
+def test_a_snapshot_is_the_same_however_far_the_lake_reaches(made: dict[str, Any], rules: Conf) -> None:
     """What the past says of a day must not change with later rows: a feature that saw one would differ."""
     then, now = date(2025, 3, 1), date(2025, 9, 1)
     given = {"zone": rules.business_timezone, "statuses": rules.orders.counted_statuses}
-    alone = table(facts.until(*made, as_of=then, **given), [then])  # type: ignore[arg-type]
-    among = table(facts.until(*made, as_of=now, **given), [date(2025, 1, 5), then, now])  # type: ignore[arg-type]
+    alone = table(facts.until(**made, as_of=then, **given), [then])  # type: ignore[arg-type]
+    among = table(facts.until(**made, as_of=now, **given), [date(2025, 1, 5), then, now])  # type: ignore[arg-type]
     assert alone.count() > 40
     assert_df_equality(among.where(F.col("as_of") == F.lit(then)), alone, ignore_row_order=True, ignore_nullable=True)
     assert measure.only_leaks(among).isEmpty()
@@ -159,10 +153,10 @@ def test_a_snapshot_is_the_same_however_far_the_lake_reaches(made: list[DataFram
     assert {name for name, total in totals.asDict().items() if not total} <= {"anonymous_visits_365"}  # all are alive
 
 
-def test_a_member_has_the_same_features_whoever_else_is_drawn(made: list[DataFrame], rules: Conf) -> None:
+def test_a_member_has_the_same_features_whoever_else_is_drawn(made: dict[str, Any], rules: Conf) -> None:
     """Scores too: they are among all members of the day."""
     day = date(2025, 9, 1)
-    known = facts.until(*made, as_of=day, zone=rules.business_timezone, statuses=rules.orders.counted_statuses)
+    known = facts.until(**made, as_of=day, zone=rules.business_timezone, statuses=rules.orders.counted_statuses)
     every, some = table(known, [day]), table(known, [day], share=0.3)
     assert 0 < some.count() < every.count() / 2
     theirs = every.join(some.select("member_id"), on="member_id", how="left_semi").select(*some.columns)
@@ -288,19 +282,19 @@ def test_members_are_drawn_for_all_snapshots_or_none(spark: SparkSession) -> Non
     assert len(drawn(1.0)) == 2000
 
 
-def test_labels_are_what_the_rule_says_later(made: list[DataFrame], rules: Conf) -> None:
+def test_labels_are_what_the_rule_says_later(made: dict[str, Any], rules: Conf) -> None:
     """A label of 1 on S is a rule that holds on some later day, each looked at on its own."""
     then = date(2025, 3, 1)
     given = {"zone": rules.business_timezone, "statuses": rules.orders.counted_statuses}
     conf = configured("churn.gap_days=2", "churn.horizon_days=3").churn
-    known = facts.until(*made, as_of=date(2025, 9, 1), **given)  # type: ignore[arg-type]
+    known = facts.until(**made, as_of=date(2025, 9, 1), **given)  # type: ignore[arg-type]
     spells = rules_spells(known, date(2025, 9, 1))
     examples = snapshots.eligible(known.known, spells, [then]).transform(snapshots.with_labels, spells, [then], conf)
     labels = {row["member_id"] for row in examples.where("label = 1").collect()}
     churned: set[str] = set()
     for later in range(3, 6):
         as_of = then + timedelta(days=later)
-        spells_then = rules_spells(facts.until(*made, as_of=as_of, **given), as_of)  # type: ignore[arg-type]
+        spells_then = rules_spells(facts.until(**made, as_of=as_of, **given), as_of)  # type: ignore[arg-type]
         churned |= {row["member_id"] for row in spells_then.where("ends_on IS NULL").collect()}
     eligible = {row["member_id"] for row in examples.collect()}
     assert labels == churned & eligible

@@ -18,7 +18,6 @@ from memberlake.churn.facts import Facts
 from memberlake.conf import ChurnRule
 from memberlake.errors import UserError
 from memberlake.lake.contract import Table
-from memberlake.tables import silver
 
 D = date(2026, 11, 20)
 NOON = timedelta(hours=12)
@@ -61,27 +60,16 @@ def of(
 ) -> Facts:
     """Facts in UTC; times are days before D, at noon."""
 
-    def frame(table: Table, given: Sequence[dict[str, Any]]) -> DataFrame:
-        return rows(spark, table, given)
-
-    empty = {t: frame(t, []) for t in (silver.ORDER_LINES, silver.PRODUCTS, silver.COUPON_EVENTS)}
-    return facts.until(
-        frame(silver.MEMBERS, [{"member_id": m, "registered_at": at(b)} for m, b in registered.items()]),
-        frame(
-            silver.ORDERS,
-            [{"order_id": f"{m}{b}", "member_id": m, "ordered_at": at(b), "status": "paid"} for m, b in orders],
-        ),
-        empty[silver.ORDER_LINES],
-        empty[silver.PRODUCTS],
-        frame(silver.EVENTS, [{"member_id": m, "event_type": t, "occurred_at": at(b)} for m, t, b in events]),
-        frame(silver.CAMPAIGNS, [{"campaign_id": "care", "is_care": True}, {"campaign_id": "ad"}]),
-        frame(silver.CAMPAIGN_CONTACTS, contacts),
-        frame(silver.CAMPAIGN_RESPONSES, [{"contact_id": c, "responded_at": at(b)} for c, b in responses]),
-        empty[silver.COUPON_EVENTS],
-        as_of=as_of,
-        zone="UTC",
-        statuses=("paid",),
-    )
+    given: dict[str, Sequence[dict[str, Any]]] = {
+        "members": [{"member_id": m, "registered_at": at(b)} for m, b in registered.items()],
+        "orders": [{"order_id": f"{m}{b}", "member_id": m, "ordered_at": at(b), "status": "paid"} for m, b in orders],
+        "events": [{"member_id": m, "event_type": t, "occurred_at": at(b)} for m, t, b in events],
+        "campaigns": [{"campaign_id": "care", "is_care": True}, {"campaign_id": "ad"}],
+        "contacts": contacts,
+        "responses": [{"contact_id": c, "responded_at": at(b)} for c, b in responses],
+    }
+    frames: dict[str, Any] = {name: rows(spark, table, given.get(name, ())) for name, table in facts.TABLES.items()}
+    return facts.until(**frames, as_of=as_of, zone="UTC", statuses=("paid",))
 
 
 def contact(contact_id: str, member: str, back: int, campaign: str = "care", control: bool | None = None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import pytest
 from pyspark.sql import Row, SparkSession
@@ -79,19 +80,17 @@ def test_probabilities_of_a_made_brand_are_honest_though_churn_has_a_season(spar
     shipped = configured()
     world = World(spark, shipped.made, 80_000, shipped.business_timezone, partitions=1)
     made = {silver.MEMBERS: life.members, silver.ORDERS: shopping.orders}
-    tables = [silver.MEMBERS, silver.ORDERS, silver.ORDER_LINES, silver.PRODUCTS, silver.EVENTS, silver.CAMPAIGNS,
-              silver.CAMPAIGN_CONTACTS, silver.CAMPAIGN_RESPONSES, silver.COUPON_EVENTS]  # fmt: skip
-    frames = []
-    for table in tables:
+    frames: dict[str, Any] = {}
+    for name, table in facts.TABLES.items():
         frame = made[table](world) if table in made else spark.range(0)
         missing = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in frame.columns}
-        frames.append(frame.withColumns(missing).persist())
+        frames[name] = frame.withColumns(missing).persist()
     conf = configured(
         "churn.max_snapshots=6", "churn.grids.random_forest={maxDepth: [6], numTrees: [20], minInstancesPerNode: [20]}"
     ).churn
     as_of = date(2025, 12, 28)
     statuses = shipped.orders.counted_statuses
-    known = facts.until(*frames, as_of=as_of, zone=shipped.business_timezone, statuses=statuses)
+    known = facts.until(**frames, as_of=as_of, zone=shipped.business_timezone, statuses=statuses)
     split = snapshots.split(conf, shipped.made.first_on, as_of)
     spells = rules.spells(conf.foretold, known, as_of).persist()
     eligible = snapshots.eligible(known.known, spells, split.every)

@@ -15,6 +15,17 @@ from memberlake.lake.contract import Table
 from memberlake.orders import has_coupon, only_counted
 from memberlake.tables import silver
 
+TABLES = {  # what `until` is given, by name
+    "members": silver.MEMBERS,
+    "orders": silver.ORDERS,
+    "lines": silver.ORDER_LINES,
+    "products": silver.PRODUCTS,
+    "events": silver.EVENTS,
+    "campaigns": silver.CAMPAIGNS,
+    "contacts": silver.CAMPAIGN_CONTACTS,
+    "responses": silver.CAMPAIGN_RESPONSES,
+    "coupon_events": silver.COUPON_EVENTS,
+}
 _OF_ORDERS = ("order_id", "net_amount", "discount_amount", "points_redeemed")
 
 
@@ -43,6 +54,7 @@ class Facts(NamedTuple):
 
 
 def until(
+    *,
     members: DataFrame,
     orders: DataFrame,
     lines: DataFrame,
@@ -52,14 +64,13 @@ def until(
     contacts: DataFrame,
     responses: DataFrame,
     coupon_events: DataFrame,
-    *,
     as_of: date,
     zone: str,
     statuses: Sequence[str],
     identity: DataFrame | None = None,
     kept: Callable[[DataFrame], DataFrame] = lambda frame: frame,
 ) -> Facts:
-    """The facts as of a day, from the silver tables of these names.
+    """The facts as of a day, from the silver tables of `TABLES`.
 
     Args:
         identity: gold.subject_identity; where it is not given, it is derived from the events.
