@@ -153,6 +153,8 @@ def _values(dimensions: Sequence[str]) -> dict[str, Column]:
 def changes(days: DataFrame, windows: Sequence[int], dimensions: Sequence[str], is_together: bool = False) -> DataFrame:
     """Rows of gold.activity_changes: what some days of some subjects add to them.
 
+    Runs a query: the first and the last of the days, and their number, shape the plan.
+
     Args:
         days: gold.activity_days until as_of and without robots, with a column for each dimension that is one of
             members, and `sign`: 1, or -1 to take off what the row once added.

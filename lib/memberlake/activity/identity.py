@@ -127,7 +127,10 @@ def renewed(held: DataFrame, changed: DataFrame) -> DataFrame:
 
 def renewal(renewed: DataFrame, held: DataFrame, changed: DataFrame, events: DataFrame, zone: str) -> DataFrame:
     """The stretches of the visitors that `renewed` gave. Those who are not told keep what began before anything
-    changed; from there on their events are read."""
+    changed; from there on their events are read.
+
+    Runs a query: with the first of the changes as a literal the read of the events skips files.
+    """
     told, others = renewed.where("is_told"), renewed.where("NOT is_told")
     first = of_visitors(changed, others).agg(F.min("occurred_at")).collect()[0][0]  # one row; NULL without others
     since = F.lit(first).cast("timestamp")

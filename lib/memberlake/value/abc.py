@@ -22,6 +22,8 @@ def classify(spending: DataFrame, conf: AbcConf, as_of: date) -> DataFrame:
     than b_below. Where all amounts together are not above 0 the share is 1. Of value tiers the first high_share of
     members are high, the next middle_share middle; equal amounts share the higher tier.
 
+    Runs a query: the bounds of the ranges are quantiles of all amounts, and part of the plan.
+
     Args:
         spending: member_id and monetary. Persist it (`Lake.kept`): it is read four times.
     """
