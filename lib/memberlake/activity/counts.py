@@ -196,7 +196,3 @@ def spine(known: DataFrame, widths: Sequence[int], begin: date | None, as_of: da
 def period(grain: str, day: str | Column) -> Column:
     """First day of the period that holds a day; weeks start on Monday."""
     return F.trunc(day, grain) if grain != "day" else F.col(day) if isinstance(day, str) else day
-
-
-def _next(grain: str, start: Column) -> Column:
-    return F.add_months(start, 1) if grain == "month" else F.date_add(start, 7 if grain == "week" else 1)
