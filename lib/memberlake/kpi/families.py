@@ -29,6 +29,7 @@ from memberlake.kpi.metrics import (
     VOUCHERS,
 )
 from memberlake.kpi.periods import Span
+from memberlake.kpi.since import Held
 from memberlake.orders import only_counted
 
 # measure to the metric whose rows of days hold it: what a day adds, and what has been added up to
@@ -108,6 +109,11 @@ class Family:
         """False for churn without a snapshot."""
         return bool(inputs.snapshots) or self.metrics != metrics.CHURN_METRICS
 
+    def recount(self, inputs: Inputs, first_data: date, day: date) -> DataFrame:
+        """Rows of the periods that end on `day` or later, but not before the first data."""
+        spans = periods.spans(periods.touched(day, inputs.as_of), first_data, inputs.as_of)
+        return self.rows(inputs, spans, day)
+
     def expected(self, inputs: Inputs) -> list[str]:
         """The metrics that have a row for every period: where one of them has none, it is new to the lake."""
         if self.metrics == metrics.CHURN_METRICS:
@@ -120,18 +126,15 @@ class Family:
         mine = [METRICS[name] for name in self.metrics if name in stored]
         return any(not {m.numerator, m.denominator or m.numerator} <= inputs.sourced for m in mine)
 
-    def touched_since(
-        self, inputs: Inputs, reached: Mapping[str, date], first_row: date, changed: Mapping[str, date | None]
-    ) -> date:
+    def touched_since(self, inputs: Inputs, held: Held, changed: Mapping[str, date | None]) -> date:
         """The first day from which the family is counted again.
 
         Args:
-            reached: last day that all rows of a metric have seen.
-            first_row: first day of data, or of rows that were made of data now gone.
+            held: its first row is of the first data, or was made of data now gone.
             changed: of each table the first day that its changes touch, None without changes; a table that is not here
                 is new as a whole.
         """
-        expected = self.expected(inputs)
+        reached, first_row, expected = held.reached, held.first_row, self.expected(inputs)
         if not self.tables <= changed.keys() or not {*expected} <= reached.keys() or self.is_lost(inputs, reached):
             return first_row
         days = [min([reached[name] for name in expected], default=inputs.as_of) + timedelta(days=1)]
@@ -153,6 +156,36 @@ def active_before(inputs: Inputs, daily: DataFrame, first_data: date) -> DataFra
     near = [on.between(span.first_on, span.last_on) for span in same]
     days = periods.with_days(periods.frame(inputs.one, same))
     return facts.actives(daily.where(reduce(Column.__or__, near, F.lit(False))), days)
+
+
+Due = Sequence[tuple[Family, date]]  # families that are counted again, each from its day on
+
+
+def only_due(families: Sequence[Family], inputs: Inputs, held: Held, changed: Mapping[str, date | None]) -> Due:
+    """Those that have to count a day up to as_of again."""
+    touched = [(family, family.touched_since(inputs, held, changed)) for family in families]
+    return [(family, day) for family, day in touched if day <= inputs.as_of and family.is_there(inputs)]
+
+
+def first_written(due: Due, as_of: date) -> date:
+    """The first day of the slice of gold.kpi that is written anew; the day after as_of when nothing is due."""
+    return min((periods.touched(day, day)[0] for _, day in due), default=as_of + timedelta(days=1))
+
+
+def is_written(due: Due, as_of: date) -> Column:
+    """Rows of the slice: all since its first day, and derived metrics of all periods."""
+    on = F.col("period_start")
+    return (on <= as_of) & (F.col("metric").isin(*metrics.DERIVED) | (on >= first_written(due, as_of)))
+
+
+def stays(due: Due, as_of: date) -> Column:
+    """Rows of the slice that no family counts again. They are written with it: one commit, and files that end with a
+    month, which later nights leave alone."""
+    metric, is_anew = F.col("metric"), F.lit(False)
+    for family, day in due:
+        is_anew |= metric.isin(*family.metrics) & periods.is_touched(day, as_of)
+    in_slice = F.col("period_start").between(first_written(due, as_of), as_of)
+    return in_slice & ~metric.isin(*metrics.DERIVED) & ~is_anew
 
 
 def _until(tables: Mapping[str, DataFrame], name: str, first: date, as_of: date, conf: Conf) -> DataFrame:

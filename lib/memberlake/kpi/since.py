@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date
 from functools import reduce
+from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from memberlake import calendar
-from memberlake.kpi.metrics import CAMPAIGNS, CHURN, CONTACTS, COSTS, EVENTS, MEMBERS, ORDERS, RESPONSES, VOUCHERS
+from memberlake.kpi.metrics import (
+    CAMPAIGNS,
+    CHURN,
+    CONTACTS,
+    COSTS,
+    DERIVED,
+    EVENTS,
+    MEMBERS,
+    ORDERS,
+    RESPONSES,
+    VOUCHERS,
+)
 
 LINES, PRODUCTS = "silver.order_lines", "silver.products"
 _INSTANTS = {
@@ -21,6 +34,45 @@ _INSTANTS = {
     RESPONSES: "responded_at",
     VOUCHERS: "redeemed_at",
 }
+
+
+class Held(NamedTuple):
+    """What gold.kpi holds.
+
+    Attributes:
+        reached: of each metric the last day that all its rows have seen.
+        first_row: the first day of a counted metric, date.max without any.
+        last_row: when its last period begins, date.min without any.
+    """
+
+    reached: Mapping[str, date]
+    first_row: date
+    last_row: date
+
+    def begins_with_data(self, changed: Mapping[str, date | None], tables: Collection[str]) -> bool:
+        """Whether the first row is surely of the first data: all tables are known, and no change touches that day.
+
+        Args:
+            changed: of the tables that are known the first day that their changes touch, None without changes.
+        """
+        is_later = all(day > self.first_row for day in changed.values() if day)
+        return self.first_row < date.max and {*tables} <= changed.keys() and is_later
+
+    def beginning(self, first_data: date) -> Held:
+        """Nothing is reached where the first data is of another day: every metric has rows from there on."""
+        if first_data == self.first_row:
+            return self
+        return self._replace(reached={}, first_row=min(first_data, self.first_row))
+
+
+def held(told: Sequence[Row]) -> Held:
+    """By the rows of `families.reached`."""
+    counted = [row["first_day"] for row in told if row["metric"] not in DERIVED]
+    return Held(
+        reached={row["metric"]: row["reached"] for row in told},
+        first_row=min(counted, default=date.max),
+        last_row=max((row["last"] for row in told), default=date.min),
+    )
 
 
 def filled(frames: Mapping[str, DataFrame]) -> DataFrame:
