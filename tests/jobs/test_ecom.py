@@ -14,6 +14,7 @@ from memberlake.ingest import source as sources
 from memberlake.ingest.take import Ingest
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.activity import ACTIVE_COUNTS, ACTIVITY_DAYS, RETENTION, RFE_SCORES
+from memberlake.tables.gold.kpi import KPI
 from memberlake.tables.gold.value import SCORE_BINS
 from memberlake.tables.silver import EVENTS
 
@@ -25,7 +26,7 @@ LAST = date(2024, 6, 29)
 
 @pytest.fixture(scope="module")
 def ecom(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    conf = configured("business_timezone=UTC", lake=str(tmp_path_factory.mktemp("ecom") / "lake"))
+    conf = configured("business_timezone=UTC", "kpi.dimensions=[]", lake=str(tmp_path_factory.mktemp("ecom") / "lake"))
     lake = Lake(spark, conf.lake)
     source = sources.find("ecom_clickstream")
     now = datetime.now(timezone.utc)
@@ -33,6 +34,7 @@ def ecom(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     assert [load.error for load in jobs.find("ingest").run(ingest)] == [None]
     jobs.find("activity").run(lake, conf, LAST)
     jobs.find("rfe").run(lake, conf, D)
+    jobs.find("kpi").run(lake, conf, LAST)
     return lake
 
 
@@ -63,6 +65,20 @@ def test_actives_of_a_day_and_up_to_it(ecom: Lake) -> None:
 def test_only_the_running_periods_are_not_complete(ecom: Lake) -> None:
     running = ecom.read(ACTIVE_COUNTS).where(~F.col("is_complete") & (F.col("dimension") == "all")).collect()
     assert {(r.window, r.period_end) for r in running} == {("week", date(2024, 6, 30)), ("month", date(2024, 6, 30))}
+
+
+def test_the_same_facts_as_metrics(ecom: Lake) -> None:
+    """Visits are the file's sessions: 3,605, none over midnight. April has 30 days, so up to its last one as many were
+    there as in the month."""
+    stored = ecom.read(KPI).where("dimension = 'all' AND metric IN ('active_subjects', 'stickiness', 'visits')")
+    found = {(r.metric, r.period, r.period_start): r for r in stored.collect()}
+    months = [date(2024, m, 1) for m in range(1, 7)]
+    assert [found["active_subjects", "month", m].value for m in months] == [63, 169, 309, 453, 468, 462]
+    assert [found["visits", "month", m].value for m in months] == [92, 251, 497, 844, 1_007, 914]
+    assert sum(r.value for (metric, period, _), r in found.items() if (metric, period) == ("visits", "day")) == 3_605
+    assert [found[metric, "day", D].value for metric in ("active_subjects", "visits")] == [38, 38]
+    assert [found[metric, "week", date(2024, 4, 29)].value for metric in ("active_subjects", "visits")] == [201, 242]
+    assert (found["stickiness", "day", D].numerator, found["stickiness", "day", D].denominator) == (38, 453)
 
 
 def test_every_user_is_in_one_cohort(ecom: Lake) -> None:
