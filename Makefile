@@ -47,9 +47,9 @@ fault-test: $(VENV)/.dev  ## kills, a full disk, damage, two at once: what happe
 cluster-test: $(VENV)/.dev  ## a real cluster on this machine: a master, two workers, one killed at work
 	pytest -m cluster tests/cluster
 
-bench: $(VENV)/.dev  ## the measured cases, against their rivals: writes benchmarks/results.md (half an hour); CASES="coupons": others
+bench: $(VENV)/.dev  ## the measured cases, against their rivals: writes benchmarks/results.md (half an hour); CASES="coupons": others; ORDERS=2e7: at that size; SPARK="KEY=VALUE ...": Spark's settings
 	$(BIN)/python -m pip install -q -e '.[bench]'
-	python benchmarks/bench.py $(addprefix --case ,$(CASES))
+	python benchmarks/bench.py $(addprefix --case ,$(CASES)) $(addprefix --orders ,$(ORDERS)) $(addprefix --spark ,$(SPARK))
 
 lint: $(VENV)/.dev  ## style, types, and docs/ fresh
 	ruff check .

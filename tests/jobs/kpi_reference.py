@@ -23,6 +23,7 @@ ACTIVE = {
     "check_in",
 }
 REACH = {"sms": "phone", "email": "email", "qq": "qq", "wechat": "wechat"}
+GOALS = {"lead": "lead", "conversion": "conversion"}  # to the type of response that reaches it
 
 
 def period_of(period: str, day: date) -> date:
@@ -172,7 +173,9 @@ class Reference:
 
     @staticmethod
     def reach(member: Row) -> dict[str, bool]:
-        return {c: bool(member[f"has_{address}"] and member[f"consent_{c}"]) for c, address in REACH.items()}
+        by_address = {c: bool(member[f"has_{address}"] and member[f"consent_{c}"]) for c, address in REACH.items()}
+        told = member["attributes"] or {}
+        return {**by_address, "app_push": told.get("has_app_push") == told.get("consent_app_push") == "true"}
 
     def costs(self, first: date, last: date) -> list[tuple[str, str, float]]:
         """(type, campaign, amount)."""
@@ -206,6 +209,13 @@ class Reference:
             for r in self.data["responses"]
             if first <= r["on"] <= last
         ]
+
+    def of_goal(self, first: date, last: date, goal: str) -> tuple[float, int]:
+        """What its campaigns cost, and how often it was reached."""
+        campaigns = {c["campaign_id"] for c in self.data["campaigns"] if c["goal"] == goal}
+        kinds = {"media", "other", "contact"}
+        cost = sum(a for kind, c, a in self.costs(first, last) if c in campaigns and kind in kinds)
+        return cost, sum((kind, of) == (GOALS[goal], goal) for kind, _, of in self.responses(first, last))
 
     def cohort(self, first: date, last: date, cell: Cell, within: int) -> tuple[int, int]:
         members = [
@@ -266,7 +276,7 @@ class Reference:
         campaigns = {o["credited"] or "unknown" for o in self.orders} | {c[1] for c in self.costs(date.min, date.max)}
         campaigns |= {r[1] for r in self.responses(date.min, date.max)}
         named = {"city": cities, "channel": channels | {*REACH, "app_push"}, "campaign": campaigns}
-        named |= {"method": {"marked", "code", "voucher", "contact", "none"}}
+        named |= {"method": {"marked", "code", "voucher", "contact", "none"}, "goal": {*GOALS}}
         return [("all", "all"), *[(name, value) for name, values in named.items() for value in values]]
 
     def rows(self) -> dict[tuple[str, date, str, str, str], tuple[float | None, float | None, float | None]]:
@@ -287,6 +297,9 @@ class Reference:
         return found
 
     def of_cell(self, first: date, last: date, cell: Cell) -> Iterable[tuple[str, float, float | None]]:
+        if cell[0] == "goal":
+            yield "cost_per_goal", *self.of_goal(first, last, cell[1])
+            return
         o = self.of_orders(first, last, cell)
         m = self.of_members(first, last, cell) if cell[0] in {"all", "city"} else None
         kinds = self.costs(first, last)

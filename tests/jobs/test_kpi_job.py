@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from tests.conftest import configured
 from tests.jobs.kpi_reference import Reference, Row
 from tests.jobs.orders import rows
 
 from memberlake import jobs
-from memberlake.kpi import metrics
+from memberlake.kpi import families, metrics
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.churn import CHURN_STATUS
 from memberlake.tables.gold.coupons import VOUCHERS
@@ -51,6 +51,13 @@ TABLES = {
     "products": PRODUCTS,
     "status": CHURN_STATUS,
 }
+PUSH = (  # attributes of members: only the second can be reached by the app
+    None,
+    {"has_app_push": "true", "consent_app_push": "true"},
+    {"has_app_push": "true", "consent_app_push": "false"},
+    {"consent_app_push": "true", "tier": "gold"},
+    {"has_app_push": "true"},
+)
 SNAPSHOTS = (date(2026, 2, 20), YESTERDAY, TODAY, TODAY + timedelta(days=1))
 
 
@@ -82,6 +89,7 @@ def made(seed: int) -> dict[str, Any]:
         for kind in ("has_phone", "has_email", "has_qq", "has_wechat", "consent_sms", "consent_email", "consent_qq"):
             member[kind] = maybe(0.8, rng.random() < 0.5)
         member["consent_wechat"] = maybe(0.5, rng.random() < 0.3)
+        member["attributes"] = PUSH[n % len(PUSH)]
         data["members"].append(member)
     on = TODAY + timedelta(days=1)  # activated before it registered, by a wrong clock: it counts from then on
     registered_at = datetime(on.year, on.month, on.day, tzinfo=timezone.utc)
@@ -191,7 +199,7 @@ def run(lake: Lake, as_of: date) -> None:
 
 def found(lake: Lake) -> dict[tuple[Any, ...], Any]:
     """What the reference counts too."""
-    left_out = {*metrics.DERIVED, "cost_per_goal"} - {"orders_per_visit"}
+    left_out = {*metrics.DERIVED} - {"orders_per_visit"}
     return {
         (r.period, r.period_start, r.metric, r.dimension, r.dimension_value): (r.numerator, r.denominator, r.value)
         for r in lake.read(KPI).where(~F.col("metric").isin(*left_out)).collect()
@@ -306,6 +314,29 @@ def test_without_orders_no_metric_of_orders_has_a_row(lake: Lake, tmp_path: Path
     assert {"registered_members", "visits", "churn_rate"} <= found
     assert [name for name in found if metrics.ORDERS in metrics.METRICS[name].sources] == []
     assert "movement_ratio_trend" not in found
+
+
+def test_vouchers_of_another_day_are_told(
+    lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Enough(Exception):
+        """It would have been said by now; the metrics are left out."""
+
+    def stop(stored: DataFrame) -> DataFrame:
+        raise Enough
+
+    monkeypatch.setattr(families, "reached", stop)
+    behind = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
+    redeemed_at = datetime(2026, 3, 7, 4, tzinfo=timezone.utc)
+    voucher = {"voucher_id": "v", "coupon_id": "free", "coupon_run_id": "free-1", "status": "redeemed", "flags": []}
+    voucher |= {"redeemed_at": redeemed_at, "updated_at": redeemed_at, "issued_month": date(2026, 3, 1)}
+    put(behind, {"vouchers": [voucher]})
+    behind.set_at("coupons", YESTERDAY)
+    for as_of, said in ((YESTERDAY, []), (TODAY, ["gold.vouchers is as of 2026-03-07"])):
+        caplog.clear()
+        with pytest.raises(Enough):
+            run(behind, as_of)
+        assert [text.split(",")[0] for text in caplog.messages if "run coupons first" in text] == said
 
 
 def test_when_the_first_data_is_of_another_day(history: dict[str, Any]) -> None:

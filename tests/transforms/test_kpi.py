@@ -298,6 +298,42 @@ def test_cost_by_kind_and_goal(spark: SparkSession) -> None:
     assert {r.dimension_value: float(r.goal_cost) for r in found if r.goal_cost is not None} == {"lead": 15.5}
 
 
+def test_responses_that_reach_the_goal_of_their_campaign(spark: SparkSession) -> None:
+    """A goal is reached by its own type of response alone, a campaign whose goal no type reaches by none."""
+    goals = {"leads": "lead", "sales": "conversion", "fame": "fame", "no goal": None}
+    told = [
+        ("leads", "lead"),
+        ("leads", "conversion"),
+        ("sales", "conversion"),
+        ("sales", "conversion"),
+        ("sales", "lead"),
+        ("sales", "open"),
+        ("fame", "open"),
+        ("no goal", "lead"),
+        ("unknown to campaigns", "lead"),
+    ]
+    campaigns = rows(spark, CAMPAIGNS, [{"campaign_id": c, "goal": goal} for c, goal in goals.items()])
+    contacts = rows(
+        spark, CAMPAIGN_CONTACTS, [{"contact_id": f"k{n}", "campaign_id": c} for n, (c, _) in enumerate(told)]
+    )
+    responses = spark.createDataFrame(
+        [(D, f"k{n}", kind) for n, (_, kind) in enumerate(told)],
+        "business_date date, contact_id string, response_type string",
+    )
+    found = facts.responses(responses, contacts, campaigns, CONF.goals).collect()
+    assert {(r.dimension, r.dimension_value): r.goal_reached for r in found if r.goal_reached} == {
+        ("goal", "lead"): 1,
+        ("goal", "conversion"): 2,
+    }
+    assert {(r.dimension, r.dimension_value): r.leads for r in found if r.leads} == {
+        ("all", "all"): 4,
+        ("campaign", "leads"): 1,
+        ("campaign", "sales"): 1,
+        ("campaign", "no goal"): 1,
+        ("campaign", "unknown to campaigns"): 1,
+    }
+
+
 def test_visits_are_sessions_else_days_of_active_events(spark: SparkSession) -> None:
     other = ago(1)
     events = [
