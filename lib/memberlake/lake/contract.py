@@ -26,7 +26,7 @@ from pyspark.sql.types import (
 
 from memberlake.lake import sql
 
-CONTRACT_VERSION = 3  # rises with every change of a contract; a lake with a higher one is not touched
+CONTRACT_VERSION = 4  # rises with every change of a contract; a lake with a higher one is not touched
 
 STRING, BOOL, INT, LONG, DOUBLE = StringType(), BooleanType(), IntegerType(), LongType(), DoubleType()
 DATE, TS, MONEY, QUANTITY = DateType(), TimestampType(), DecimalType(18, 2), DecimalType(18, 3)

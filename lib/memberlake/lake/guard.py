@@ -29,8 +29,9 @@ def require(spark: SparkSession, table: Table, name: str, properties: Mapping[st
             f"{table.full_name} was made by a newer memberlake (contract {version}, this one has {CONTRACT_VERSION}): "
             f"update memberlake"
         )
-    if differences := _drift(spark, table, name, properties):
-        if int(version) < CONTRACT_VERSION:
+    is_older = int(version) < CONTRACT_VERSION
+    if differences := _drift(spark, table, name, properties, with_comments=not is_older):
+        if is_older:
             raise UserError(
                 f"{table.full_name} was made by an older memberlake: {'; '.join(differences)}. Move the table away "
                 f"and run its job again: gold is made of silver"
@@ -41,8 +42,11 @@ def require(spark: SparkSession, table: Table, name: str, properties: Mapping[st
         )
 
 
-def _drift(spark: SparkSession, table: Table, name: str, properties: Mapping[str, str]) -> list[str]:
-    """What differs between the table as it is and its contract."""
+def _drift(
+    spark: SparkSession, table: Table, name: str, properties: Mapping[str, str], *, with_comments: bool
+) -> list[str]:
+    """What differs between the table as it is and its contract. Comments of an older contract only say it in other
+    words."""
     found = {f.name: f for f in spark.table(name).schema.fields}
     wanted = {f.name: f for f in table.struct.fields}
     said = [f"column {column} is gone" for column in wanted if column not in found]
@@ -53,7 +57,7 @@ def _drift(spark: SparkSession, table: Table, name: str, properties: Mapping[str
             said.append(f"{column} is {is_.dataType.simpleString()}, not {should.dataType.simpleString()}")
         if is_.nullable != should.nullable:
             said.append(f"{column} {'may' if is_.nullable else 'may not'} be null")
-        if is_.metadata.get("comment") != should.metadata["comment"]:
+        if with_comments and is_.metadata.get("comment") != should.metadata["comment"]:
             said.append(f"the comment of {column} differs")
     prefix = "delta.constraints."
     checks = {k.removeprefix(prefix): v for k, v in properties.items() if k.startswith(prefix)}
