@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
@@ -375,6 +376,22 @@ def test_a_job_is_given_what_changed_since_it_last_ended_well(lake: Lake) -> Non
     assert given(rules="other") == []
     lake.rebuild = True
     assert given(rules="other") is None
+
+
+def test_a_table_made_again_in_the_place_of_another_is_all_new(lake: Lake, tmp_path: Path) -> None:
+    def given(of: Lake) -> list[str] | None:
+        with of.since_last("job", FACTS) as changes:
+            frame = changes[FACTS]
+            return None if frame is None else sorted(r.fact_id for r in frame.collect())
+
+    assert given(lake) is None
+    lake.append(FACTS, facts(lake, [("first", None, None, 1)]))
+    assert given(lake) == ["first"]  # there was none before
+    assert given(lake) == []
+    other = Lake(lake.spark, lake.conf.model_copy(update={"root": str(tmp_path / "other")}))
+    other.append(FACTS, facts(lake, [("another", None, None, 1)]))
+    shutil.copytree(f"{lake.conf.root}/ops", f"{other.conf.root}/ops")
+    assert given(other) is None  # though its version is the one that was seen
 
 
 def test_rows_put_replace_those_of_their_key_and_no_others(lake: Lake) -> None:

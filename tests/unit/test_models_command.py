@@ -89,9 +89,13 @@ def test_a_backfill_takes_the_alias_from_no_later_champion(root: str) -> None:
             ["--set", "mlflow.tracking_uri=http://127.0.0.1:9"],
             "the model registry http://127.0.0.1:9 cannot be used: it does not answer",
         ),
+        (  # whoever may read the log need not know the password
+            ["--set", "mlflow.tracking_uri=http://me:secret@127.0.0.1:9"],
+            "the model registry http://127.0.0.1:9 cannot be used: it does not answer",
+        ),
         (["--set", "mlflow.tracking_uri=sqlite:////proc/none/mlflow.db"], "cannot be used: "),
     ],
-    ids=["unknown version", "no version", "one too many", "server out of reach", "no database"],
+    ids=["unknown version", "no version", "one too many", "server out of reach", "with a password", "no database"],
 )
 def test_what_goes_wrong_is_one_sentence_and_exit_code_2(root: str, arguments: list[str], said: str) -> None:
     ended = models(root, *arguments)

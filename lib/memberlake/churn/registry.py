@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cached_property
@@ -384,7 +385,8 @@ class Registry:
         except (self._mlflow.exceptions.MlflowException, RequestException, SQLAlchemyError, OSError) as error:
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
             said = "it does not answer" if "Max retries exceeded" in said else said
-            raise UserError(f"the model registry {self.registry_uri} cannot be used: {said}") from error
+            told = f"the model registry {self.registry_uri} cannot be used: {said}"
+            raise UserError(re.sub(r"//[^/\s@]*@", "//", told)) from error  # without user and password
 
 
 def _uri(version: Version) -> str:

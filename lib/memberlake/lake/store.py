@@ -8,6 +8,7 @@ import logging
 import shutil
 import threading
 import time
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
@@ -18,7 +19,7 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from memberlake import calendar
@@ -32,6 +33,7 @@ from memberlake.tables.ops import CUTOFFS, RUNS, WATERMARKS
 log = logging.getLogger(__name__)
 
 _CHANGE_FEED = "delta.enableChangeDataFeed"
+_MADE = "memberlake.made"  # differs from that of a table which stood in its place before
 _BOOKS = (CUTOFFS, RUNS, WATERMARKS)  # what the lake keeps of its own jobs: nobody counts their rows
 
 
@@ -183,11 +185,11 @@ class Lake:
         Args:
             rules: settings that the outcome depends on; compared by their text.
         """
-        digest = _digest(rules)
-        seen = {} if self.rebuild else self._seen(job, digest)
+        by = {table: self._by(rules, table) for table in tables}
+        seen = {} if self.rebuild else self._seen(job, by)
         versions = {table: self.version(table) for table in tables}
         yield {t: self.changes(t, seen[t.full_name], versions[t]) if t.full_name in seen else None for t in tables}
-        now = [(job, t.full_name, v if v is not None else -1, digest) for t, v in versions.items()]
+        now = [(job, t.full_name, v if v is not None else -1, by[t]) for t, v in versions.items()]
         if {name: version for _, name, version, _ in now} == seen and job not in self._forgotten:
             return
         self._forgotten.discard(job)
@@ -198,15 +200,29 @@ class Lake:
 
     def has_seen(self, job: str, table: Table, rules: object = "") -> bool:
         """Whether the job's last block of `since_last`, by these rules, was given all that the table holds now."""
-        return self._seen(job, _digest(rules)).get(table.full_name) == self.version(table)
+        return self._seen(job, {table: self._by(rules, table)}).get(table.full_name) == self.version(table)
 
     def goes_by(self, job: str, rules: object = "") -> bool:
         """Whether the job's last block of `since_last` went by these rules."""
-        return bool(self._seen(job, _digest(rules)))
+        return any(row["rules"].startswith(_digest(rules)) for row in self._watermarks(job))
 
-    def _seen(self, job: str, digest: str) -> dict[str, int]:
-        held = self.read(WATERMARKS).where((F.col("job") == F.lit(job)) & (F.col("rules") == F.lit(digest)))
-        return {row["table"]: row["version"] for row in held.collect()}  # a row a table
+    def _seen(self, job: str, by: Mapping[Table, str]) -> dict[str, int]:
+        now = {table.full_name: digest for table, digest in by.items()}
+
+        def is_same(row: Row) -> bool:
+            """The same table by the same rules; or the first in its place."""
+            was, is_ = row["rules"], now.get(row["table"], "")
+            return bool(was == is_ or (row["version"] < 0 and is_.startswith(was)))
+
+        return {row["table"]: row["version"] for row in self._watermarks(job) if is_same(row)}
+
+    def _watermarks(self, job: str) -> list[Row]:
+        return self.read(WATERMARKS).where(F.col("job") == F.lit(job)).collect()  # a row a table
+
+    def _by(self, rules: object, table: Table) -> str:
+        """By what a table was taken in: the rules; and which table it was, for one that is made again counts anew."""
+        made = (self._properties(table) or {}).get(_MADE, "")
+        return f"{_digest(rules)} {made}".rstrip()
 
     def forget(self, job: str) -> None:
         """The job has seen nothing, until the block of `since_last` around this call ends well.
@@ -333,7 +349,8 @@ class Lake:
         )
         checks = {f"delta.constraints.{name}": check for name, check in table.checks}
         feed = {_CHANGE_FEED: "true"} if table.keeps_changes else {}
-        properties = {guard.VERSION_PROPERTY: str(CONTRACT_VERSION), **feed, **checks}
+        made = {guard.VERSION_PROPERTY: str(CONTRACT_VERSION), _MADE: uuid.uuid4().hex}
+        properties = {**made, **feed, **checks}
         partitions = f" PARTITIONED BY ({', '.join(table.partitioned_by)})" if table.partitioned_by else ""
         place = ""
         if self.conf.catalog:

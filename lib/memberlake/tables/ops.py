@@ -47,7 +47,10 @@ WATERMARKS = Table(
         Column("table", STRING, "table that it reads", required=True),
         Column("version", LONG, "version of the table that it has taken in", required=True),
         Column(
-            "rules", STRING, "digest of the rules it did so by; under others everything counts as new", required=True
+            "rules",
+            STRING,
+            "digest of the rules it did so by, and which table it was: under others everything counts as new",
+            required=True,
         ),
     ),
 )
