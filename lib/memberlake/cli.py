@@ -47,6 +47,7 @@ class _Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            self._require_filled(ctx)
             return super().invoke(ctx)
         except UserError as error:
             err.print(f"memberlake: {error}", markup=False)
@@ -54,6 +55,16 @@ class _Command(click.Command):
         except BrokenPipeError:  # the reader of our output had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+
+    def _require_filled(self, ctx: click.Context) -> None:
+        """An empty value is a variable of the shell that is not set: what happens without the option was not meant."""
+        for parameter in self.params:
+            given = ctx.params.get(str(parameter.name))
+            texts = given if isinstance(given, tuple) else (given,)
+            if any(isinstance(text, str) and not text.strip() for text in texts):
+                is_option = isinstance(parameter, click.Option)
+                name = parameter.opts[0] if is_option else parameter.human_readable_name
+                raise UserError(f"{name} is empty: give a value, or leave it out")
 
 
 class _Group(click.Group):
@@ -174,6 +185,8 @@ def run_command(
 @_lake_options
 def nightly_command(names: tuple[str, ...], as_of: str, first: str, last: str, as_json: bool, **given: Any) -> None:
     """Ingest, then run every job in the order of what they read and write."""
+    if given["landing"] is not None and not names:
+        raise UserError("--landing needs --source: say whose files they are")
     dated = [job for job in jobs.every() if job.is_dated]
     commands.run(dated, Days(as_of, first, last), as_json, Given(**given), names, if_needed=True)
 
@@ -237,7 +250,7 @@ def jobs_command() -> None:
 @_lake_options
 def tables_command(name: str | None, **given: Any) -> None:
     """The tables and what is in them; with a NAME, its contract."""
-    table = commands.table(name) if name else None
+    table = None if name is None else commands.table(name)
     lake = commands.opened(Given(**given))
     if table:
         console.contract(table, lake)
@@ -316,7 +329,7 @@ def generate_command(
     rules = Given(**{**given, "sets": sets}).configuration()
     tables = write.tables(names)
     orders = write.scale(scale)
-    place = write.new_folder(out) if out else None
+    place = None if out is None else write.new_folder(out)
     with contextlib.ExitStack() as stack:
         lake = None if place else stack.enter_context(only_writer(rules.lake, "memberlake generate"))
         world = World(session.start(), rules.made, orders, rules.business_timezone)

@@ -86,7 +86,7 @@ def models(what: str, version: str | None, given: Given) -> None:
     if not rules.mlflow.tracking_uri:
         _require_lake(rules)
     registry = Registry(rules.mlflow, rules.lake, rules.churn.foretells)
-    if version:
+    if version is not None:
         now = registry.promote(version)
         console.out.print(f"{now.name} version {now.version} (trained as of {now.trained_as_of}) is champion")
         return
@@ -180,9 +180,9 @@ def run(
 
 def report(as_of: str | None, folder: str | None, as_json: bool, given: Given) -> None:
     """Runs the job `report`, for the latest day that any job has run for unless another is given."""
-    if folder:
-        given = given._replace(sets=(*given.sets, f"report.folder={json.dumps(str(Path(folder).absolute()))}"))
-    day = as_of or str(runner.last_run_day(opened(given)))
+    if folder is not None:
+        given = given._replace(sets=(*given.sets, f"report.folder={json.dumps(conf.absolute(folder))}"))
+    day = str(runner.last_run_day(opened(given))) if as_of is None else as_of
     run([jobs.find("report")], Days(day, None, None), as_json, given)
 
 

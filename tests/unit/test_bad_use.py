@@ -51,3 +51,38 @@ def test_a_day_is_over_or_today_where_the_business_is() -> None:
 @pytest.mark.parametrize("command", [["run", "rfm"], ["nightly"], ["explain", "rfm"], ["report"]])
 def test_every_command_of_a_day_refuses_one_to_come(lake: Path, command: list[str]) -> None:
     assert "--as-of 2942-06-29 is still to come" in refused(*command, "--as-of", "2942-06-29", "--lake", lake)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["run", "rfm", "--as-of", ""], "--as-of"),
+        (["run", "rfm", "--as-of", "", "--from", "2026-03-01"], "--as-of"),
+        (["nightly", "--from", "2026-03-01", "--to", " "], "--to"),
+        (["nightly", "--source", ""], "--source"),
+        (["report", "--out", ""], "--out"),
+        (["report", "--as-of", ""], "--as-of"),
+        (["models", "promote", ""], "VERSION"),
+        (["tables", ""], "NAME"),
+        (["show", "silver.orders", "--where", ""], "--where"),
+        (["run", "rfm", "--conf", "local.yaml", "--conf", ""], "--conf"),
+    ],
+)
+def test_an_empty_value_is_not_the_default(lake: Path, arguments: list[str], name: str) -> None:
+    assert f": {name} is empty" in refused(*arguments, "--lake", lake)
+
+
+def test_an_empty_place_is_not_the_default_one(lake: Path) -> None:
+    """`generate --out ""` would fill the configured lake."""
+    assert "--out is empty" in refused("generate", "--scale", "1e3", "--out", "")
+    assert "--lake is empty" in refused("run", "rfm", "--lake", "")
+
+
+@pytest.mark.parametrize("days", [("", None, None), (None, "", None), (None, "2026-03-01", ""), ("", "2026-03-01", "")])
+def test_empty_days_are_none(days: tuple[str | None, str | None, str | None]) -> None:
+    with pytest.raises(UserError):
+        Days(*days).listed("UTC")
+
+
+def test_a_landing_is_of_a_source(lake: Path, tmp_path: Path) -> None:
+    assert "--landing needs --source" in refused("nightly", "--landing", tmp_path, "--lake", lake)
