@@ -115,6 +115,15 @@ def test_a_lake_remembers_the_settings_of_its_first_source(tmp_path: Path) -> No
     assert conf.load(lake=str(tmp_path / "other")).business_timezone == "Asia/Shanghai"
 
 
+def test_the_lake_yaml_of_a_lake_in_the_home_folder_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / "lake.yaml").write_text("business_timezone: America/New_York\n")
+    (tmp_path / "mine.yaml").write_text("lake: {root: ~/lake}\n")
+    for found in (conf.load(lake="~/lake"), conf.load([tmp_path / "mine.yaml"]), conf.load(sets=["lake.root=~/lake"])):
+        assert (found.lake.root, found.business_timezone) == (str(tmp_path / "lake"), "America/New_York")
+
+
 def test_a_moved_lake_keeps_its_digest_and_a_new_rule_changes_it() -> None:
     here, there = configured(lake="/a").digest, configured(lake="/b").digest
     assert here == there != configured("rfm.tiles=4").digest
@@ -136,5 +145,15 @@ def test_an_empty_place_is_not_the_default_one() -> None:
 def test_places() -> None:
     assert conf.absolute("s3a://bucket/lake/") == "s3a://bucket/lake"
     assert conf.absolute("lake") == str(Path.cwd() / "lake")
+    assert conf.absolute("~no such user/lake") == str(Path.cwd() / "~no such user" / "lake")
+    assert conf.absolute("file:/a/b/") == "file:/a/b"
+    assert conf.absolute("file:///a/b") == "file:///a/b"
     assert conf.local_path("file:///a/b") == Path("/a/b")
     assert conf.local_path("s3a://bucket/lake") is None
+
+
+@pytest.mark.parametrize("place", ["file:a/b", "file://a/b", "file:"])
+def test_a_relative_file_uri_is_refused(place: str) -> None:
+    for option in ("lake", "landing"):
+        with pytest.raises(UserError, match=f"{place} is no place: write file:///folder"):
+            conf.load(**{option: place})

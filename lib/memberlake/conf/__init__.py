@@ -149,7 +149,8 @@ def load(
     if landing is not None:
         command.append(Layer("--landing", {"landing": _given("--landing", landing)}))
     section = _merged([*layers, *command])[0].get("lake")
-    root = local_path(section.get("root")) if isinstance(section, dict) else None
+    place = section.get("root") if isinstance(section, dict) else None
+    root = local_path(absolute(place)) if isinstance(place, str) else None  # as LakeConf will have it
     if root and root.is_file():
         raise UserError(f"the lake {root} is a file, not a folder")
     if root and (own := root / "lake.yaml").is_file():

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from memberlake.errors import UserError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 LookBack = Annotated[int, Field(ge=1, le=100_000)]  # days; the day that is so long before an as_of is still a date
@@ -27,10 +31,16 @@ class Section(BaseModel):
 
 
 def absolute(place: str | None) -> str | None:
-    """A local path made absolute; a URI as it is."""
+    """A local path made absolute, `~` too; a URI as it is.
+
+    Raises:
+        UserError: a relative `file:`, which Python and Spark would look for in different places.
+    """
+    if place and re.match("file:(?!/(?!/[^/]))", place):
+        raise UserError(f"{place} is no place: write file:///folder, or a path without file:")
     if not place or "://" in place or place.startswith(("file:", "dbfs:")):
         return place.rstrip("/") if place else None
-    return str(Path(place).expanduser().absolute())
+    return str(Path(os.path.expanduser(place)).absolute())  # noqa: PTH111 - Path's own fails on an unknown ~name
 
 
 def local_path(place: object) -> Path | None:
