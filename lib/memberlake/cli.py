@@ -139,7 +139,8 @@ def _log(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # their errors are raised, and told without a stack
     for noisy in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # the same errors, as JSON with the stack
         PySparkLogger.getLogger(noisy).setLevel(logging.CRITICAL)
-    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    for ours in (log, logging.getLogger("__main__")):  # the latter is a job's script of its own
+        ours.setLevel(logging.WARNING if quiet else logging.INFO)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -74,7 +74,8 @@ def every() -> list[Job]:
 
 
 def _load(path: Path) -> Job:
-    spec = importlib.util.spec_from_file_location(f"memberlake_job_{path.stem}", path)
+    # a name below memberlake, so that what the job logs is shown as what the package logs
+    spec = importlib.util.spec_from_file_location(f"memberlake.job.{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

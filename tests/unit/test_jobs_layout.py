@@ -4,13 +4,15 @@ fresh. Nothing here needs Spark."""
 from __future__ import annotations
 
 import ast
+import logging
 import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.conftest import PROJECT
 
-from memberlake import docs, jobs
+from memberlake import cli, docs, jobs
 from memberlake.jobs import Job
 from memberlake.lake.contract import Table
 from memberlake.tables import ALL, BY_NAME
@@ -164,3 +166,12 @@ def test_a_contract_explains_itself(table: Table) -> None:
     assert len(set(table.column_names)) == len(table.columns)
     required = {c.name for c in table.columns if c.required}
     assert {*table.partitioned_by} <= required
+
+
+def test_what_jobs_log_is_shown_unless_asked_not_to() -> None:
+    names = ["__main__", *(job.module.__name__ for job in jobs.every())]  # a script of its own, and found by name
+    for option, expected in (([], True), (["-q"], False)):
+        assert CliRunner().invoke(cli.main, ["run", "no_such", *option]).exit_code == 2
+        shown = {name: logging.getLogger(name).isEnabledFor(logging.INFO) for name in names}
+        assert shown == dict.fromkeys(names, expected)
+        assert all(logging.getLogger(name).isEnabledFor(logging.WARNING) for name in names)
