@@ -85,6 +85,11 @@ def test_a_wrong_key_in_a_file_names_the_file(tmp_path: Path) -> None:
         ("rfm: {tiles: 4}\nrfm: {tiles: 5}\n", "'rfm' stands twice"),
         ("rfm: [", "is not valid YAML"),
         ("- a\n", "must be a mapping"),
+        ("made:\n  first_on: 2024-02-30\n", "is not valid YAML: day is out of range for month"),
+        ("base: &b {tiles: 4}\nrfm: {<<: *b}\n", "`<<` is not allowed, line 2: write out the keys it stands for"),
+        ("rfm: &a {tiles: *a}\n", "is not valid YAML: .*[Cc]ircular|recursive"),
+        ("rfm: " + "[" * 5000, "is not valid YAML: maximum recursion depth"),
+        ("rfm: {tiles: 4}\nmlflow: [postgresql://u:PW@h/db\n", "expected ',' or ']', .* line 3, column 1$"),
     ],
 )
 def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, said: str) -> None:
@@ -92,6 +97,14 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, said: str) -
     mine.write_text(text)
     with pytest.raises(UserError, match=said):
         conf.load([mine])
+
+
+@pytest.mark.parametrize(
+    "value", ["2024-02-30", "!!int x", "!!int ''", "!!float x", "!!bool x", "!!timestamp x", "!x 1"]
+)
+def test_a_value_that_yaml_cannot_make(value: str) -> None:
+    with pytest.raises(UserError, match=r"^--set rfm\.tiles: the value is not valid YAML: (?!.*object has no).+"):
+        conf.load(sets=[f"rfm.tiles={value}"])
 
 
 def test_a_missing_file() -> None:

@@ -213,11 +213,11 @@ def read_layer(file: Path) -> Layer:
         UserError: the file is missing, is not YAML, or has a key twice.
     """
     try:
-        values = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        values = _parsed(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {file}: {getattr(error, 'strerror', None) or error}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{file} is not valid YAML: {_told(error)}") from None
     if not isinstance(values or {}, dict):
         raise UserError(f"{file} must be a mapping of keys to values")
     return Layer(str(file), values or {})
@@ -236,11 +236,39 @@ class _UniqueKeys(yaml.SafeLoader):
     """YAML in which a key that stands twice is an error, not a silent choice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise yaml.YAMLError(
+                f"`<<` is not allowed, line {node.start_mark.line + 1}: write out the keys it stands for"
+            )
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.YAMLError(f"the key {key!r} stands twice, line {node.start_mark.line + 1}")
         return super().construct_mapping(node, deep)
+
+
+def _parsed(text: str) -> Any:
+    """The values of a YAML text.
+
+    Raises:
+        yaml.YAMLError: it is none, also for what PyYAML lets pass as it comes: of 2024-02-30, `!!int x` or `!!bool x`.
+    """
+    try:
+        values = yaml.load(text, Loader=_UniqueKeys)
+        json.dumps(values, default=str, skipkeys=True)  # fails when an anchor contains itself
+    except (ValueError, RecursionError) as error:
+        raise yaml.YAMLError(str(error)) from None
+    except (LookupError, AttributeError):  # with words about PyYAML's own code
+        raise yaml.YAMLError("a value is not of the kind that its tag (!!) says") from None
+    return values
+
+
+def _told(error: yaml.YAMLError) -> str:
+    """What is wrong and where, without the text around it: it may hold a secret."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return str(error)
+    mark = error.problem_mark
+    return f"{error.problem}, line {mark.line + 1}, column {mark.column + 1}"
 
 
 def _base_file(given: Sequence[Path]) -> Path:
@@ -260,9 +288,9 @@ def _set_layer(setting: str) -> Layer:
     if not sign or not all(key.split(".")):
         raise UserError(f"--set {setting}: write key.path=value, for example --set rfm.tiles=4")
     try:
-        value = yaml.load(text, Loader=_UniqueKeys)
+        value = _parsed(text)
     except yaml.YAMLError as error:
-        raise UserError(f"--set {setting}: the value is not valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"--set {key}: the value is not valid YAML: {_told(error)}") from None
     for step in reversed(key.split(".")):
         value = {step: value}
     return Layer(f"--set {key}", value)
