@@ -15,13 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pyspark.errors import (
-    AnalysisException,
-    ArithmeticException,
-    DateTimeException,
-    NumberFormatException,
-    ParseException,
-)
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
 from pyspark.sql import functions as F
 from rich.logging import RichHandler
@@ -29,6 +24,7 @@ from rich.logging import RichHandler
 from memberlake import commands, console, docs, explain, jobs, runner
 from memberlake.commands import Days, Given
 from memberlake.conf import project_home
+from memberlake.conf.section import MOST
 from memberlake.console import err, out
 from memberlake.errors import UserError
 from memberlake.lake import session
@@ -39,7 +35,6 @@ from memberlake.tables import BY_NAME
 from memberlake.tables.gold.kpi import ALERTS
 
 log = logging.getLogger("memberlake")
-_WRONG_SQL = (AnalysisException, ParseException, ArithmeticException, DateTimeException, NumberFormatException)
 
 
 class _Command(click.Command):
@@ -55,6 +50,11 @@ class _Command(click.Command):
         except BrokenPipeError:  # the reader of our output had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+        except OSError as error:  # a name that is too long, a folder of somebody else
+            if error.filename is None:
+                raise
+            err.print(f"memberlake: {error.filename}: {error.strerror}", markup=False)
+            ctx.exit(2)
 
     def _require_filled(self, ctx: click.Context) -> None:
         """An empty value is a variable of the shell that is not set: what happens without the option was not meant."""
@@ -267,7 +267,7 @@ def tables_command(name: str | None, **given: Any) -> None:
 @main.command("show")
 @click.argument("name")
 @click.option("--where", metavar="SQL", help="Condition on the rows, a SQL expression.")
-@click.option("--limit", default=20, type=click.IntRange(0), show_default=True, help="Rows; 0 is all.")
+@click.option("--limit", default=20, type=click.IntRange(0, MOST), show_default=True, help="Rows; 0 is all.")
 @click.option("--format", "form", default="table", type=click.Choice(["table", "csv", "json"]), show_default=True)
 @_lake_options
 def show_command(name: str, where: str | None, limit: int, form: str, **given: Any) -> None:
@@ -276,12 +276,12 @@ def show_command(name: str, where: str | None, limit: int, form: str, **given: A
     lake = commands.opened(Given(**given))
     frame = lake.read(table)
     try:
-        frame = (frame.where(F.expr(where)) if where else frame).orderBy(*table.key)
+        frame = (frame if where is None else frame.where(F.expr(where))).orderBy(*table.key)
         console.rows(frame.limit(limit) if limit else frame, form)
-    except _WRONG_SQL as error:  # some only when it meets a row, as a cast of what is no number
-        if not where:
+    except (PySparkException, Py4JJavaError) as error:  # some only when it meets a row, as a cast of what is no number
+        if where is None:
             raise
-        raise UserError(f"--where {where}: {str(error).strip().splitlines()[0]}") from None
+        raise UserError(f"--where {where}: {console.cause(error)}") from None
 
 
 @main.command("models")
@@ -332,7 +332,7 @@ def generate_command(
     orders = write.scale(scale)
     place = None if out is None else write.new_folder(out)
     with contextlib.ExitStack() as stack:
-        lake = None if place else stack.enter_context(only_writer(rules.lake, "memberlake generate"))
+        lake = None if place else commands.reached(stack.enter_context(only_writer(rules.lake, "memberlake generate")))
         world = World(session.start(), rules.made, orders, rules.business_timezone)
         written = write.into_lake(world, lake, tables) if lake else write.into_files(world, str(place), form, tables)
         steps = list(console.progress(written, "generate", write.steps(tables, to_files=lake is None)))

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 
 from memberlake import calendar, conf, console, jobs, runner
 from memberlake.conf import Conf, Layer, local_path
@@ -27,6 +29,7 @@ from memberlake.lake.lock import only_writer
 from memberlake.lake.store import Lake
 from memberlake.runner import Outcome
 from memberlake.tables import ALL, BY_NAME
+from memberlake.tables.ops import RUNS
 
 
 class Given(NamedTuple):
@@ -75,7 +78,21 @@ def opened(given: Given) -> Lake:
     """The lake of a command that only looks."""
     rules = given.configuration()
     _require_lake(rules)
-    return Lake(session.start(), rules.lake)
+    return reached(Lake(session.start(), rules.lake))
+
+
+def reached(lake: Lake) -> Lake:
+    """The lake, once Spark has looked at its place, where that is on no disk of this machine.
+
+    Raises:
+        UserError: Spark knows no such file system, or is not let in.
+    """
+    if lake.conf.root and local_path(lake.conf.root) is None:
+        try:
+            lake.ready(RUNS)
+        except (PySparkException, Py4JJavaError) as error:
+            raise UserError(f"the lake {lake.conf.root} cannot be opened: {console.cause(error)}") from None
+    return lake
 
 
 def models(what: str, version: str | None, given: Given) -> None:
@@ -192,7 +209,7 @@ def _writing(rules: Conf, given: Given, settings: Layer | None) -> Iterator[Lake
     with only_writer(rules.lake, click.get_current_context().command_path) as lake:
         if given.configuration(settings) != rules:  # the command that was waited for has made the lake, and lake.yaml
             raise UserError(f"the settings of {rules.lake.root} changed while this command waited: run it again")
-        yield lake
+        yield reached(lake)
 
 
 def _take(

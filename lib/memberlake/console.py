@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -27,6 +28,8 @@ from memberlake.lake.store import Lake
 from memberlake.runner import Outcome
 
 T = TypeVar("T")
+_INSTANT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"  # all that a timestamp holds
+_JSON = {"timestampFormat": _INSTANT}  # else milliseconds
 # a pipe gets whole lines, whatever the width of a terminal that is not there
 out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
@@ -87,8 +90,7 @@ def rows(frame: DataFrame, form: str) -> None:
     """Prints all rows of a frame; csv and json are written as they come, so any number will do."""
     if form == "json":
         sep = "[\n"
-        options = {"ignoreNullFields": "false"}
-        lines = frame.select(F.to_json(F.struct("*"), options).alias("row"))
+        lines = frame.select(F.to_json(F.struct("*"), {**_JSON, "ignoreNullFields": "false"}).alias("row"))
         for row in lines.toLocalIterator():  # one partition at a time, never all rows
             sys.stdout.write(sep + row["row"])
             sep = ",\n"
@@ -99,9 +101,9 @@ def rows(frame: DataFrame, form: str) -> None:
         nested = [
             f.name for f in frame.schema.fields if f.dataType.simpleString().startswith(("array", "map", "struct"))
         ]
-        flat = frame.withColumns({name: F.to_json(name) for name in nested}) if nested else frame
+        flat = frame.withColumns({name: F.to_json(name, _JSON) for name in nested}) if nested else frame
         stamps = [f.name for f in flat.schema.fields if f.dataType.simpleString() == "timestamp"]
-        flat = flat.withColumns({name: F.date_format(name, "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'") for name in stamps})
+        flat = flat.withColumns({name: F.date_format(name, _INSTANT) for name in stamps})
         for row in flat.toLocalIterator():  # as above
             writer.writerow([str(v).lower() if isinstance(v, bool) else v for v in row])
     else:
@@ -153,6 +155,12 @@ def explained(found: Explained, *, as_json: bool) -> None:
     joins = [(j.kind, j.how, j.on or None, j.broadcast_rows, j.rows) for j in found.joins]
     section("Joins", joins, "kind", "how", "on", "rows broadcast", "rows out")
     section("Warnings", [(n + 1, said) for n, said in enumerate(found.warnings)], "", "what will not scale")
+
+
+def cause(error: Exception) -> str:
+    """Why Spark failed, in one line: of an error from Java, whose first lines are about py4j and the task, the last."""
+    causes = re.findall(r"^(?:Caused by)?: [\w.$]+: (.+)$", str(error), re.MULTILINE)
+    return causes[-1] if causes else (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _of(part: int | None, whole: int | None, shown: Callable[[int | None], str] | None = None) -> str:

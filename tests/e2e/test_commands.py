@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from pyspark.sql import SparkSession
 from tests.processes import fast_project, run_here
 
-from memberlake import cli
+from memberlake import cli, console
 from memberlake.lake import session
 
 pytestmark = pytest.mark.e2e
@@ -80,7 +80,7 @@ def test_show_json_keeps_leading_zeros_and_exact_amounts(filled: Path) -> None:
     (row,) = json.loads(shown.stdout)
     assert (row["order_id"], row["net_amount"], row["member_id"]) == ("007", 90.0, "m1")
     assert '"net_amount":90.00' in shown.stdout
-    assert row["ordered_at"] == "2026-03-01T02:00:00.000Z"
+    assert row["ordered_at"] == "2026-03-01T02:00:00.000000Z"
     assert row["channel"] is None
 
 
@@ -207,6 +207,12 @@ def test_explain_on_a_lake_without_data(spark: SparkSession, tmp_path: Path) -> 
         (["show", "gold.rfm_scores", "--where", "no_such = 1"], "--where no_such = 1: "),
         (["show", "silver.orders", "--where", "CAST(status AS INT) = 1"], "--where CAST(status AS INT) = 1: "),
         (["show", "gold.rfm_scores", "--where", "1 = 1; DROP TABLE x"], "--where 1 = 1; DROP TABLE x: "),
+        (["show", "silver.orders", "--where", "status rlike '('"], "--where status rlike '(': "),
+        (["show", "silver.orders", "--format", "csv", "--where", "status rlike '('"], "--where status rlike '(': "),
+        (
+            ["show", "silver.orders", "--format", "json", "--where", "raise_error(status)"],
+            "--where raise_error(status): ",
+        ),
         (["ingest", "--source", "contract"], "there is no source contract; did you mean contracts?"),
         (["ingest", "--source", "contracts", "--landing", "/no/where"], "there is no landing folder /no/where"),
         (["run", "rfm", "--set", "lake.min_free_mb=999999999"], "no space for the lake"),
@@ -250,6 +256,26 @@ def test_no_lake_yet(tmp_path: Path, is_there: bool) -> None:
     assert result.exit_code == 2
     assert "there is no lake at" in result.stderr
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("lake", ["foo://bar/x", "s3a://bucket/lake"])  # without Hadoop's jar for S3
+def test_a_lake_on_a_file_system_that_spark_does_not_know(spark: SparkSession, lake: str) -> None:
+    for command in (["tables"], ["run", "rfm", "--as-of", "2026-03-03"], ["generate", "--scale", "1e3"]):
+        result = memberlake(*command, "--lake", lake)
+        assert result.exit_code == 2, (result.output, result.exception)
+        (line,) = result.stderr.splitlines()
+        assert line.startswith(f"memberlake: the lake {lake} cannot be opened: ")
+
+
+def test_instants_are_shown_to_the_microsecond(spark: SparkSession, capsys: pytest.CaptureFixture[str]) -> None:
+    at = "timestamp'2026-03-01 02:00:00.123456'"
+    frame = spark.sql(f"SELECT {at} AS at, struct({at} AS within) AS nested")
+    console.rows(frame, "json")
+    told = "2026-03-01T02:00:00.123456Z"
+    assert json.loads(capsys.readouterr().out) == [{"at": told, "nested": {"within": told}}]
+    console.rows(frame, "csv")
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["at"], json.loads(row["nested"])) == (told, {"within": told})
 
 
 def test_a_table_that_someone_changed(spark: SparkSession, filled: Path, tmp_path: Path) -> None:

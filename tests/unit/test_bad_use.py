@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from memberlake import calendar, cli
+from memberlake import calendar, cli, console
 from memberlake.commands import Days
 from memberlake.errors import UserError
 from memberlake.lake import session
@@ -86,3 +86,39 @@ def test_empty_days_are_none(days: tuple[str | None, str | None, str | None]) ->
 
 def test_a_landing_is_of_a_source(lake: Path, tmp_path: Path) -> None:
     assert "--landing needs --source" in refused("nightly", "--landing", tmp_path, "--lake", lake)
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "rfm", "--lake", LONG],
+        ["tables", "--set", f"lake.root={LONG}"],
+        ["run", "rfm", "--conf", f"{LONG}.yaml"],
+        ["ingest", "--source", LONG],
+        ["ingest", "--source", f"{LONG}.yaml"],
+        ["ingest", "--source", "contracts", "--landing", LONG],
+        ["generate", "--scale", "1e3", "--out", LONG],
+    ],
+)
+def test_a_name_that_no_file_can_have(lake: Path, arguments: list[str]) -> None:
+    assert refused(*arguments).endswith("File name too long")
+
+
+def test_more_rows_than_spark_can_count(lake: Path) -> None:
+    assert "99999999999 is not in the range" in refused("show", "silver.orders", "--limit", "99999999999")
+
+
+def test_why_spark_failed_is_the_innermost_cause_of_java_or_the_first_line() -> None:
+    java = """An error occurred while calling o31.collectToPython.
+: org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 1.0 failed
+\tat org.apache.spark.Here.there(Here.scala:1)
+Caused by: java.util.regex.PatternSyntaxException: Unclosed group near index 1
+(
+\tat java.util.regex.Pattern.error(Pattern.java:1)"""
+    assert console.cause(RuntimeError(java)) == "Unclosed group near index 1"
+    assert console.cause(RuntimeError(java.partition("Caused")[0])).startswith("Job aborted due to stage failure")
+    assert console.cause(RuntimeError("[WRONG] This: that.\n== SQL ==\nx")) == "[WRONG] This: that."
+    assert console.cause(RuntimeError()) == "RuntimeError"

@@ -12,8 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from memberlake.errors import UserError
 
+MOST = 2**31 - 1  # of Spark's int
+MOST_DAYS = 100_000  # the day that is so long before an as_of is still a date
+
 Share = Annotated[float, Field(ge=0, le=1)]
-LookBack = Annotated[int, Field(ge=1, le=100_000)]  # days; the day that is so long before an as_of is still a date
+Count = Annotated[int, Field(ge=1, le=MOST)]
+LookBack = Annotated[int, Field(ge=1, le=MOST_DAYS)]  # days
 
 
 class Section(BaseModel):
