@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 from tests.conftest import configured
 
 from memberlake import conf
+from memberlake.conf.section import Count, LookBack
 from memberlake.errors import UserError
 
 
@@ -70,6 +74,45 @@ def test_a_wrong_setting_names_itself_and_what_is_allowed(setting: str, said: st
         conf.load(sets=[setting])
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("zone", ["Factory", "localtime", "ROC"])
+def test_a_zone_of_python_alone_is_none(zone: str) -> None:
+    with pytest.raises(UserError, match="no time zone of the IANA list"):
+        conf.load(sets=[f"business_timezone={zone}"])
+
+
+def whole_numbers(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """The settings of a section, and of those within it, that are one whole number."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from whole_numbers(kind, f"{path}{name}.")
+        elif {kind, *get_args(kind)} & {int, Count, LookBack}:
+            yield f"{path}{name}"
+
+
+@pytest.mark.parametrize("name", sorted({*whole_numbers(conf.Conf)} - {"made.seed"}))  # of which only the text is used
+def test_no_whole_number_is_beyond_what_spark_and_the_calendar_can_count(name: str) -> None:
+    """It would fail in the middle of a job, some nights later."""
+    with pytest.raises(UserError, match=r"less than or equal to \d+ "):
+        conf.load(sets=[f"{name}={100_001 if name.endswith('_days') else 2**31}"])
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "churn.rules=[{name: no_order_60, kind: implicit, permanence: temporary, condition: no_order, days: 100001}]",
+        "kpi.point_value=1e30",
+        "kpi.trend_periods=1001",
+        "alerts.change_periods=1001",
+        "made.first_on=9999-01-01",
+        "made.days=100001",
+    ],
+)
+def test_what_is_beyond_the_calendar_or_exact_money(setting: str) -> None:
+    with pytest.raises(UserError, match="less than"):
+        conf.load(sets=[setting])
 
 
 def test_a_wrong_key_in_a_file_names_the_file(tmp_path: Path) -> None:

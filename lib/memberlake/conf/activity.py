@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field, PositiveInt, field_validator
 
-from memberlake.conf.section import LookBack, Section
+from memberlake.conf.section import Count, LookBack, Section
 from memberlake.conf.value import ScoredConf
 from memberlake.lake.contract import BOOL, STRING
 from memberlake.tables.silver import MEMBERS
@@ -20,7 +20,7 @@ class ActivityConf(Section):
     active_event_types: tuple[str, ...] = Field(min_length=1)
     rolling_windows: tuple[PositiveInt, ...]
     dimensions: tuple[str, ...]
-    robot_threshold: PositiveInt | None
+    robot_threshold: Count | None
     approximate: bool
     sketch_lg_k: int = Field(ge=4, le=21)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from memberlake.conf.section import Section, Share
+from memberlake.conf.section import MOST, MOST_DAYS, Count, LookBack, Section, Share
 
 Condition = Literal["event", "no_event", "no_response", "no_order"]
 ModelKind = Literal["random_forest", "logistic_regression", "linear_svm", "gradient_boosted_trees"]
@@ -34,8 +34,8 @@ class ChurnRule(Section):
     condition: Condition
     enabled: bool = True
     event_types: tuple[str, ...] | None = Field(default=None, min_length=1)
-    days: int | None = Field(default=None, ge=1)
-    contacts: int | None = Field(default=None, ge=1)
+    days: LookBack | None = None
+    contacts: Count | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> ChurnRule:
@@ -62,7 +62,7 @@ class Threshold(Section):
     by: Literal["best_f1", "costs", "capacity"]
     missed: float = Field(gt=0)
     needless: float = Field(gt=0)
-    capacity: int = Field(ge=1)
+    capacity: Count
 
 
 class Bands(Section):
@@ -91,25 +91,25 @@ Candidates = dict[str, Annotated[tuple[float, ...], Field(min_length=1)]]
 class ChurnConf(Section):
     rules: tuple[ChurnRule, ...] = Field(min_length=1)
     label_rule: str
-    gap_days: int = Field(ge=0)
-    horizon_days: int = Field(ge=1)
-    snapshot_every_days: int = Field(ge=1)
-    max_snapshots: int = Field(ge=3)
-    observe_days: int = Field(ge=1)
-    max_examples: int = Field(ge=1)
+    gap_days: int = Field(ge=0, le=MOST_DAYS)
+    horizon_days: LookBack
+    snapshot_every_days: LookBack
+    max_snapshots: int = Field(ge=3, le=MOST)
+    observe_days: LookBack
+    max_examples: Count
     model: ModelKind
     grids: dict[ModelKind, Candidates]
-    max_candidates: int = Field(ge=1)
-    folds: int = Field(ge=1)
+    max_candidates: Count
+    folds: Count
     imbalance: Literal["weights", "downsample", "none"]
     calibration: Literal["isotonic", "platt"]
     threshold: Threshold
     bands: Bands
     promote_margin: float = Field(ge=0)
-    retrain_every_days: int = Field(ge=1)
-    retrain_pause_days: int = Field(ge=1)
+    retrain_every_days: LookBack
+    retrain_pause_days: LookBack
     alerts: ChurnAlerts
-    seed: int
+    seed: int = Field(ge=-MOST, le=MOST)
 
     @model_validator(mode="after")
     def _consistent(self) -> ChurnConf:

@@ -8,22 +8,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from memberlake.conf.section import LookBack, Section
+from memberlake.conf.section import MOST_DAYS, LookBack, Section
 from memberlake.kpi.metrics import METRICS, Metric
 
 MEMBER_DIMENSIONS = ("source", "gender", "city", "occupation", "brand", "acquisition_channel", "tier")
 ORDER_DIMENSIONS = ("channel", "category")
 Response = Literal["open", "click", "reply", "lead", "conversion"]
 Period = Literal["day", "week", "month"]
+Periods = Annotated[int, Field(ge=2, le=1000)]  # so many months before an as_of are still dates
 
 
 class KpiConf(Section):
     dimensions: tuple[str, ...]
-    point_value: Decimal = Field(ge=0)
-    expected_redemption: Decimal = Field(ge=0, le=1)
-    attribution_days: int = Field(ge=1)
+    point_value: Decimal = Field(ge=0, le=1_000_000, decimal_places=6)
+    expected_redemption: Decimal = Field(ge=0, le=1, decimal_places=6)
+    attribution_days: LookBack
     goals: dict[str, Response]
-    trend_periods: int = Field(ge=2)
+    trend_periods: Periods
 
     @field_validator("dimensions")
     @classmethod
@@ -86,7 +87,7 @@ class AlertRule(Section):
     above: float | None = None
     below: float | None = None
     severity: Literal["info", "warning", "critical"] = "warning"
-    cooldown_days: int = Field(default=0, ge=0)
+    cooldown_days: int = Field(default=0, ge=0, le=MOST_DAYS)
     notify: str | None = None
 
     @model_validator(mode="after")
@@ -114,7 +115,7 @@ class WebhookConf(Section):
 
 
 class AlertsConf(Section):
-    change_periods: int = Field(ge=2)
+    change_periods: Periods
     rules: tuple[AlertRule, ...]
     webhook: WebhookConf
 

@@ -6,7 +6,7 @@ from datetime import date
 
 from pydantic import Field
 
-from memberlake.conf.section import Section, Share
+from memberlake.conf.section import MOST_DAYS, Section, Share
 
 
 class MadeShares(Section):
@@ -30,8 +30,8 @@ class MadeShares(Section):
 
 class MadeConf(Section):
     seed: int
-    first_on: date
-    days: int = Field(ge=60)
+    first_on: date = Field(ge=date(1970, 1, 1), lt=date(3000, 1, 1))
+    days: int = Field(ge=60, le=MOST_DAYS)
     weekdays: tuple[Share, ...] = Field(min_length=7, max_length=7)
     months: tuple[Share, ...] = Field(min_length=12, max_length=12)
     shares: MadeShares

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator, model_validator
 
-from memberlake.conf.section import Section, absolute
+from memberlake.conf.section import MOST, Count, Section, absolute
 
 
 class LakeConf(Section):
@@ -14,8 +14,8 @@ class LakeConf(Section):
     catalog: str | None
     schema_prefix: str = Field(pattern=r"^\w*$")
     checkpoints: str | None
-    min_free_mb: int = Field(ge=0)
-    lock_wait_seconds: int = Field(ge=0)
+    min_free_mb: int = Field(ge=0, le=MOST)
+    lock_wait_seconds: int = Field(ge=0, le=MOST)
 
     @field_validator("root", "checkpoints")
     @classmethod
@@ -37,5 +37,5 @@ class LakeConf(Section):
 
 class IngestConf(Section):
     max_reject_ratio: float = Field(ge=0, le=1)
-    max_files_per_batch: int = Field(ge=1)
-    tables_at_once: int = Field(ge=1)
+    max_files_per_batch: Count
+    tables_at_once: Count
