@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from memberlake import cli
 from memberlake.conf import Conf
+from memberlake.errors import UserError
 from memberlake.kpi import alerts, periods, webhook
 from memberlake.kpi.alerts import Alert, Reading
 from memberlake.lake.store import Lake
@@ -26,6 +27,9 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     if last and as_of < last:
         log.info("alerts were judged until %s: a day before that changes none", last)
         return
+    counted = lake.read(KPI).agg(F.max("as_of").alias("as_of")).collect()[0]["as_of"]  # one row; NULL without metrics
+    if counted and counted < as_of:  # it would stand for judged, and no alert of the days between be opened
+        raise UserError(f"gold.kpi is as of {counted}: run kpi as of {as_of} first")
     known = judge(lake, conf, as_of)
     lake.set_at("alerts", as_of)
     if conf.alerts.webhook.url is not None:

@@ -55,7 +55,7 @@ class Days(NamedTuple):
         """The dates; none for `latest`, which only the lake knows.
 
         Raises:
-            UserError: a date that is none or still to come, or options that contradict each other.
+            UserError: a date that is none, or options that contradict each other.
         """
         if self.as_of is not None and (self.first is not None or self.last is not None):
             raise UserError("give --as-of or --from/--to, not both")
@@ -66,9 +66,9 @@ class Days(NamedTuple):
         if self.first is None:
             if self.as_of is None or self.as_of == "yesterday":
                 return [calendar.yesterday(zone)]
-            return [_date(self.as_of, "--as-of", zone)]
-        first = _date(self.first, "--from", zone)
-        last = calendar.yesterday(zone) if self.last is None else _date(self.last, "--to", zone)
+            return [_date(self.as_of, "--as-of")]
+        first = _date(self.first, "--from")
+        last = calendar.yesterday(zone) if self.last is None else _date(self.last, "--to")
         if last < first:
             raise UserError(f"--from {first} is after --to {last}")
         return [first + timedelta(days=n) for n in range((last - first).days + 1)]
@@ -278,14 +278,11 @@ def table(name: str) -> Table:
     return BY_NAME[name]
 
 
-def _date(text: str, option: str, zone: str) -> date:
+def _date(text: str, option: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
         raise UserError(f"{option} {text} is no date: write it as 2026-11-20") from None
     if not 1970 <= day.year < 3000:  # near the ends of the calendar there is no day before, or after
         raise UserError(f"{option} {text} is no day of a lake: it allows the years 1970 to 2999")
-    today = calendar.yesterday(zone) + timedelta(days=1)
-    if day > today:  # what a run says of days that nobody has seen, later runs would take for known
-        raise UserError(f"{option} {text} is still to come: today is {today} in {zone}, the business_timezone")
     return day

@@ -13,6 +13,7 @@ from tests.conftest import configured
 from tests.jobs.orders import rows
 
 from memberlake import cli, explain, jobs
+from memberlake.errors import UserError
 from memberlake.kpi import webhook
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.churn import MODEL_MONITORING
@@ -78,6 +79,8 @@ def test_the_life_of_an_alert(lake: Lake, chat: Chat, far_east: None) -> None:
     day(3, 12.0)  # the drift is over
     over = memberlake(lake, "--exit-code", "--format", "json")
     assert (over.exit_code, json.loads(over.stdout)) == (0, [])
+    with pytest.raises(UserError, match=f"gold.kpi is as of {D + timedelta(days=3)}: run kpi as of 2042-11-20 first"):
+        jobs.find("alerts").run(lake, conf, date(2042, 11, 20))
     day(-1, 5.0, drift=True)  # before the last day that was judged: what happened since is known
     assert lake.read(ALERTS).count() == 2
     assert len(chat.got) == 3

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from memberlake import calendar, cli, console
+from memberlake import cli, console
 from memberlake.commands import Days
 from memberlake.errors import UserError
 from memberlake.lake import session
@@ -35,22 +34,6 @@ def refused(*arguments: object) -> str:
     (line,) = ended.stderr.splitlines()
     assert line.startswith("memberlake: ")
     return line
-
-
-def test_a_day_is_over_or_today_where_the_business_is() -> None:
-    today = calendar.yesterday(EAST) + timedelta(days=1)
-    assert Days(str(today), None, None).listed(EAST) == [today]
-    assert Days(None, str(today), str(today)).listed(EAST) == [today]
-    with pytest.raises(UserError, match=f"--as-of {today} is still to come: today is .* in {WEST}"):
-        Days(str(today), None, None).listed(WEST)
-    with pytest.raises(UserError, match="--to 2942-06-29 is still to come"):
-        Days(None, "2026-06-29", "2942-06-29").listed(EAST)
-    assert Days(None, "2026-06-29", "2026-06-30").listed(EAST) == [date(2026, 6, 29), date(2026, 6, 30)]
-
-
-@pytest.mark.parametrize("command", [["run", "rfm"], ["nightly"], ["explain", "rfm"], ["report"]])
-def test_every_command_of_a_day_refuses_one_to_come(lake: Path, command: list[str]) -> None:
-    assert "--as-of 2942-06-29 is still to come" in refused(*command, "--as-of", "2942-06-29", "--lake", lake)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import reduce
 from types import MappingProxyType
 from typing import Any
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _CHANGE_FEED = "delta.enableChangeDataFeed"
 _MADE = "memberlake.made"  # differs from that of a table which stood in its place before
+_TEN_YEARS = timedelta(days=3653)
 _BOOKS = (CUTOFFS, RUNS, WATERMARKS)  # what the lake keeps of its own jobs: nobody counts their rows
 
 
@@ -315,25 +316,34 @@ class Lake:
         }
 
     def require_data_until(self, tables: tuple[Table, ...], end: Any, as_of: date) -> None:
-        """Stops when the tables hold data, but none from before `end`, the instant at which as_of has ended.
+        """Stops when the tables hold data, but none from the ten years before `end`, the instant at which as_of has
+        ended. A year was mistyped then, and what is written of a day to come would stay.
 
         Raises:
-            UserError: names the first day of data.
+            UserError: names the first day of data, or the last.
         """
         dated = [t for t in tables if t.happened_at and self.ready(t)]
         if any(self._begun[t.full_name] <= end for t in dated if t.full_name in self._begun):
             return
         frames = [(t, self.read(t), F.col(str(t.happened_at))) for t in dated]
         for table, frame, instant in frames:
-            if not frame.where(instant < F.lit(end)).isEmpty():
+            if not frame.where((instant < F.lit(end)) & (instant >= F.lit(end - _TEN_YEARS))).isEmpty():
                 self._begun[table.full_name] = end
                 return
-        firsts = {t.name: frame.agg(F.min(instant)).first()[0] for t, frame, instant in frames}  # type: ignore[index]
-        known = {name: first for name, first in firsts.items() if first}
-        if known:
+        before, after = {}, {}
+        for table, frame, instant in frames:
+            is_before = instant < F.lit(end)
+            row = frame.agg(F.max(F.when(is_before, instant)), F.min(F.when(~is_before, instant))).collect()[0]
+            before[table.name], after[table.name] = row
+        if known := {name: calendar.utc(at) for name, at in before.items() if at}:
+            name = max(known, key=lambda n: known[n])
+            said = f"more than ten years after all data: the last of {name}"
+        elif known := {name: calendar.utc(at) for name, at in after.items() if at}:
             name = min(known, key=lambda n: known[n])
-            at = f"{calendar.utc(known[name]):%Y-%m-%d %H:%M:%S} UTC"
-            raise UserError(f"as-of {as_of} is before all data: the first of {name} is at {at}")
+            said = f"before all data: the first of {name}"
+        else:
+            return
+        raise UserError(f"as-of {as_of} is {said} is at {known[name]:%Y-%m-%d %H:%M:%S} UTC")
 
     def _create(self, table: Table) -> None:
         """Makes the table where there is none; called before each write."""
