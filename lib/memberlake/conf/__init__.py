@@ -181,8 +181,10 @@ def explain(error: ValidationError, model: type[BaseModel], origins: Mapping[tup
             said = "is missing"
         else:
             said = problem["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
-            if not isinstance(problem["input"], dict | BaseModel) and path[-1:] != ("url",):  # it may hold a token
-                said += f" (is: {problem['input']!r})"
+            given = repr(problem["input"])
+            may_be_secret = path[:1] in {("alerts",), ("mlflow",)} or "://" in given  # addresses hold tokens
+            if not isinstance(problem["input"], dict | BaseModel) and not may_be_secret:
+                said += f" (is: {given})"
         what = origin if origin.endswith(f" {key}") else ": ".join(filter(None, (origin, key)))
         sentences.append(f"{what}: {said}")
     return "; ".join(dict.fromkeys(sentences))
