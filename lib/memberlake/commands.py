@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta, timezone
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +32,8 @@ from memberlake.lake.store import Lake
 from memberlake.runner import Outcome
 from memberlake.tables import ALL, BY_NAME
 from memberlake.tables.ops import RUNS
+
+log = logging.getLogger(__name__)
 
 
 class Given(NamedTuple):
@@ -219,6 +223,8 @@ def _take(
     with runner.recorded(lake, rules, "ingest", None) as outcome:
         conf.remember(settings, rules.lake)
         landing = _landing(source, given, rules)
+        if (folder := local_path(landing)) and (given.landing is not None or source.landing is None):
+            _tell_left(folder, name, source)  # a source's own folder is known to hold more than its loads take
         now = datetime.now(timezone.utc)
         takes = Ingest(lake, rules, source, Path(name).stem, landing, now)
         taken.extend(console.progress(job.run(takes), f"ingest {name}", len(source.loads)))
@@ -250,6 +256,23 @@ def _landing(source: Source, given: Given, rules: Conf) -> str:
     if not any(files for _, _, files in os.walk(folder)):
         raise UserError(f"the landing folder {folder} is empty: put files into {folder}/<table>/")
     return place
+
+
+def _tell_left(folder: Path, name: str, source: Source) -> None:
+    """Warns of files that no load takes: folders and names that are written wrong were passed over in silence."""
+    loads = [load.folder_and_pattern for load in source.loads.values()]
+    taken = [(f"{place}/*" if place else "*", pattern) for place, pattern in loads]
+    taken += [(file, "*") for file in source.lookups.values()]
+    left = []
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder)
+        if path.suffix == ".crc" or any(part[0] in "._" for part in inside.parts) or not path.is_file():
+            continue
+        if not any(fnmatch(str(inside), below) and fnmatch(path.name, pattern) for below, pattern in taken):
+            left.append(str(inside))
+    if left:
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        log.warning("%s: no load of %s takes %s%s", folder, name, ", ".join(sorted(left)[:3]), more)
 
 
 def _close(taken: Sequence[Taken], outcomes: Sequence[Outcome], lake: Lake, as_json: bool) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from memberlake import cli, console
+from memberlake import cli, commands, console
 from memberlake.commands import Days
 from memberlake.errors import UserError
+from memberlake.ingest.source import Source
 from memberlake.lake import session
 
 EAST, WEST = "Pacific/Kiritimati", "Pacific/Pago_Pago"  # never on the same date
@@ -105,3 +106,27 @@ Caused by: java.util.regex.PatternSyntaxException: Unclosed group near index 1
     assert console.cause(RuntimeError(java.partition("Caused")[0])).startswith("Job aborted due to stage failure")
     assert console.cause(RuntimeError("[WRONG] This: that.\n== SQL ==\nx")) == "[WRONG] This: that."
     assert console.cause(RuntimeError()) == "RuntimeError"
+
+
+def test_files_that_no_load_takes_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    taken = ("orders/a.csv", "orders/2026/b.csv", "shop/visits-1.csv", "shop/old/visits-2.csv", "shop/types.csv")
+    passed = ("orders/_SUCCESS", "order/.b.csv.crc", ".git/x", "orders/_tmp/c.csv", "order/a.crc")
+    left = ("a.csv", "order/a.csv", "shop/visit-1.csv", "visits/visits-1.csv", "x/orders/a.csv")
+    source = Source.model_validate(
+        {
+            "about": "x",
+            "time_zone": "UTC",
+            "loads": {"orders": None, "visits": {"table": "events", "files": "shop/visits*.csv"}},
+            "lookups": {"types": "shop/types.csv"},
+        }
+    )
+    for name in (*taken, *passed):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    commands._tell_left(tmp_path, "mine", source)
+    assert caplog.messages == []
+    for name in left:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    commands._tell_left(tmp_path, "mine", source)
+    assert caplog.messages == [f"{tmp_path}: no load of mine takes {', '.join(left[:3])} and 2 more"]
