@@ -261,14 +261,13 @@ def _landing(source: Source, given: Given, rules: Conf) -> str:
 def _tell_left(folder: Path, name: str, source: Source) -> None:
     """Warns of files that no load takes: folders and names that are written wrong were passed over in silence."""
     loads = [load.folder_and_pattern for load in source.loads.values()]
-    taken = [(f"{place}/*" if place else "*", pattern) for place, pattern in loads]
-    taken += [(file, "*") for file in source.lookups.values()]
+    loads += [(file.rpartition("/")[0], file.rpartition("/")[2]) for file in source.lookups.values()]
     left = []
     for path in folder.rglob("*"):
         inside = path.relative_to(folder)
         if path.suffix == ".crc" or any(part[0] in "._" for part in inside.parts) or not path.is_file():
             continue
-        if not any(fnmatch(str(inside), below) and fnmatch(path.name, pattern) for below, pattern in taken):
+        if not any(inside.is_relative_to(place) and fnmatch(path.name, pattern) for place, pattern in loads):
             left.append(str(inside))
     if left:
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
