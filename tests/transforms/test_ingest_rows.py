@@ -158,6 +158,16 @@ def test_equal_bad_rows_are_numbered_and_keep_what_was_given(spark: SparkSession
     assert {r["reject_id"] for r in again} == {r["reject_id"] for r in rejects}
 
 
+def test_a_rejected_row_keeps_its_instants_to_the_microsecond(spark: SparkSession) -> None:
+    instant, local = datetime(2026, 2, 1, 0, 0, 0, 123456, timezone.utc), datetime(2026, 2, 1, 8, 0, 0, 123456)
+    schema = f"name string, recorded_at timestamp, local timestamp_ntz, {FILE} string, {BROKEN} string"
+    raw = spark.createDataFrame([("no id", instant, local, "f", None)], schema)
+    load = Load(table="products", files="products/")
+    row = rows.judged(raw, load, "UTC", TAKEN_AT, {}).collect()[0]
+    kept = {"name": "no id", "recorded_at": "2026-02-01T00:00:00.123456Z", "local": "2026-02-01T08:00:00.123456"}
+    assert (row[rows.FAULTS], json.loads(row[rows.RAW])) == ("product_id is missing", kept)
+
+
 def test_columns_that_are_absent_or_unused() -> None:
     plain = Load(table="products", files="products/")
     assert rows.absent_columns(["Product_ID", "name"], plain) == []

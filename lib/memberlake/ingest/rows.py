@@ -17,6 +17,11 @@ from memberlake.lake.contract import Table
 
 FAULTS, RAW = "_faults", "_raw"
 EARLIEST = datetime(1990, 1, 1, tzinfo=timezone.utc)
+# to_json stops at milliseconds by itself
+_TO_THE_MICROSECOND = {
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
+}
 
 
 def judged(
@@ -38,7 +43,7 @@ def judged(
         *[_value(load, c, types[f"_cell_{c.name}"], zone).alias(f"_typed_{c.name}") for c in table.columns],
     )
     line = F.to_json(F.struct(F.col(BROKEN).alias("line")))
-    cells_as_json = F.to_json(F.struct(*[F.col(sql.name(name)) for name in inner]))
+    cells_as_json = F.to_json(F.struct(*[F.col(sql.name(name)) for name in inner]), _TO_THE_MICROSECOND)
     whole = F.when(F.col(BROKEN).isNotNull(), line).otherwise(cells_as_json)
     faults = F.when(F.col(BROKEN).isNotNull(), F.lit("line cannot be split into cells"))
     return cells.withColumn(FAULTS, F.coalesce(faults, _faults(table, types, taken_at, allowed))).select(
