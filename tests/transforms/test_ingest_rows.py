@@ -168,6 +168,24 @@ def test_a_rejected_row_keeps_its_instants_to_the_microsecond(spark: SparkSessio
     assert (row[rows.FAULTS], json.loads(row[rows.RAW])) == ("product_id is missing", kept)
 
 
+def test_ids_that_pandas_made_floats_of_are_read_again_and_its_nan_is_no_value(spark: SparkSession) -> None:
+    raw = spark.createDataFrame(
+        [(12345678.0, float("nan")), (float("nan"), 1.0), (1.5, 1.0), (1.0, None)], "product_id double, name double"
+    ).selectExpr("*", f"'f' AS {FILE}", f"CAST(NULL AS string) AS {BROKEN}")
+    load = Load(table="products", files="products/", defaults={"name": "unnamed"})
+    judged = rows.judged(raw, load, "UTC", TAKEN_AT, {}).select("product_id", "name", rows.FAULTS)
+    expected = spark.createDataFrame(
+        [
+            ("12345678", "unnamed", ""),
+            (None, "1", "product_id is missing"),
+            (None, "1", "product_id is not a readable string"),
+            ("1", "unnamed", ""),
+        ],
+        "product_id string, name string, _faults string",
+    )
+    assert_df_equality(judged, expected, ignore_nullable=True)
+
+
 def test_columns_that_are_absent_or_unused() -> None:
     plain = Load(table="products", files="products/")
     assert rows.absent_columns(["Product_ID", "name"], plain) == []

@@ -6,6 +6,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
+    BooleanType,
     DataType,
     DateType,
     DecimalType,
@@ -39,11 +40,18 @@ def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
     Numbers: a decimal with more digits after the point than the type holds has no reading, but binary floats are
     rounded half up (0.1 + 0.2 is 0.30), and what stands beyond the tenth digit of a text is such dust too. Dates:
     yyyy-MM-dd. Instants: ISO 8601, to the microsecond; a date alone is its midnight in `zone`. Arrays and maps in
-    text: JSON, no key twice. A text cell of nothing but blanks is NULL.
+    text: JSON, no key twice. A text cell of nothing but blanks is NULL. Numbers of a typed file: a float is text only
+    as a whole number that it holds exactly, only 0 and 1 are booleans, and none is a date or an instant.
     """
     if isinstance(found, StringType):
         text = F.when(F.trim(cell) != "", cell)
         return text if isinstance(wanted, StringType) else _from_text(F.trim(text), wanted, zone)
+    if isinstance(found, NumericType) and isinstance(wanted, BooleanType):
+        return F.when(cell == 1, True).when(cell == 0, False)
+    if isinstance(found, NumericType) and isinstance(wanted, DateType | TimestampType):
+        return F.lit(None).cast(wanted)  # seconds, or milliseconds? nobody says
+    if isinstance(found, FloatType | DoubleType) and isinstance(wanted, StringType):
+        return _whole(cell, below=2**24 if isinstance(found, FloatType) else 2**53)
     if isinstance(found, IntegralType) or (found == wanted and not isinstance(wanted, MapType)):
         return cell.try_cast(wanted)  # exact as it is, NULL where it overflows
     if isinstance(found, NumericType) and isinstance(wanted, IntegerType | LongType | DecimalType):
@@ -76,6 +84,12 @@ def _from_text(text: Column, wanted: DataType, zone: str) -> Column:
     if isinstance(wanted, MapType):
         return F.when(text.rlike(r"(?s)^\{.*\}$"), _sorted_map(F.from_json(text, wanted.simpleString())))
     return text.try_cast(wanted)
+
+
+def _whole(value: Column, below: int) -> Column:
+    """The text of a float that is a whole number; from `below` on a float stands for several."""
+    number = value.try_cast("bigint")
+    return F.when((F.abs(value) < below) & (value == number), number.cast("string"))
 
 
 def _exact(value: Column, wanted: DataType, *, rounds: bool) -> Column:

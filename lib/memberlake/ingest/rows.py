@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, DateType, StringType, TimestampType
+from pyspark.sql.types import DataType, DateType, DoubleType, FloatType, StringType, TimestampType
 
 from memberlake.ingest import parse
 from memberlake.ingest.files import BROKEN, FILE
@@ -105,12 +105,16 @@ def _value(load: Load, column: contract.Column, found: DataType, zone: str) -> C
     if column.name not in load.defaults:
         return value
     default = parse.typed(F.lit(str(load.defaults[column.name])), StringType(), column.type, zone)
-    return F.when(_given(cell, found), value).otherwise(default)
+    return F.when(_given(cell, found, column.type), value).otherwise(default)
 
 
-def _given(cell: Column, found: DataType) -> Column:
+def _given(cell: Column, found: DataType, wanted: DataType) -> Column:
     """True when there is something in the cell."""
-    return F.coalesce(F.trim(cell) != "", F.lit(False)) if isinstance(found, StringType) else cell.isNotNull()
+    if isinstance(found, StringType):
+        return F.coalesce(F.trim(cell) != "", F.lit(False))
+    if isinstance(found, FloatType | DoubleType) and isinstance(wanted, StringType):
+        return cell.isNotNull() & ~F.isnan(cell)  # pandas makes floats of ids when one is missing, and that one NaN
+    return cell.isNotNull()
 
 
 def _faults(
@@ -125,7 +129,7 @@ def _faults(
         def broken(condition: Column, rule: str) -> None:
             rules.append(F.when(condition, F.lit(rule)))
 
-        unreadable = _given(cell, types[f"_cell_{c.name}"]) & value.isNull()
+        unreadable = _given(cell, types[f"_cell_{c.name}"], c.type) & value.isNull()
         broken(unreadable, f"{c.name} is not a readable {kind}")
         if isinstance(c.type, StringType):  # what a reader puts where bytes are of another encoding
             broken(F.contains(value, F.lit("\ufffd")), f"{c.name} is not in the encoding of the source")
