@@ -42,6 +42,9 @@ ORDERS_JUDGED: list[tuple[dict[str, str | None], str]] = [
     ({"status": ""}, "status is missing"),
     ({"net_amount": "-9"}, ""),  # a return
     ({"net_amount": "9.999"}, "net_amount is not a readable decimal(18,2)"),
+    ({"net_amount": "-1000000000000.00"}, ""),
+    ({"net_amount": "1000000000000.01"}, "net_amount is more than 1,000,000,000,000 either way"),
+    ({"net_amount": "-1000000000000.01"}, "net_amount is more than 1,000,000,000,000 either way"),
     ({"discount_amount": "free"}, "discount_amount is not a readable decimal(18,2)"),
     ({"points_granted": "0"}, ""),
     ({"points_granted": "-1"}, "points_granted is negative"),
