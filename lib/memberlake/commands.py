@@ -7,6 +7,7 @@ import difflib
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta, timezone
@@ -262,6 +263,7 @@ def _tell_left(folder: Path, name: str, source: Source) -> None:
     """Warns of files that no load takes: folders and names that are written wrong were passed over in silence."""
     loads = [load.folder_and_pattern for load in source.loads.values()]
     loads += [(file.rpartition("/")[0], file.rpartition("/")[2]) for file in source.lookups.values()]
+    loads = [(place, re.sub("{.*?}", "*", pattern)) for place, pattern in loads]  # {a,b}: near enough
     left = []
     for path in folder.rglob("*"):
         inside = path.relative_to(folder)

@@ -111,12 +111,12 @@ Caused by: java.util.regex.PatternSyntaxException: Unclosed group near index 1
 def test_files_that_no_load_takes_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     taken = ("orders/a.csv", "orders/2026/b.csv", "shop/visits-1.csv", "shop/old/visits-2.csv", "shop/types.csv")
     passed = ("orders/_SUCCESS", "order/.b.csv.crc", ".git/x", "orders/_tmp/c.csv", "order/a.crc")
-    left = ("a.csv", "order/a.csv", "shop/visit-1.csv", "visits/visits-1.csv", "x/orders/a.csv")
+    left = ("a.csv", "order/a.csv", "shop/visit-1.txt", "visits/visits-1.csv", "x/orders/a.csv")
     source = Source.model_validate(
         {
             "about": "x",
             "time_zone": "UTC",
-            "loads": {"orders": None, "visits": {"table": "events", "files": "shop/visits*.csv"}},
+            "loads": {"orders": None, "visits": {"table": "events", "files": "shop/{visits,calls}*.csv"}},
             "lookups": {"types": "shop/types.csv"},
         }
     )
