@@ -304,7 +304,7 @@ def test_an_as_of_before_all_data_is_told(lake: Lake, far_east: None) -> None:
         UserError, match=f"as-of {D1} is before all data: the first of facts is at 2026-11-20 01:07:00 UTC"
     ):
         lake.require_data_until((dated,), minute(7), D1)
-    late = minute(8).replace(year=2036)
+    late = minute(7).replace(year=2036)  # ten years to the minute
     reopened(lake).require_data_until((dated,), late, D2)
     said = f"as-of {D2} is more than ten years after all data: the last of facts is at 2026-11-20 01:07:00 UTC"
     with pytest.raises(UserError, match=said):

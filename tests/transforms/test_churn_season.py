@@ -121,5 +121,5 @@ def test_probabilities_of_a_made_brand_are_honest_though_churn_has_a_season(spar
     told = test.join(lost.select("member_id", F.lit(True).alias("is_lost")), on="member_id", how="left")
     means = {r["is_lost"]: r["mean"] for r in told.groupBy("is_lost").agg(F.avg("probability").alias("mean")).collect()}
     assert means[True] > means[None] + 0.1
-    for frame in (*frames, spells, *groups.values(), table_, train):
+    for frame in (*frames.values(), spells, *groups.values(), table_, train):
         frame.unpersist()
