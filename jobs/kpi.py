@@ -75,7 +75,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     if VOUCHERS.full_name in filled and (stands_at := lake.stands_at("coupons")) not in {None, as_of}:
         said = "gold.vouchers is as of %s, and with it what coupons cost and whom orders are owed to: run coupons first"
         log.warning(said, stands_at)
-    counted_at = lake.read(ACTIVE_COUNTS).transform(last_as_of).collect()[0]["as_of"]
+    counted_at = lake.read(ACTIVE_COUNTS).transform(last_as_of).collect()[0]["as_of"]  # one row
     if counted_at not in {None, as_of}:
         said = "gold.active_counts is as of %s, and with it the activity metrics: run activity first"
         log.warning(said, counted_at)

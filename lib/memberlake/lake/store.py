@@ -333,8 +333,8 @@ class Lake:
         before, after = {}, {}
         for table, frame, instant in frames:
             is_before = instant < F.lit(end)
-            row = frame.agg(F.max(F.when(is_before, instant)), F.min(F.when(~is_before, instant))).collect()[0]
-            before[table.name], after[table.name] = row
+            ends = frame.agg(F.max(F.when(is_before, instant)), F.min(F.when(~is_before, instant)))
+            before[table.name], after[table.name] = ends.collect()[0]  # one row
         if known := {name: calendar.utc(at) for name, at in before.items() if at}:
             name = max(known, key=lambda n: known[n])
             said = f"more than ten years after all data: the last of {name}"
