@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 import os
 from collections.abc import Callable
@@ -353,6 +354,98 @@ def test_the_command_tells_the_error_and_ends_with_2(lake: Lake, tmp_path: Path)
     told = " ".join(ended.stderr.split())
     assert f"{bad}: no column product_id" in told
     assert "Traceback" not in ended.output
+
+
+# ---- lines that are not rows
+
+ONE_OBJECT = [  # the cells are the texts as they stand
+    '{"product_id": "1", "name": 7.10, "category": {"x" : 1.50, "y": [1,  2]}}',
+    '  { "product_id" : 2e0, "name": NaN, "category": "\\u5546" }\t',
+    '{"product_id": "3", "name": 12345678901234567890.10, "category": null}',
+]
+MORE_THAN_ONE_OBJECT = [
+    '{"product_id": "a"}{"product_id": "b"}',
+    '{"product_id": "a"} {"product_id": "b"}',
+    '{"product_id": "a"} garbage',
+    '{"product_id": "a"},',
+    '{"product_id": "a"},{"product_id": "b"}',
+    '{"product_id": "a"}]',
+    '{"product_id": "a"},{"product_id": "b"}] x',
+    '{"product_id": "a"}, "name": "b"',
+    '{"product_id": "a"},"_end_of_line"] x',
+    '[{"product_id": "a"}][{"product_id": "b"}]',
+]
+NO_OBJECT = [
+    '{"product_id": "a"',
+    '{"product_id": "a", "name": tru, "category": "b"}',
+    "null",
+    "5",
+    "garbage",
+]
+
+
+def test_what_follows_the_first_object_of_a_json_line_is_told(lake: Lake, tmp_path: Path) -> None:
+    lines = [*ONE_OBJECT, "", " \t ", *MORE_THAN_ONE_OBJECT, *NO_OBJECT, '[{"product_id": "5"}, {"product_id": "6"}]']
+    put(tmp_path / "products" / "a.jsonl", "\ufeff" + "\n".join(lines))
+    put(tmp_path / "products" / "b.jsonl.gz", gzip.compress(b'{"product_id": "4"}\r\n\r\n{"product_id": 5}x\r\n'))
+    taken = ingest(lake, tmp_path, "contracts", "ingest.max_reject_ratio=0.9")["products"]
+    assert taken.error is None
+    assert_rows(
+        lake,
+        PRODUCTS,
+        ("1", "7.10", '{"x" : 1.50, "y": [1,  2]}', None, None, None),
+        ("2e0", "NaN", "商", None, None, None),
+        ("3", "12345678901234567890.10", None, None, None, None),
+        *[(product, None, None, None, None, None) for product in "456a"],
+    )
+    assert rejected_lines(lake) == sorted([*MORE_THAN_ONE_OBJECT, *NO_OBJECT, '{"product_id": 5}x'])
+
+
+def rejected_lines(lake: Lake) -> list[str]:
+    broken = lake.read(REJECTS).where("rule = 'line cannot be split into cells'").collect()
+    return sorted(json.loads(row["row"])["line"] for row in broken)
+
+
+LINES = {  # of a CSV file: product_id, category, name; None: broken
+    'P0,food,"say ""hi"""': ("food", 'say "hi"'),
+    'P1,food,"Big': None,
+    'Box"': None,
+    'P2,"foo': None,
+    'd",x': None,
+    'P3,"a, b",5" pipe': ("a, b", '5" pipe'),
+    "P4,,": (None, None),
+    'P5,food,""': ("food", None),
+    'P6,food," x "': ("food", " x "),
+    'P7,food,"x",more': None,
+    "P8,food": None,
+    'P9,food,"': None,
+    'P10,food,"_end_of_line': None,
+    "P11,food,_end_of_line": ("food", "_end_of_line"),
+    'P12,food,x,"_end_of_line': None,
+    "P13,food,\\": ("food", "\\"),
+    'P14,food,"x""': None,
+    "P15,food,商品 \x01 #": ("food", "商品 \x01 #"),
+}
+
+
+@pytest.mark.parametrize("sep", [",", "\t", "\\t", ";"])
+@pytest.mark.parametrize("query", ["", "query: SELECT * FROM input"])
+def test_a_line_of_csv_with_an_open_quote_is_rejected_whole(lake: Lake, tmp_path: Path, sep: str, query: str) -> None:
+    """Line breaks within cells are read with multiLine alone; without it nothing of such a cell may be cut off."""
+    own = put(
+        tmp_path / "own.yaml",
+        f"about: x\ntime_zone: UTC\ncsv: {{encoding: GB18030, sep: '{sep}'}}\nloads:\n"
+        f"  products:\n    files: products/\n    {query}\n",
+    )
+    text = "\r\n".join(["product_id,category,name", *LINES, "", "  "])
+    text = text.replace("a, b", "a\0 b").replace(",", sep.replace("\\t", "\t")).replace("\0", ",")
+    put(tmp_path / "landing" / "products" / "a.csv", text.encode("gb18030"))
+    taken = ingest(lake, tmp_path / "landing", str(own), "ingest.max_reject_ratio=0.9")["products"]
+    assert taken.error is None
+    good = {line.split(",")[0]: cells for line, cells in LINES.items() if cells}
+    assert {r["product_id"]: (r["category"], r["name"]) for r in lake.read(PRODUCTS).collect()} == good
+    broken = [line.replace(",", sep.replace("\\t", "\t")) for line, cells in LINES.items() if not cells]
+    assert rejected_lines(lake) == sorted(broken)
 
 
 # ---- a source of one's own

@@ -13,26 +13,31 @@ from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame, DataFrameReader, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from memberlake.errors import UserError
+from memberlake.lake import sql
 
 FORMATS = {"csv": "csv", "json": "json", "jsonl": "json", "ndjson": "json", "parquet": "parquet"}
 COMPRESSIONS = ("gz", "bz2")
 FILE, BROKEN = "_source_file", "_broken_line"  # columns that are added to the raw rows
+_LINE, _CELLS, _END = "_line", "_cells", "_end_of_line"
 
 # RFC 4180; every cell is read as text
-_CSV: dict[str, str | bool] = {
-    "header": True,
+_CSV = {
+    "header": "true",
     "quote": '"',
     "escape": '"',
     "mode": "PERMISSIVE",
     "columnNameOfCorruptRecord": BROKEN,
 }
-_JSON: dict[str, str | bool] = {"primitivesAsString": True, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN}
-_PARQUET: dict[str, str | bool] = {"parquet.page.verify-checksum.enabled": True}  # else damage may be read as values
+_JSON = {"primitivesAsString": "true", "mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN}
+_PARQUET = {"parquet.page.verify-checksum.enabled": "true"}  # else damage may be read as values
+# a line of a CSV file as its one cell: no quotes, and cells parted by what is no character
+_CSV_LINES = {"header": "true", "quote": "", "sep": "\uffff", "columnNameOfCorruptRecord": BROKEN}
+_OF_LINES = {"header", "encoding", "charset", "linesep", "comment"}  # options that tell what a line is
 _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\ufffd]")  # what bytes that are no text, or in another encoding, turn into
 
 
@@ -90,23 +95,76 @@ def unreadable(error: Exception) -> UserError | None:
 
 def _rows(spark: SparkSession, paths: list[str], schema: StructType, csv_options: Mapping[str, str | bool]) -> RawFiles:
     kind = _format(paths[0])
-    reader = _reader(spark, kind, csv_options)
-    if kind != "parquet":
-        reader = reader.schema(StructType([*schema.fields, StructField(BROKEN, StringType())]))
-    rows = reader.load(paths)
-    rows = rows.withColumn(FILE, F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B"))))
-    rows = rows.withColumn(FILE, F.regexp_replace(FILE, "^file:/+", "/"))
     if kind == "parquet":
-        rows = rows.withColumn(BROKEN, F.lit(None).cast("string"))
+        rows = _with_file(_reader(spark, kind, _PARQUET).load(paths)).withColumn(BROKEN, F.lit(None).cast("string"))
+    elif kind == "json":
+        rows = _json_rows(spark, paths, schema)
+    elif any(name.lower() == "multiline" and str(value).lower() == "true" for name, value in csv_options.items()):
+        rows = _with_file(_reader(spark, kind, {**_CSV, **csv_options}).schema(_with_broken(schema)).load(paths))
+    else:
+        of_lines = {name: value for name, value in csv_options.items() if name.lower() in _OF_LINES}
+        lines = _reader(spark, kind, {**_CSV_LINES, **of_lines}).schema(f"{_LINE} string, {BROKEN} string").load(paths)
+        rows = _csv_rows(_with_file(lines), schema, csv_options)
     return RawFiles([readable(p) for p in paths], schema.fieldNames(), rows)
+
+
+def _json_rows(spark: SparkSession, paths: list[str], schema: StructType) -> DataFrame:
+    """The cells of JSON lines. Spark reads the first object of a line and drops in silence what follows it.
+
+    So the lines are read once more, each as a list that a text of ours ends. Where ours is not the second, the line is
+    told as broken beside its first object. Its cells can't come from there: from_json makes 7.1 of 7.10.
+    """
+    rows = _with_file(_reader(spark, "json", _JSON).schema(_with_broken(schema)).load(paths))
+    lines = _with_file(_reader(spark, "text", {}).load(paths)).withColumnRenamed("value", BROKEN)
+    listed = F.from_json(F.concat(F.lit("["), BROKEN, F.lit(f',"{_END}"]')), ArrayType(StringType()), _JSON)
+    is_ours = F.get(listed, F.lit(1)) == _END
+    is_one = is_ours & ~F.contains(F.col(BROKEN), F.lit(_END))  # such a line might end the list itself
+    objects = ArrayType(StructType().add(_END, "string"))
+    has_first = F.from_json(BROKEN, objects, _JSON).isNotNull()  # else it is among the rows as broken
+    return rows.unionByName(lines.where(has_first & ~F.coalesce(is_one, F.lit(False))), allowMissingColumns=True)
+
+
+def _csv_rows(lines: DataFrame, schema: StructType, csv_options: Mapping[str, str | bool]) -> DataFrame:
+    """The cells of CSV lines. Spark takes the end of a line for the end of a cell, although its quote is still open.
+
+    So a cell of ours ends each line: it falls into a cell that is open.
+    """
+    lines = lines.withColumn(_LINE, F.coalesce(BROKEN, _LINE))  # the whole line, whatever was found in it
+    sep = next((str(value) for name, value in csv_options.items() if name.lower() in ("sep", "delimiter")), ",")
+    ended = F.concat(_LINE, F.lit(sep.replace("\\t", "\t") + _END))
+    columns = ", ".join(f"{sql.name(name)} string" for name in (*schema.fieldNames(), _END, BROKEN))
+    cells = F.from_csv(ended, columns, {name: str(value) for name, value in {**_CSV, **csv_options}.items()})
+    return _split(lines, cells, F.col(_CELLS)[_END] == _END, schema)
+
+
+def _split(lines: DataFrame, cells: Column, is_whole: Column, schema: StructType) -> DataFrame:
+    """Lines with their cells as columns; one that is not whole is broken."""
+    # exploded, the cells are parsed once; a plain column would be parsed again in each filter
+    parsed = lines.select(FILE, _LINE, F.explode(F.array(cells)).alias(_CELLS))
+    is_broken = F.col(_CELLS)[BROKEN].isNotNull() | ~F.coalesce(is_whole, F.lit(False))
+    names = [name for name in schema.fieldNames() if name.lower() != FILE]
+    return parsed.select(
+        *[F.col(_CELLS)[name].alias(name) for name in names], FILE, F.when(is_broken, F.col(_LINE)).alias(BROKEN)
+    )
+
+
+def _with_file(rows: DataFrame) -> DataFrame:
+    rows = rows.withColumn(FILE, F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B"))))
+    return rows.withColumn(FILE, F.regexp_replace(FILE, "^file:/+", "/"))
+
+
+def _with_broken(schema: StructType) -> StructType:
+    return StructType([*schema.fields, StructField(BROKEN, StringType())])
 
 
 def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool]) -> StructType:
     kind = _format(path)
     if re.search(r"[\[\]{}*?\\]", path):
         csv_options = {**csv_options, "multiLine": False}  # Spark looks for such a header with a reader of patterns
+    options: dict[str, Mapping[str, str | bool]]
+    options = {"csv": {**_CSV, **csv_options}, "json": _JSON, "parquet": _PARQUET}
     try:
-        found = _reader(spark, kind, csv_options).load(path).schema
+        found = _reader(spark, kind, options[kind]).load(path).schema
     except (AnalysisException, PySparkException, Py4JJavaError, OSError) as error:
         raise UserError(f"{readable(path)} cannot be read as {kind}: {_cause(error)}") from None
     names = [field.name for field in found.fields if field.name != BROKEN]
@@ -124,10 +182,9 @@ def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool
     return StructType([StructField(name, StringType()) for name in names])
 
 
-def _reader(spark: SparkSession, kind: str, csv_options: Mapping[str, str | bool]) -> DataFrameReader:
-    options = {"csv": {**_CSV, **csv_options}, "json": _JSON, "parquet": _PARQUET}[kind]
+def _reader(spark: SparkSession, form: str, options: Mapping[str, str | bool]) -> DataFrameReader:
     # a file named [1].csv is no pattern; this is how Spark's own file stream says so
-    return spark.read.format(kind).options(**options).option("__globPaths__", "false")
+    return spark.read.format(form).options(**options).option("__globPaths__", "false")
 
 
 def _format(path: str) -> str:
