@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
@@ -121,7 +121,7 @@ def _json_rows(spark: SparkSession, paths: list[str], schema: StructType) -> Dat
     is_one = is_ours & ~F.contains(F.col(BROKEN), F.lit(_END))  # such a line might end the list itself
     objects = ArrayType(StructType().add(_END, "string"))
     has_first = F.from_json(BROKEN, objects, _JSON).isNotNull()  # else it is among the rows as broken
-    return rows.unionByName(lines.where(has_first & ~F.coalesce(is_one, F.lit(False))), allowMissingColumns=True)
+    return rows.unionByName(lines.where(~F.coalesce(is_one, F.lit(False)) & has_first), allowMissingColumns=True)
 
 
 def _csv_rows(lines: DataFrame, schema: StructType, csv_options: Mapping[str, str | bool]) -> DataFrame:
@@ -134,17 +134,12 @@ def _csv_rows(lines: DataFrame, schema: StructType, csv_options: Mapping[str, st
     ended = F.concat(_LINE, F.lit(sep.replace("\\t", "\t") + _END))
     columns = ", ".join(f"{sql.name(name)} string" for name in (*schema.fieldNames(), _END, BROKEN))
     cells = F.from_csv(ended, columns, {name: str(value) for name, value in {**_CSV, **csv_options}.items()})
-    return _split(lines, cells, F.col(_CELLS)[_END] == _END, schema)
-
-
-def _split(lines: DataFrame, cells: Column, is_whole: Column, schema: StructType) -> DataFrame:
-    """Lines with their cells as columns; one that is not whole is broken."""
     # exploded, the cells are parsed once; a plain column would be parsed again in each filter
     parsed = lines.select(FILE, _LINE, F.explode(F.array(cells)).alias(_CELLS))
-    is_broken = F.col(_CELLS)[BROKEN].isNotNull() | ~F.coalesce(is_whole, F.lit(False))
+    is_whole = F.col(_CELLS)[BROKEN].isNull() & F.col(_CELLS)[_END].eqNullSafe(_END)
     names = [name for name in schema.fieldNames() if name.lower() != FILE]
     return parsed.select(
-        *[F.col(_CELLS)[name].alias(name) for name in names], FILE, F.when(is_broken, F.col(_LINE)).alias(BROKEN)
+        *[F.col(_CELLS)[name].alias(name) for name in names], FILE, F.when(~is_whole, F.col(_LINE)).alias(BROKEN)
     )
 
 
