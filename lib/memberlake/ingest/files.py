@@ -111,17 +111,19 @@ def _rows(spark: SparkSession, paths: list[str], schema: StructType, csv_options
 def _json_rows(spark: SparkSession, paths: list[str], schema: StructType) -> DataFrame:
     """The cells of JSON lines. Spark reads the first object of a line and drops in silence what follows it.
 
-    So the lines are read once more, each as a list that a text of ours ends. Where ours is not the second, the line is
-    told as broken beside its first object. Its cells can't come from there: from_json makes 7.1 of 7.10.
+    So lines are read once more, each as a list that a text of ours ends. Where ours is not the second, the line is told
+    as broken beside its first object. Its cells can't come from there: from_json makes 7.1 of 7.10.
     """
     rows = _with_file(_reader(spark, "json", _JSON).schema(_with_broken(schema)).load(paths))
     lines = _with_file(_reader(spark, "text", {}).load(paths)).withColumnRenamed("value", BROKEN)
+    is_flat = F.locate("}", F.rtrim(BROKEN)) == F.length(F.rtrim(BROKEN))  # nothing can follow: no need to parse
     listed = F.from_json(F.concat(F.lit("["), BROKEN, F.lit(f',"{_END}"]')), ArrayType(StringType()), _JSON)
     is_ours = F.get(listed, F.lit(1)) == _END
     is_one = is_ours & ~F.contains(F.col(BROKEN), F.lit(_END))  # such a line might end the list itself
     objects = ArrayType(StructType().add(_END, "string"))
     has_first = F.from_json(BROKEN, objects, _JSON).isNotNull()  # else it is among the rows as broken
-    return rows.unionByName(lines.where(~F.coalesce(is_one, F.lit(False)) & has_first), allowMissingColumns=True)
+    more = lines.where(~is_flat & ~F.coalesce(is_one, F.lit(False)) & has_first)
+    return rows.unionByName(more, allowMissingColumns=True)
 
 
 def _csv_rows(lines: DataFrame, schema: StructType, csv_options: Mapping[str, str | bool]) -> DataFrame:
