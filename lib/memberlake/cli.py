@@ -93,6 +93,14 @@ def _lake_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "-q", "--quiet", is_flag=True, expose_value=False, callback=_log, is_eager=True, help="Log warnings only."
         ),
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            expose_value=False,
+            callback=_log_stacks,
+            help="Log the stack of a failed job too. It may quote values of rows.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -141,6 +149,11 @@ def _log(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
         PySparkLogger.getLogger(noisy).setLevel(logging.CRITICAL)
     for ours in (log, logging.getLogger("__main__")):  # the latter is a job's script of its own
         ours.setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def _log_stacks(ctx: click.Context, _: click.Parameter, verbose: bool) -> None:
+    if verbose:
+        log.setLevel(logging.DEBUG)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

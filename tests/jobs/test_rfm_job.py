@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from chispa import assert_df_equality
+from click.testing import CliRunner
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from tests.conftest import configured
 from tests.jobs.orders import Order, orders, rows
 
-from memberlake import jobs, scoring
+from memberlake import cli, jobs, scoring
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
 from memberlake.orders import only_within
@@ -222,3 +223,19 @@ def physical_plan(frame: DataFrame) -> list[str]:
         for key, value in before.items():
             spark.conf.set(key, value)
     return [re.sub(r"^[\s:+-]*(?:\*\(\d+\) )?", "", line) for line in str(tree).splitlines()]
+
+
+@pytest.mark.parametrize(("flags", "has_stack"), [([], False), (["-v"], True), (["-q"], False)])
+def test_the_stack_of_a_failed_job_is_logged_when_asked_for(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, flags: list[str], has_stack: bool
+) -> None:
+    def fails(*_: Any) -> None:
+        raise ZeroDivisionError("of no use")
+
+    lake.append(ORDERS, orders(lake.spark, OF_THE_DAY))
+    monkeypatch.setattr(jobs.Job, "run", fails)
+    arguments = ["run", "rfm", "--as-of", str(D), "--lake", str(lake.conf.root), *flags]
+    ended = CliRunner().invoke(cli.main, arguments)
+    assert ended.exit_code == 1
+    assert "ZeroDivisionError: of no use" in ended.stderr
+    assert ("in fails" in ended.stderr) is has_stack
