@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -182,4 +182,8 @@ def _cell(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, datetime):
         return str(calendar.utc(value).replace(tzinfo=None))
+    if isinstance(value, Row):
+        return "{" + ", ".join(f"{name}: {_cell(part)}" for name, part in value.asDict().items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_cell, value)) + "]"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -133,7 +133,7 @@ def renewal(renewed: DataFrame, held: DataFrame, changed: DataFrame, events: Dat
     """
     told, others = renewed.where("is_told"), renewed.where("NOT is_told")
     first = of_visitors(changed, others).agg(F.min("occurred_at")).collect()[0][0]  # one row; NULL without others
-    since = F.lit(first).cast("timestamp")
+    since = F.lit(first and calendar.utc(first)).cast("timestamp")
     before = of_visitors(held, told).unionByName(of_visitors(held, others).where(F.col("identified_at") < since))
     naming = before.select(
         "visitor_id", "member_id", F.col("identified_at").alias("occurred_at"), F.lit("").alias("event_id")
