@@ -57,6 +57,7 @@ def literal(spark: SparkSession) -> Facts:
              "acquisition_channel": "web", "birth_date": date(1996, 11, 20)},
             {"member_id": "quiet", "registered_at": at(0), "activated_at": at(-3), "gender": "M"},
             {"member_id": "sleeper", "registered_at": at(500)},
+            {"member_id": "new", "registered_at": at(0)},
         ],
         "orders": [
             order("m", 370, "1.00"),  # no feature's window holds it, but the next gap begins with it
@@ -87,6 +88,8 @@ def literal(spark: SparkSession) -> Facts:
             event("login", 400, "sleeper", "tablet"), event("page_view", 365, None, "tablet"),
             event("page_view", 364, None, "tablet"),  # theirs by a login that no feature's window holds
             event("login", -1, "quiet", visitor="known tomorrow"), event("page_view", 1, None, "known tomorrow"),
+            {**event("page_view", 0, None, "phone", "looked"), "occurred_at": at(0) - timedelta(hours=1)},
+            event("login", 0, "new", "phone", "registered"),  # on the day on which they had looked around
         ],
         "campaigns": [],
         "contacts": [contact("c1", "m", 100), contact("c2", "m", 50), contact("c3", "m", 5, control=True)],
@@ -126,6 +129,7 @@ def test_features_of_literal_members(literal: Facts) -> None:
     assert {name: quiet[name] for name in expected} == expected
     expected = {"visit_days": 364, "visits_90": 0, "login_days": None, "anonymous_visits_365": 0}
     assert {name: found["sleeper"][name] for name in expected} == expected
+    assert (found["new"]["visits_30"], found["new"]["anonymous_visits_365"]) == (2, 1)
 
 
 def test_the_frame_is_that_of_the_contract(literal: Facts) -> None:

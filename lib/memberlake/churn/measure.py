@@ -194,7 +194,7 @@ def _event_days(facts: Facts, active_types: Sequence[str], since: date) -> Days:
         .withColumn("stretch", identity.stretch_at("occurred_at"))
         .withColumn("member_id", F.col("stretch.member_id"))
         .withColumn("seen_on", F.greatest("on", "stretch.identified_on"))
-        .withColumn("was_anonymous", F.col("on") < F.col("stretch.identified_on"))
+        .withColumn("was_anonymous", F.col("occurred_at") < F.col("stretch.identified_at"))
         .select(*columns)
     )
 
