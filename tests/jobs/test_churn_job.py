@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from tests.conftest import configured
 
 from memberlake import jobs, runner
-from memberlake.churn import measure, models, score
+from memberlake.churn import evaluate, measure, models, score
 from memberlake.churn.features import NAMES
 from memberlake.churn.registry import Registry, types
 from memberlake.conf import Conf
@@ -176,8 +176,8 @@ def test_by_capacity_as_many_are_told_as_can_be_called_that_day(lake: Lake) -> N
     model, members = kept.load(champion, types()), lake.read(CHURN_FEATURES).where(F.col("as_of") == F.lit(D))
     threshold = score.threshold(members, model, conf.churn.threshold)
     found = score.scores(members, model, conf.churn.bands, threshold).where("predicted_churn").collect()
-    least = min(round(row.probability, 4) for row in found)
-    assert len(found) >= 20 > sum(round(row.probability, 4) > least for row in found)
+    least = min(round(row.probability, evaluate.DIGITS) for row in found)
+    assert len(found) >= 20 > sum(round(row.probability, evaluate.DIGITS) > least for row in found)
 
 
 def test_a_leak_is_not_trained_on(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

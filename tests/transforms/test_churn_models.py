@@ -93,6 +93,13 @@ def test_class_weights_spoil_probabilities_and_calibration_mends_them(examples: 
     assert measured(forest, examples, "uncalibrated")["ece"] > 0.08
 
 
+def test_members_on_a_plateau_of_the_calibration_keep_their_order(spark: SparkSession) -> None:
+    """A hundredth of the classifier's own score, 0.500 to 0.509, is all that tells them apart."""
+    probability = (0.99 * 0.4 + 0.01 * (0.5 + F.col("id") / 1000)).alias("probability")
+    plateau = spark.range(10).select(probability, (F.col("id") >= 7).cast("double").alias("label"))
+    assert evaluate.measures(evaluate.table(plateau))["pr_auc"] == 1.0
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from memberlake.conf.churn import Threshold
 
-DIGITS = 4  # scores that agree so far count as ties
+DIGITS = 5  # scores that agree so far count as ties; the order on a plateau of a calibration is in the last three
 DECILES = 10
 
 
@@ -30,7 +30,7 @@ class Level(NamedTuple):
 
 
 def table(scored: DataFrame, score: str = "probability") -> list[Level]:
-    """The levels of a score in 0..1, highest first: at most 10,001 rows, however many members.
+    """The levels of a score in 0..1, highest first: at most 100,001 rows, however many members.
 
     Args:
         scored: one row a member, with label (0 or 1) and the score.
