@@ -189,6 +189,15 @@ def test_nobody_or_everybody_churned(examples: DataFrame, label: float, said: st
         training.require_both_classes(examples.withColumn("label", F.lit(label)), SPLIT)
 
 
+def test_a_forest_that_tells_nobody_apart(examples: DataFrame) -> None:
+    """Of 36 examples to train on a leaf must hold more than there are."""
+    few = examples.where("CAST(substring(member_id, 2) AS INT) < 60")
+    grid = "churn.grids.random_forest={maxDepth: [5], numTrees: [2], minInstancesPerNode: [100]}"
+    training.require_both_classes(few, SPLIT)
+    with pytest.raises(NotYet, match="nothing to learn: the random_forest tells no two of 36 examples apart"):
+        training.train(few, SPLIT, conf(grid), None)
+
+
 def test_features_that_are_all_the_same_teach_nothing(examples: DataFrame) -> None:
     same = examples.withColumns({f.name: F.lit("x" if f.is_text else 1.0) for f in DECLARED})
     with pytest.raises(UserError, match="all features are the same"):

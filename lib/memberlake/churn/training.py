@@ -93,13 +93,23 @@ def train(
         table: examples with label and features at the snapshots of the split, persisted.
         champion: measured on the same test.
         shift: the season's, from the calibration part to the test.
+
+    Raises:
+        NotYet: no tree found a split, as of too few examples.
     """
     is_train = F.col("as_of").isin(*split.train)
     calibrate, test = (table.where(F.col("as_of") == F.lit(day)) for day in (split.calibrate, split.test))
-    train = models.arranged(table.where(is_train), table.where(is_train).count()).persist()
+    count = table.where(is_train).count()
+    train = models.arranged(table.where(is_train), count).persist()
     try:
         fitted = models.fit(train, calibrate, conf, split.train)
         log.info("fitted %s %s", conf.model, dict(fitted.parameters))
+        effects = explain.effects(fitted.pipeline, train)
+        if not explain.order(effects):
+            raise NotYet(
+                f"nothing to learn: the {conf.model} tells no two of {count:,} examples apart; train when there are "
+                f"more, or look at churn.grids.{conf.model}"
+            )
         threshold = evaluate.threshold(_levels(fitted.pipeline, calibrate), conf.threshold)
         levels = _levels(fitted.pipeline, test, shift)
         tests = {"model": {**evaluate.measures(levels), "season_shift": shift}}
@@ -113,7 +123,6 @@ def train(
             tests["champion"] = evaluate.measures(_levels(champion, test))
         scored = models.with_probability(fitted.pipeline, train)
         spreads = monitor.spreads(scored, monitor.bounds(scored, fitted.used))
-        effects = explain.effects(fitted.pipeline, train)
         importance = explain.importance(scored, effects)
     finally:
         train.unpersist()
