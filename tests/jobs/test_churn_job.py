@@ -154,6 +154,10 @@ def test_what_is_kept_of_a_run(lake: Lake) -> None:
     assert "uncalibrated.ece" in measures
     files = {f.path for f in kept._client.list_artifacts(version.run_id)}
     assert {"precision_recall.png", "calibration.png", "lift.png", "importance.png"} <= files
+    deciles = kept._artifact(version.run_id, "calibration.json")["deciles"]
+    assert sum(d["members"] for d in deciles) == measures["examples"]
+    off = sum(d["members"] * abs(d["mean_probability"] - d["share_of_churners"]) for d in deciles)
+    assert off / measures["examples"] == pytest.approx(measures["ece"])
     inputs = kept._mlflow.models.get_model_info(f"models:/{version.name}/{version.version}").signature.inputs
     dropped = kept._artifact(version.run_id, "dropped.json")["dropped"]
     assert sorted([*dropped, *inputs.input_names()]) == sorted(NAMES)

@@ -21,7 +21,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from memberlake.churn import pictures
+from memberlake.churn import evaluate, pictures
 from memberlake.churn.explain import Effects
 from memberlake.churn.features import DECLARED, Feature
 from memberlake.churn.monitor import Spread
@@ -241,6 +241,7 @@ class Registry:
                 self._mlflow.log_dict({n: s._asdict() for n, s in trained.spreads.items()}, "spreads.json")
                 self._mlflow.log_dict({"tried": [{**p, "pr_auc": v} for p, v in trained.fitted.tried]}, "tried.json")
                 self._mlflow.log_dict({"dropped": [*trained.fitted.dropped]}, "dropped.json")
+                self._mlflow.log_dict({"deciles": _deciles(trained)}, "calibration.json")
                 for name, figure in pictures.of(trained):
                     self._mlflow.log_figure(figure, f"{name}.png")
                 info = self._log_model(trained)
@@ -406,6 +407,12 @@ def _flat(trained: Trained) -> dict[str, float]:
     """`pr_auc` of the model itself, `recency.pr_auc` of the baseline."""
     every = {f"{who}.{name}": value for who, found in trained.tests.items() for name, value in found.items()}
     return {name.removeprefix("model."): value for name, value in every.items()}
+
+
+def _deciles(trained: Trained) -> list[dict[str, float]]:
+    """The test by decile of the score: what `calibration.png` shows, highest first."""
+    found = evaluate.deciles(trained.levels)
+    return [{"members": n, "mean_probability": mean, "share_of_churners": rate} for n, mean, rate in found]
 
 
 def _made_up(trained: Trained) -> Any:
