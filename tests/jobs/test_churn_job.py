@@ -154,6 +154,8 @@ def test_what_is_kept_of_a_run(lake: Lake) -> None:
     assert "uncalibrated.ece" in measures
     files = {f.path for f in kept._client.list_artifacts(version.run_id)}
     assert {"precision_recall.png", "calibration.png", "lift.png", "importance.png"} <= files
+    tags = kept._client.get_run(version.run_id).data.tags
+    assert (tags["mlflow.user"], tags["mlflow.source.name"]) == ("memberlake", "churn_train")  # nobody's name or folder
     deciles = kept._artifact(version.run_id, "calibration.json")["deciles"]
     assert sum(d["members"] for d in deciles) == measures["examples"]
     off = sum(d["members"] * abs(d["mean_probability"] - d["share_of_churners"]) for d in deciles)

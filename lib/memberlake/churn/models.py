@@ -240,10 +240,10 @@ def _shares(examples: DataFrame) -> tuple[int, int]:
 
 
 def _weight(examples: DataFrame) -> Column:
-    """Both classes weigh the same."""
+    """Both classes weigh the same, to a millionth: in whole 2^-20, so that sums are exact and no order changes them."""
     churners, others = _shares(examples)
-    total = churners + others
-    return F.when(F.col("label") == 1, total / (2 * churners)).otherwise(total / (2 * others))
+    of_each = [round((churners + others) / (2 * count) * 2**20) / 2**20 for count in (churners, others)]
+    return F.when(F.col("label") == 1, of_each[0]).otherwise(of_each[1])
 
 
 def _downsampled(examples: DataFrame, seed: int) -> DataFrame:

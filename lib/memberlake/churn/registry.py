@@ -232,9 +232,11 @@ class Registry:
             "promoted": str(verdict.is_promoted).lower(),
             "reason": verdict.reason,
         }
+        # by itself MLflow keeps the account and the path of whoever ran it
+        of_run = {**tags, "mlflow.user": "memberlake", "mlflow.source.name": "churn_train"}
         with self._reached():
-            with self._mlflow.start_run(experiment_id=self._experiment_id(), run_name=f"{model} as of {as_of}") as run:
-                self._mlflow.set_tags(tags)
+            experiment, name = self._experiment_id(), f"{model} as of {as_of}"
+            with self._mlflow.start_run(experiment_id=experiment, run_name=name, tags=of_run) as run:
                 self._mlflow.log_params({**parameters, **trained.fitted.parameters})
                 self._mlflow.log_metrics(_flat(trained))
                 self._mlflow.log_dict(trained.effects._asdict(), "effects.json")
