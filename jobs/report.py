@@ -10,7 +10,14 @@ from memberlake.report import data, write
 from memberlake.report.facts import Facts
 from memberlake.tables.gold.activity import ACTIVE_COUNTS, RETENTION, RFE_SCORES
 from memberlake.tables.gold.churn import CHURN_MODELS, CHURN_SCORES, CHURN_STATUS, MODEL_MONITORING
-from memberlake.tables.gold.coupons import COUPON_FUNNEL, COUPON_LIABILITY, COUPON_MAPPING_REVIEW, COUPON_RUNS, VOUCHERS
+from memberlake.tables.gold.coupons import (
+    COUPON_DAYS,
+    COUPON_FUNNEL,
+    COUPON_LIABILITY,
+    COUPON_MAPPING_REVIEW,
+    COUPON_RUNS,
+    VOUCHERS,
+)
 from memberlake.tables.gold.kpi import ALERTS, KPI
 from memberlake.tables.gold.value import ABC_CLASSES, RFM_SCORES
 from memberlake.tables.ops import REJECTS, RUNS
@@ -19,7 +26,7 @@ from memberlake.tables.silver import CAMPAIGN_CONTACTS, CAMPAIGNS, COUPON_EVENTS
 READS = (
     *(KPI, ALERTS, RFM_SCORES, RFE_SCORES, ABC_CLASSES, ACTIVE_COUNTS, RETENTION),
     *(CHURN_STATUS, CHURN_SCORES, CHURN_MODELS, MODEL_MONITORING),
-    *(VOUCHERS, COUPON_RUNS, COUPON_FUNNEL, COUPON_LIABILITY, COUPON_MAPPING_REVIEW),
+    *(VOUCHERS, COUPON_RUNS, COUPON_FUNNEL, COUPON_DAYS, COUPON_LIABILITY, COUPON_MAPPING_REVIEW),
     *(MEMBERS, ORDERS, EVENTS, CAMPAIGNS, CAMPAIGN_CONTACTS, COUPON_EVENTS, RUNS, REJECTS),
 )
 WRITES = ()  # no table, but a folder of pages
@@ -46,6 +53,7 @@ def facts(lake: Lake, conf: Conf, as_of: date) -> Facts:
         vouchers=lake.read(VOUCHERS),
         coupon_runs=lake.read(COUPON_RUNS),
         coupon_funnel=lake.read(COUPON_FUNNEL),
+        coupon_days=lake.read(COUPON_DAYS),
         coupon_liability=lake.read(COUPON_LIABILITY),
         coupon_mapping_review=lake.read(COUPON_MAPPING_REVIEW),
         members=lake.read(MEMBERS),

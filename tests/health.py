@@ -49,6 +49,25 @@ def made() -> dict[str, list[dict[str, Any]]]:
     at = datetime(2026, 11, 20, 3, 0, tzinfo=timezone.utc)
     runs = ["BIG1", "BIG1", "SPRING", "WELCOME", "<b>odd & named</b>"]
     buyers = [(m, 1 + m % 5, 1 + (m * 7) % 5, 1 + (m // 3) % 5) for m in range(240)]
+    funnel: list[dict[str, Any]] = [
+        {
+            "coupon_run_id": f"run{n % 5}",
+            "coupon_id": runs[n % 5],
+            "business_date": month.replace(day=5 + n),
+            "campaign_id": f"c{n % 3}" if n % 5 else None,
+            "issued": 900 - 40 * n,
+            "claimed": 600 - 30 * n,
+            "redeemed": 240 - 10 * n,
+            "returned": n,
+            "voided": 1,
+            "expired": 100,
+            "redeemed_amount": Decimal(2400 - 100 * n),
+            "returned_amount": Decimal(10 * n),
+            "expired_value": Decimal(1000),
+        }
+        for month in MONTHS[:-1]
+        for n in range(5)
+    ]
     return {
         "kpi": [*_kpi(chance)],
         "alerts": [
@@ -200,24 +219,13 @@ def made() -> dict[str, list[dict[str, Any]]]:
             }
             for n, coupon in enumerate(runs)
         ],
-        "coupon_funnel": [
-            {
-                "coupon_run_id": f"run{n % 5}",
-                "coupon_id": runs[n % 5],
-                "business_date": month.replace(day=5 + n),
-                "campaign_id": f"c{n % 3}" if n % 5 else None,
-                "issued": 900 - 40 * n,
-                "claimed": 600 - 30 * n,
-                "redeemed": 240 - 10 * n,
-                "returned": n,
-                "voided": 1,
-                "expired": 100,
-                "redeemed_amount": Decimal(2400 - 100 * n),
-                "returned_amount": Decimal(0),
-                "expired_value": Decimal(1000),
-            }
-            for month in MONTHS[:-1]
-            for n in range(5)
+        "coupon_funnel": funnel,
+        "coupon_days": [
+            row
+            | dict.fromkeys(("vouchers", "still_redeemed", "open", "expired_unvalued", "open_unvalued"), 0)
+            | {"first_on": MONTHS[0], "issued_month": MONTHS[0], "unknown_orders": 0, "open_value": Decimal(0)}
+            | {"in_force": row["redeemed"] - row["returned"]}
+            for row in funnel
         ],
         "coupon_liability": [
             {

@@ -96,6 +96,10 @@ def test_counts_and_sums(rows: Rows) -> None:
     assert {r["reason"]: (r["vouchers"], r["candidates"]) for r in rows["review"]} == {
         "several campaigns fit": (15, 2), "no campaign fits": (5, 0)
     }  # fmt: skip
+    campaigns = {r["campaign_id"]: (r["issued"], r["redeemed"], r["redeemed_amount"]) for r in rows["coupon_campaigns"]}
+    assert campaigns["c2"] == (24 * 820, 24 * (220 - 2), 24 * (2200.0 - 20))  # less what was returned
+    of_runs = {r["coupon_run_id"]: (r["issued"], r["redeemed"], r["redeemed_amount"]) for r in rows["runs_of_coupons"]}
+    assert of_runs["run2"] == campaigns["c2"]
     assert rows["funnel"] == [{"campaigns": 4, "runs": 5, "last_on": date(2026, 10, 9)}]
     assert rows["rejected"] == [{"rejected": 30, "read": 1000}]
     inferred = [r for r in rows["vouchers"] if r["method"] == "inferred"]

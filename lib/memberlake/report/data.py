@@ -38,6 +38,7 @@ class Frames(NamedTuple):
     vouchers: DataFrame
     coupon_runs: DataFrame
     coupon_funnel: DataFrame
+    coupon_days: DataFrame
     coupon_liability: DataFrame
     coupon_mapping_review: DataFrame
     members: DataFrame
@@ -78,9 +79,9 @@ def small(of: Frames, as_of: date, zone: str) -> dict[str, DataFrame]:
         "coupons": of.coupon_runs.groupBy("is_reused").agg(
             _rows("runs"), F.count_distinct("coupon_id").alias("coupons"), _total("vouchers", "vouchers")
         ),
-        "runs_of_coupons": runs_of_coupons(of.coupon_funnel, of.coupon_runs, as_of),
+        "runs_of_coupons": runs_of_coupons(of.coupon_days, of.coupon_runs, as_of),
         "coupon_months": coupon_months(of.coupon_funnel, as_of),
-        "coupon_campaigns": coupon_campaigns(of.coupon_funnel, as_of),
+        "coupon_campaigns": coupon_campaigns(of.coupon_days, as_of),
         "funnel": funnel_size(of.coupon_funnel, as_of),
         "liability": liability(_slice(of.coupon_liability, as_of)),
         "review": review(of.coupon_mapping_review),
@@ -201,15 +202,15 @@ def coupon_months(funnel: DataFrame, as_of: date) -> DataFrame:
     """What happened to vouchers in each of the last months."""
     month = F.trunc("business_date", "month").alias("month")
     near = _until(funnel, as_of).where(F.col("business_date") > F.add_months(F.lit(as_of), -MONTHS))
-    return near.groupBy(month).agg(*_sums())
+    return near.groupBy(month).agg(*[F.sum(step).alias(step) for step in _STEPS])
 
 
-def coupon_campaigns(funnel: DataFrame, as_of: date) -> DataFrame:
-    """What happened to the vouchers of each campaign; of those without one in the row NULL."""
+def coupon_campaigns(days: DataFrame, as_of: date) -> DataFrame:
+    """What became of the vouchers of each campaign; of those without one in the row NULL."""
     return (
-        _until(funnel, as_of)
+        _until(days, as_of)
         .groupBy("campaign_id")
-        .agg(*_sums())
+        .agg(*_outcome())
         .orderBy(F.desc("issued"), F.desc("redeemed"), "campaign_id")
         .limit(LISTED)
     )
@@ -225,10 +226,10 @@ def funnel_size(funnel: DataFrame, as_of: date) -> DataFrame:
     )
 
 
-def runs_of_coupons(funnel: DataFrame, runs: DataFrame, as_of: date) -> DataFrame:
-    """The largest runs of coupons, and what happened to their vouchers."""
+def runs_of_coupons(days: DataFrame, runs: DataFrame, as_of: date) -> DataFrame:
+    """The largest runs of coupons, and what became of their vouchers."""
     named = runs.select("coupon_run_id", "coupon_id", "run_no", "first_on", "last_on", "is_reused")
-    done = _until(funnel, as_of).groupBy("coupon_run_id", "campaign_id").agg(*_sums())
+    done = _until(days, as_of).groupBy("coupon_run_id", "campaign_id").agg(*_outcome())
     largest = done.orderBy(F.desc("issued"), F.desc("redeemed"), "coupon_run_id").limit(LISTED)
     return largest.join(named, on="coupon_run_id", how="left")
 
@@ -314,8 +315,8 @@ def _slice(frame: DataFrame, as_of: date) -> DataFrame:
     return frame.where(F.col("as_of") == F.lit(as_of))
 
 
-def _until(funnel: DataFrame, as_of: date) -> DataFrame:
-    return funnel.where(F.col("business_date") <= F.lit(as_of))
+def _until(daily: DataFrame, as_of: date) -> DataFrame:
+    return daily.where(F.col("business_date") <= F.lit(as_of))
 
 
 def _rows(name: str) -> Column:
@@ -326,11 +327,11 @@ def _total(column: str, name: str) -> Column:
     return F.sum(column).cast("double").alias(name)
 
 
-def _sums() -> list[Column]:
-    return [F.sum(step).alias(step) for step in _STEPS] + [
-        _total("redeemed_amount", "redeemed_amount"),
-        _total("expired_value", "expired_value"),
-    ]
+def _outcome() -> list[Column]:
+    """Vouchers so far, redeemed those whose redemption is in force, and what these cost; as in gold.coupon_runs."""
+    cost = F.sum("redeemed_amount") - F.sum("returned_amount")
+    redeemed = F.sum("in_force").alias("redeemed")
+    return [*[F.sum(step).alias(step) for step in _STEPS[:2]], redeemed, cost.cast("double").alias("redeemed_amount")]
 
 
 def _per_element(frame: DataFrame, array: str, name: str, counted: str) -> DataFrame:

@@ -56,9 +56,7 @@ def content(facts: Facts) -> Iterable[Block]:
     columns = headers(*_OUTCOME)
     whole = sum(r["campaigns"] for r in facts.of("funnel"))
     more = blocks.largest(len(rows), whole, _ISSUED)
-    yield blocks.block(
-        facts, "coupon_campaigns", "gold.coupon_funnel", "coupons", columns=columns, rows=rows, more=more
-    )
+    yield blocks.block(facts, "coupon_campaigns", "gold.coupon_days", "coupons", columns=columns, rows=rows, more=more)
     yield _runs(facts, named)
     yield _status(facts)
     yield _mapping(facts)
@@ -84,7 +82,7 @@ def _funnel(facts: Facts) -> Iterable[Block]:
 
 
 def _outcome(facts: Facts, row: Row, named: Mapping[str | None, Said]) -> list[Cell]:
-    """The campaign, and what happened to the vouchers: the columns `_OUTCOME`."""
+    """The campaign, and what became of the vouchers: the columns `_OUTCOME`."""
     return [
         Cell(named.get(row["campaign_id"]) or same(row["campaign_id"]), mark="name"),
         *[blocks.number(facts, row[step]) for step in _STEPS[:3]],

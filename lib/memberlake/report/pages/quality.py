@@ -60,7 +60,7 @@ _SLICES |= {"churn_status": "churned", "churn_scores": "risks"}
 _DATED = {
     **{"kpi": ("kpi", "as_of"), "alerts": ("alerts", "as_of"), "active_counts": ("actives", "period_end")},
     **{"churn_models": ("models", "as_of"), "model_monitoring": ("monitoring", "as_of")},
-    "coupon_funnel": ("funnel", "last_on"),
+    **dict.fromkeys(("coupon_funnel", "coupon_days"), ("funnel", "last_on")),
 }
 
 
