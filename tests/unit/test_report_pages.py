@@ -623,6 +623,8 @@ def test_every_block_explains_itself() -> None:
             assert found.defined, (page.key, found.key)
     used = {name for told in texts.BLOCKS.values() for name in told.terms}
     assert used == texts.TERMS.keys()
+    for labels in zip(*(label for label, _ in texts.TERMS.values()), strict=True):
+        assert len(set(labels)) == len(labels)  # the definitions of a page hold each label once
 
 
 def test_names_of_settings_are_for_those_who_set_them() -> None:
