@@ -333,6 +333,15 @@ def test_drift_and_gaps_are_those_of_the_model_that_scored_last() -> None:
     assert [row[1].said.en for row in block("models", "gaps", monitoring=rows).rows] == ["+20.0"]
 
 
+def test_drift_that_is_judged_comes_first_and_the_rest_is_counted() -> None:
+    row = {"model_name": "churn", "model_version": "3", "as_of": D, "first_on": D, "is_alert": False}
+    rows = [{**row, "metric": f"psi:f{n}", "value": 0.01 * n, "threshold": 0.25} for n in range(20)]
+    found = block("models", "drift", monitoring=[{**row, "metric": "psi:age", "value": 0.9, "threshold": None}, *rows])
+    assert found.note.en.endswith("Listed are the first 20 of 21.")  # not the largest
+    assert found.chart is not None
+    assert found.chart["data"][0]["x"] == [r["value"] for r in reversed(rows)]
+
+
 def test_every_feature_has_a_short_name_in_both_languages_and_nothing_else_has() -> None:
     assert texts.FEATURES.keys() == set(features.NAMES)
     assert len(set(texts.FEATURES.values())) == len(features.NAMES)

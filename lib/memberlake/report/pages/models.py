@@ -122,7 +122,7 @@ def _drift(facts: Facts) -> Block:
     ]
     names, form = [texts.feature(name) for name in ranked], texts.FORMATS["ratio"]
     chart = charts.ranking(names, series, form, one_each=True) if ranked else None
-    more = blocks.largest(len(ranked), len(drift), same("PSI"))
+    more = texts.UI["first"].of(shown=len(ranked), of=len(drift)) if len(ranked) < len(drift) else None
     return blocks.block(facts, "drift", "gold.model_monitoring", "monitoring", chart=chart, more=more)
 
 
