@@ -109,6 +109,7 @@ def test_counts_and_sums(rows: Rows) -> None:
     assert (liability["open_vouchers"], liability["open_value"]) == (200, 2062.5)
     months = {r["month"]: r for r in rows["coupon_months"]}
     assert (months[date(2026, 10, 1)]["issued"], months[date(2026, 10, 1)]["redeemed"]) == (4100, 1100)
+    assert min(months) == date(2025, 12, 1)  # the twelfth month, with the one that runs
     assert [(r["job"], r["state"]) for r in rows["jobs"]] == [
         ("ingest", "done"), ("kpi", "done"), ("report", "running"), ("rfm", "failed")
     ]  # fmt: skip

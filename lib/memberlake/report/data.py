@@ -199,9 +199,9 @@ _STEPS = ("issued", "claimed", "redeemed", "returned", "voided", "expired")
 
 
 def coupon_months(funnel: DataFrame, as_of: date) -> DataFrame:
-    """What happened to vouchers in each of the last months."""
+    """What happened to vouchers in each of the last 12 months."""
     month = F.trunc("business_date", "month").alias("month")
-    near = _until(funnel, as_of).where(F.col("business_date") > F.add_months(F.lit(as_of), -MONTHS))
+    near = _until(funnel, as_of).where(F.col("business_date") >= F.add_months(F.trunc(F.lit(as_of), "month"), -11))
     return near.groupBy(month).agg(*[F.sum(step).alias(step) for step in _STEPS])
 
 

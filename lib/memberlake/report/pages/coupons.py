@@ -64,11 +64,10 @@ def content(facts: Facts) -> Iterable[Block]:
 
 
 def _funnel(facts: Facts) -> Iterable[Block]:
-    rows = sorted(facts.of("coupon_months"), key=lambda r: r["month"])[-12:]
+    rows = sorted(facts.of("coupon_months"), key=lambda r: r["month"])
     totals = [sum(r[step] or 0 for r in rows) for step in _STEPS]
     chart = charts.ranking(headers(*_STEPS), [Series(HEADERS["vouchers"], [], totals)], ",.0f") if rows else None
-    first = rows[0]["month"] if rows else facts.as_of
-    yield blocks.block(facts, "coupon_funnel", "gold.coupon_funnel", "coupons", chart=chart, first=first)
+    yield blocks.block(facts, "coupon_funnel", "gold.coupon_funnel", _needs(facts), chart=chart)
     months = [blocks.month(r["month"]) for r in rows]
     tomorrow = facts.as_of + timedelta(days=1)
     running = [r["month"] == facts.as_of.replace(day=1) and tomorrow.day > 1 for r in rows]
@@ -78,7 +77,7 @@ def _funnel(facts: Facts) -> Iterable[Block]:
     ]
     # no rate: those redeemed in a month were mostly issued in another
     chart = charts.bars(steps, ",.0f") if rows else None
-    yield blocks.block(facts, "coupon_months", "gold.coupon_funnel", "coupons", chart=chart)
+    yield blocks.block(facts, "coupon_months", "gold.coupon_funnel", _needs(facts), chart=chart)
 
 
 def _outcome(facts: Facts, row: Row, named: Mapping[str | None, Said]) -> list[Cell]:
@@ -169,7 +168,6 @@ def _confidence(facts: Facts, rows: Sequence[Row]) -> Cell:
 def _doubtful(facts: Facts) -> Iterable[Block]:
     """Vouchers whose campaign nobody could decide, and those whose history is impossible."""
     source = "gold.coupon_mapping_review"
-    none = "none" if facts.of("vouchers") else "coupons"
     rows = [
         [
             Cell(word(r["reason"])),
@@ -180,9 +178,14 @@ def _doubtful(facts: Facts) -> Iterable[Block]:
     ]
     columns = headers("reason", "vouchers", "candidates")
     command = facts.show(source) if rows else ""
-    yield blocks.block(facts, "review", source, none, columns=columns, rows=rows, command=command)
+    yield blocks.block(facts, "review", source, _needs(facts), columns=columns, rows=rows, command=command)
     rows = [[Cell(word(r["flag"])), blocks.number(facts, r["vouchers"])] for r in facts.of("flags")]
-    yield blocks.block(facts, "flags", "gold.vouchers", none, columns=headers("flag", "vouchers"), rows=rows)
+    yield blocks.block(facts, "flags", "gold.vouchers", _needs(facts), columns=headers("flag", "vouchers"), rows=rows)
+
+
+def _needs(facts: Facts) -> str:
+    """What a block lacks: vouchers; where there are some, none that it speaks of."""
+    return "none" if facts.of("vouchers") else "coupons"
 
 
 def _figure(
