@@ -594,6 +594,9 @@ def drawn(found: Block) -> dict[str, list[Any]]:
 def test_who_is_dormant_is_told_once_the_period_is_over() -> None:
     found = block("activity", "active_months", actives=actives(new=1, retained=4, resurrected=0, dormant=3))
     assert drawn(found) == {"new": [1, 1], "retained": [4, 4], "resurrected": [0, 0], "dormant": [-3, None]}
+    assert found.chart is not None
+    told = {t["name"].en: t["customdata"][0].en for t in found.chart["data"] if "customdata" in t}
+    assert told == dict.fromkeys(("new", "retained", "resurrected"), "of 5 active")  # who is dormant is none of them
     assert "estimates" not in found.note.en
 
 

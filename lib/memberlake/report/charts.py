@@ -169,13 +169,14 @@ def _short(title: Said) -> Said:
 
 def _common(s: Series, form: str, *, x: Any = None, y: Any = None, across: bool = False) -> Spec:
     shown, at = ("x", "y") if across else ("y", "x")
-    more = "<br>%{customdata}" if s.hover else ""
+    hover = s.hover if any(s.hover) else ()
+    more = "<br>%{customdata}" if hover else ""
     return {
         "name": s.name,
         "showlegend": any(v is not None for v in s.y),
         "x": list(s.x if x is None else x),
         "y": list(s.y if y is None else y),
-        **({"customdata": list(s.hover)} if s.hover else {}),
+        **({"customdata": list(hover)} if hover else {}),
         "hovertemplate": f"%{{{at}}}<br><b>%{{{shown}:{form}}}</b>{more}<extra>%{{fullData.name}}</extra>",
     }
 

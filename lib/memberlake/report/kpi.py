@@ -57,7 +57,7 @@ def _change(last: Row, before: Row | None, of: Defined) -> tuple[Said | None, bo
     if of.is_slope or last["metric"] in CHANGES:
         return None, None  # a change of a change tells nothing
     if of.form == "share" and abs(difference) < 0.0005:
-        return same("±0.0"), None
+        return UI["points"].of(number="±0.0"), None
     if of.form == "share":
         said = UI["points"].of(number=f"{difference * 100:+.1f}")
     elif before["value"]:

@@ -18,6 +18,7 @@ _LIFECYCLE = {  # name and colour
     "dormant": (Said("dormant", "沉睡"), 2),
     "active": (Said("active", "活跃"), 5),  # where its parts are not known
 }
+_OF = Said("of {active} active", "共 {active} 人活跃")
 
 
 def content(facts: Facts) -> Iterable[Block]:
@@ -64,7 +65,7 @@ def _lifecycle(facts: Facts, key: str, window: str) -> Block:
             name,
             [blocks.month(r["period_start"]) if window == "month" else str(r["period_start"]) for r in rows],
             [_counted(r, part) for r in rows],
-            [f"{r['active']:,}" for r in rows] if part != "active" else (),
+            [_OF.of(active=f"{r['active']:,}") for r in rows] if part in ("new", "retained", "resurrected") else (),
             color=color,
             running=[not r["is_complete"] for r in rows],
         )
