@@ -108,6 +108,7 @@ def ranking(names: Sequence[Said], series: Sequence[Series], form: str, *, one_e
             "marker": {"color": f"${s.color}"},
             "texttemplate": f"%{{x:{form}}}",
             "textangle": 0,
+            "textposition": ["outside" if v == 0 else "auto" for v in s.y],  # within no bar there is no place
             "cliponaxis": False,
             **_common(s, form, x=s.y, y=list(names), across=True),
         }
