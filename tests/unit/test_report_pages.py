@@ -15,7 +15,7 @@ from memberlake.churn import features, training
 from memberlake.conf.kpi import MEMBER_DIMENSIONS, ORDER_DIMENSIONS, AlertRule
 from memberlake.errors import UserError
 from memberlake.kpi.metrics import METRICS, TRENDS
-from memberlake.report import texts, write
+from memberlake.report import charts, texts, write
 from memberlake.report.blocks import Block
 from memberlake.report.facts import DEFINED, Facts
 from memberlake.report.kpi import figure, fraction, trend
@@ -97,6 +97,12 @@ def test_a_picture_of_one_metric_is_called_after_it() -> None:
     assert found.chart["layout"]["showlegend"] is False
     assert DEFINED["average_order_value"].label.en in found.title.en
     assert DEFINED["average_order_value"].label.zh in found.title.zh
+
+
+def test_what_fell_stands_clear_of_the_names() -> None:
+    for value, is_moved in ((-1.0, True), (1.0, False)):
+        chart = charts.ranking([texts.same("guests")], [charts.Series(texts.same("fell"), [], [value])], ",.0f")
+        assert ("ticklabelstandoff" in chart["layout"]["yaxis"]) == is_moved
 
 
 def test_tables_of_campaigns_and_goals_are_headed_alike() -> None:

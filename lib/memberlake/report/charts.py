@@ -114,10 +114,12 @@ def ranking(names: Sequence[Said], series: Sequence[Series], form: str, *, one_e
         }
         for s in series
     ]
+    # what is written left of a bar that falls stands clear of the names
+    falls = {"ticklabelstandoff": 64, "showline": False} if any((v or 0) < 0 for s in series for v in s.y) else {}
     layout = {
         "barmode": "overlay" if one_each else "group",
         "xaxis": {"rangemode": "tozero", "showticklabels": False, "showgrid": False},  # the bars say their values
-        "yaxis": {"autorange": "reversed", "automargin": True, "type": "category", "showgrid": False},
+        "yaxis": {"autorange": "reversed", "automargin": True, "type": "category", "showgrid": False, **falls},
         "height": 60 + 38 * len(names) * (1 if one_each else max(1, 0.7 * len(series))),
     }
     return _spec(data, layout, series)
