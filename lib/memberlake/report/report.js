@@ -118,7 +118,8 @@
         const made = document.createElement(scope === "col" || !n ? "th" : "td");
         if (made.tagName === "TH") made.scope = scope;
         made.textContent = plain(cell);
-        if (n) made.className = "number";
+        // a month is one word; the axes of a map, which head the first column, are several
+        made.className = n ? "number" : /^\d{4}-/.test(cell) ? "whole" : scope === "col" && cell ? "name" : "";
         row.append(made);
       });
     };
