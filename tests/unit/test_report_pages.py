@@ -372,7 +372,7 @@ def test_features_are_shown_by_their_names() -> None:
     orders = Said("Orders, last 30 days", "近30天订单数")
     drift, gaps = (block("models", key, monitoring=told) for key in ("drift", "gaps"))
     assert drift.chart is not None
-    assert drift.chart["data"][0]["y"] == [orders, Said("score", "得分")]
+    assert drift.chart["data"][0]["y"] == [orders, Said("model score", "模型得分")]
     assert gaps.rows[0][0].said == orders
     factors = [{"feature": name, "members": 2, "effect": 0.1} for name in ("orders_30", "of_an_older_model")]
     assert [row[0].said for row in block("churn", "factors", factors=factors).rows] == [
