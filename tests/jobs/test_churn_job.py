@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -167,6 +168,25 @@ def test_what_is_kept_of_a_run(lake: Lake) -> None:
     (example,) = [p for p in everything if p.name == "input_example.json"]
     assert {*json.loads(example.read_text())["data"][0]} == {1.0, "made up"}
     assert not any(b"M00000" in p.read_bytes() for p in everything), "a member's row or id is among what is kept"
+
+
+def test_a_lake_that_was_moved_takes_its_models_along(lake: Lake, tmp_path: Path) -> None:
+    """MLflow keeps whole paths. The copy neither needs the lake that it was made of nor writes there."""
+    root = Path(str(lake.conf.root))
+    copy = Lake(lake.spark, configured(lake=str(shutil.copytree(root, tmp_path / "elsewhere"))).lake)
+    away = root.rename(root.with_name("away"))
+    try:
+        scores = rows(copy)
+        run(copy, "churn_score", D)
+        assert rows(copy) == scores
+        run(copy, "churn_train", D)
+        assert not root.exists()
+    finally:
+        away.rename(root)
+    versions = registry(copy).versions()
+    assert [v.version for v in versions] == ["2", "1"]
+    places = [registry(copy)._client.get_run(v.run_id).info.artifact_uri for v in versions]
+    assert all(place.startswith(f"file://{copy.conf.root}/") for place in places)
 
 
 def test_a_rerun_leaves_the_scores_unchanged(lake: Lake) -> None:

@@ -21,7 +21,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from memberlake.churn import evaluate, pictures
+from memberlake.churn import evaluate, moved, pictures
 from memberlake.churn.explain import Effects
 from memberlake.churn.features import DECLARED, Feature
 from memberlake.churn.monitor import Spread
@@ -126,6 +126,8 @@ class Registry:
 
     @cached_property
     def _client(self) -> Any:
+        if self._folder:
+            moved.bring_along(self._folder)
         return self._mlflow.MlflowClient(self.tracking_uri, self.registry_uri)
 
     def versions(self) -> list[Version]:
@@ -356,7 +358,7 @@ class Registry:
         found = self._client.get_experiment_by_name(self.experiment)
         if found is not None:
             return str(found.experiment_id)
-        place = {"artifact_location": f"file://{self._folder}/artifacts"} if self._folder else {}
+        place = {"artifact_location": moved.artifacts(self._folder)} if self._folder else {}
         return str(self._client.create_experiment(self.experiment, **place))
 
     def _at_alias(self) -> str | None:
