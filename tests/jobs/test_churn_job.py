@@ -179,7 +179,7 @@ def test_a_lake_that_was_moved_takes_its_models_along(lake: Lake, tmp_path: Path
         scores = rows(copy)
         run(copy, "churn_score", D)
         assert rows(copy) == scores
-        run(copy, "churn_train", D)
+        run(copy, "churn_train", D, *WEAK)
         assert not root.exists()
     finally:
         away.rename(root)
