@@ -294,6 +294,23 @@ def test_names_from_the_data_are_text_and_nothing_else(browser: WebDriver, repor
     assert "<b>odd & named</b>" in shown(browser, "#coupon_runs")
 
 
+WIDER = """[...document.querySelectorAll('table')].filter(table =>
+    table.offsetWidth > table.closest('section').clientWidth).map(table => table.closest('section').id)"""
+
+
+@pytest.mark.parametrize("page", ["index", "models", "coupons"])
+def test_on_paper_no_table_is_cut(browser: WebDriver, report: Path, page: str) -> None:
+    opened(browser, report / f"{page}.html")
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert script(browser, "document.querySelectorAll('table').length") > 0
+        assert script(browser, WIDER) == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        browser.execute_script("dispatchEvent(new Event('afterprint'))")
+
+
 def test_on_paper_every_definition_is_printed(browser: WebDriver, report: Path) -> None:
     opened(browser, report / "members.html")
     browser.execute_script("dispatchEvent(new Event('beforeprint'))")
