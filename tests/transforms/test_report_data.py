@@ -85,6 +85,22 @@ def test_the_silver_tables_without_a_row(rows: Rows) -> None:
     assert len(rows["silver"]) == 6
 
 
+def test_when_the_record_begins(spark: SparkSession) -> None:
+    """With the first day on which someone came, or bought: not with the first that a table has a row for."""
+    counted = [("day", n, active) for n, active in ((1, 0), (2, 3), (3, 0), (4, 1))] + [("week", 1, 3)]
+    counts = spark.createDataFrame(
+        [("all", window, date(2026, 10, n), active) for window, n, active in counted],
+        "dimension string, window string, period_start date, active long",
+    )
+    kpi = spark.createDataFrame(
+        [("all", "day", "new_purchasing_members", date(2026, 11, n), n - 1.0) for n in (1, 2, 3)],
+        "dimension string, period string, metric string, period_start date, numerator double",
+    )
+    found = {tuple(row) for row in data.began(counts, kpi).collect()}
+    assert found == {("active", date(2026, 10, 2)), ("bought", date(2026, 11, 2))}
+    assert data.began(counts.limit(0), kpi.where("numerator = 0")).isEmpty()
+
+
 def test_counts_and_sums(rows: Rows) -> None:
     assert {r["class"]: (r["members"], r["money"]) for r in rows["abc"]} == {
         "A": (40, 20000.0), "B": (60, 3600.0), "C": (140, 1120.0)

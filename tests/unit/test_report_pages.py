@@ -606,6 +606,20 @@ def test_who_is_dormant_is_told_once_the_period_is_over() -> None:
     assert "estimates" not in found.note.en
 
 
+@pytest.mark.parametrize(("first", "is_told"), [(date(2026, 10, 9), True), (date(2026, 9, 30), False)])
+def test_who_is_new_since_the_record_begins(first: date, is_told: bool) -> None:
+    """Of periods in the middle of a record there is nothing to tell."""
+    began = [{"what": what, "first_on": first} for what in ("active", "bought")]
+    rows = actives(new=1, retained=4, resurrected=0, dormant=3)
+    bought = [month("new_purchasing_members", f"2026-{n}-01", 1.0, (1.0, None)) for n in (10, 11)]
+    for found in (
+        block("activity", "active_months", actives=rows, began=began),
+        block("members", "new_members", kpi=bought, began=began),
+        block("index", "new_members", kpi=bought, began=began),
+    ):
+        assert (f" begins on {first}" in found.note.en, f"始于 {first}" in found.note.zh) == (is_told, is_told)
+
+
 def test_of_estimated_actives_no_parts_are_drawn() -> None:
     rows = actives(new=None, retained=None, resurrected=None, dormant=None, relative_error=0.008125)
     found = block("activity", "active_months", actives=rows)
@@ -614,6 +628,11 @@ def test_of_estimated_actives_no_parts_are_drawn() -> None:
         noted = block("activity", key, actives=rows).note
         assert "estimates with a standard error of 0.8%" in noted.en, key
         assert "标准误差 0.8%" in noted.zh, key
+    rates = [month("activity_rate", "2026-10-01", 0.5, (5.0, 10.0))]
+    for page in ("index", "activity"):
+        noted = block(page, "headline", actives=rows, kpi=rates).note
+        assert "rates of them, are estimates with a standard error of 0.8%" in noted.en, page
+        assert "estimates" not in block(page, "headline", kpi=rates).note.en, page
 
 
 def test_when_the_outcome_of_scores_is_known() -> None:

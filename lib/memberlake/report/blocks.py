@@ -90,6 +90,12 @@ def largest(shown: int, of: int, by: Said) -> Said | None:
     return UI["largest"].of(shown=shown, of=of, by=by) if shown < of else None
 
 
+def begins(facts: Facts, what: str, drawn: Sequence[Row]) -> Said | None:
+    """That the record begins within the periods drawn, so that whoever was there before is new in the first of them."""
+    first = next((r["first_on"] for r in facts.of("began") if r["what"] == what), None)
+    return UI[f"{what}_since"].of(first=first) if first and drawn and drawn[0]["period_start"] <= first else None
+
+
 def campaigns(facts: Facts) -> dict[str | None, Said]:
     """What tables call the campaigns: by id, and by None where it is not known."""
     return {None: Said("not known", "未知")} | {r["campaign_id"]: _campaign(r) for r in facts.of("campaigns")}

@@ -63,6 +63,7 @@ def small(of: Frames, as_of: date, zone: str) -> dict[str, DataFrame]:
         .groupBy("class", "value_tier")
         .agg(_rows("members"), _total("monetary", "money")),
         "actives": actives(of.active_counts, as_of),
+        "began": began(of.active_counts, of.kpi),
         "retention": retention(of.retention, as_of),
         "churned": _slice(of.churn_status, as_of).groupBy("is_churned", "kind", "permanence").agg(_rows("members")),
         "churn_rules": _per_element(_slice(of.churn_status, as_of), "rules", "rule", "members"),
@@ -152,6 +153,18 @@ def actives(counts: DataFrame, as_of: date) -> DataFrame:
     split = (window == "month") & (start >= F.add_months(F.trunc(F.lit(as_of), "month"), -1))
     not_after = F.when(F.col("is_complete"), F.col("period_end")).otherwise(start)
     return counts.where((not_after <= F.lit(as_of)) & F.when(F.col("dimension") == "all", recent).otherwise(split))
+
+
+def began(counts: DataFrame, kpi: DataFrame) -> DataFrame:
+    """The first day on which someone was active, and on which someone bought: (what, first_on), none without one."""
+    over_all = F.col("dimension") == "all"
+    active = counts.where(over_all & (F.col("window") == "day") & (F.col("active") > 0))
+    bought = kpi.where(over_all & (F.col("period") == "day") & (F.col("metric") == "new_purchasing_members"))
+    firsts = [
+        frame.agg(F.min("period_start").alias("first_on")).select(F.lit(what).alias("what"), "first_on")
+        for what, frame in {"active": active, "bought": bought.where(F.col("numerator") > 0)}.items()
+    ]
+    return reduce(DataFrame.unionAll, firsts).where(F.col("first_on").isNotNull())
 
 
 def retention(retention: DataFrame, as_of: date) -> DataFrame:

@@ -17,7 +17,7 @@ TOP = 8  # values of a dimension that a table lists
 _OWN = ("cost_type", "method", "campaign", "goal", "permanence")  # dimensions with a picture of their own
 
 
-def figures_of(facts: Facts, key: str, names: Sequence[str]) -> Block:
+def figures_of(facts: Facts, key: str, names: Sequence[str], more: Said | None = None) -> Block:
     figures = [made for name in names if (made := figure(facts, name))]
     return blocks.block(
         facts,
@@ -26,6 +26,7 @@ def figures_of(facts: Facts, key: str, names: Sequence[str]) -> Block:
         "kpi",
         figures=figures,
         defined=[f.defined for f in figures] or [DEFINED[n] for n in names],
+        more=more,
     )
 
 
@@ -94,7 +95,7 @@ def fraction(facts: Facts, row: Row, of: Defined) -> str:
     return " / ".join(facts.exact(value, form) for value, form in parts)
 
 
-def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False) -> Block:
+def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False, more: Said | None = None) -> Block:
     """The metrics over months, those that are there."""
     shown = [name for name in names if facts.series(name, "month")]
     series = [
@@ -111,7 +112,8 @@ def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False
     ]
     form = texts.PICTURED[DEFINED[shown[0]].form if shown else "count"]
     chart = (charts.bars if as_bars else charts.lines)(series, form) if series else None
-    return blocks.block(facts, key, "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in shown or names])
+    defined = [DEFINED[n] for n in shown or names]
+    return blocks.block(facts, key, "gold.kpi", "kpi", chart=chart, defined=defined, more=more)
 
 
 def pivot(

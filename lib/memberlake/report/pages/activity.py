@@ -22,7 +22,8 @@ _OF = Said("of {active} active", "共 {active} 人活跃")
 
 
 def content(facts: Facts) -> Iterable[Block]:
-    yield kpi.figures_of(facts, "headline", ("active_subjects", "activity_rate", "visits", "orders_per_visit"))
+    names = ("active_subjects", "activity_rate", "visits", "orders_per_visit")
+    yield kpi.figures_of(facts, "headline", names, more=estimated(facts, "estimated_figures"))
     yield active_days(facts)
     yield _lifecycle(facts, "active_months", "month")
     yield _lifecycle(facts, "active_weeks", "week")
@@ -44,13 +45,13 @@ def active_days(facts: Facts) -> Block:
         if (rows := _windows(facts, window))
     ]
     chart = charts.lines(series, ",.0f") if series else None
-    return blocks.block(facts, "active_days", "gold.active_counts", "actives", chart=chart, more=_estimated(facts))
+    return blocks.block(facts, "active_days", "gold.active_counts", "actives", chart=chart, more=estimated(facts))
 
 
-def _estimated(facts: Facts) -> Said | None:
+def estimated(facts: Facts, key: str = "estimated") -> Said | None:
     """That counts are estimates, and how near they are."""
     errors = [r["relative_error"] for r in facts.of("actives") if r["relative_error"] is not None]
-    return texts.UI["estimated"].of(error=facts.written(max(errors), "share")) if errors else None
+    return texts.UI[key].of(error=facts.written(max(errors), "share")) if errors else None
 
 
 def _windows(facts: Facts, window: str) -> list[Row]:
@@ -72,7 +73,9 @@ def _lifecycle(facts: Facts, key: str, window: str) -> Block:
         for part, (name, color) in _LIFECYCLE.items()
     ]
     chart = charts.bars(series, ",.0f", stacked=True) if rows else None
-    return blocks.block(facts, key, "gold.active_counts", "actives", chart=chart, more=_estimated(facts))
+    # estimates know nobody as new
+    more = estimated(facts) or blocks.begins(facts, "active", rows)
+    return blocks.block(facts, key, "gold.active_counts", "actives", chart=chart, more=more)
 
 
 def _counted(row: Row, part: str) -> int | None:
@@ -120,5 +123,5 @@ def _split(facts: Facts) -> Block:
         if last and r["period_start"] == last["period_start"]
     ]
     columns = headers("dimension", "dimension_value", "active", "new")
-    source, more = "gold.active_counts", _estimated(facts)
+    source, more = "gold.active_counts", estimated(facts)
     return blocks.block(facts, "active_split", source, "actives", columns=columns, rows=rows, period=period, more=more)

@@ -26,9 +26,14 @@ def content(facts: Facts) -> Iterable[Block]:
     yield kpi.figures_of(facts, "headline", MEMBERS)
     yield _funnel(facts)
     yield _reachable(facts)
-    yield kpi.trend(facts, "new_members", NEW, as_bars=True)
+    yield new_members(facts)
     yield kpi.trend(facts, "conversion", [*MEMBERS[3:5], *COHORT])
     yield kpi.by_dimension(facts, ["new_registered_members", "register_to_purchase_rate", "activation_rate"])
+
+
+def new_members(facts: Facts) -> Block:
+    more = blocks.begins(facts, "bought", facts.series(NEW[-1], "month"))
+    return kpi.trend(facts, "new_members", NEW, as_bars=True, more=more)
 
 
 def _funnel(facts: Facts) -> Block:

@@ -29,11 +29,11 @@ HEADLINE = (
 
 
 def content(facts: Facts) -> Iterable[Block]:
-    yield kpi.figures_of(facts, "headline", HEADLINE)
+    yield kpi.figures_of(facts, "headline", HEADLINE, more=activity.estimated(facts, "estimated_figures"))
     yield alerts.table(facts, "open_alerts", [a for a in facts.of("alerts") if a["state"] == "open"], most=8)
     yield _revenue_change(facts)
     yield activity.active_days(facts)
-    yield kpi.trend(facts, "new_members", members.NEW, as_bars=True)
+    yield members.new_members(facts)
     yield kpi.all_metrics(facts)
 
 
