@@ -69,7 +69,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         return  # a brand without coupons
     is_whole = all(lake.ready(table) for table in WRITES)  # one that was moved away is made again from all events
     of_conf = (conf.coupons.model_dump(exclude={"alerts"}), conf.orders.counted_statuses, conf.business_timezone)
-    rules = (*of_conf, "copies matched")  # how vouchers are told apart: another way folds all of them again
+    rules = (*of_conf, "expired by what was undone")  # how vouchers are told apart: another way folds all of them again
     with lake.since_last("coupons", *READS, rules=rules) as changes, lake.brought_to("coupons", as_of) as since:
         known = {table: rows for table, rows in changes.items() if rows is not None}
         if not is_whole or since is None or since > as_of or len(known) < len(READS):
@@ -191,7 +191,7 @@ def touched_keys(
     lists = touched.lists(contacts.where(F.col("campaign_id").isin(listed)), sent, since, zone)
     all_windows = campaigns.windows(lake.read(CAMPAIGNS), rules.window_grace_days)
     changed_windows = campaigns.windows(changes[CAMPAIGNS], rules.window_grace_days)
-    windows = touched.windows(changed_windows, all_windows.join(lists, on="campaign_id", how="inner"))
+    windows = touched.windows(changed_windows, lists.join(all_windows, on="campaign_id", how="left"))
     asking = lake.read(COUPON_DAYS).where("unknown_orders > 0").select("coupon_id", "issued_month").distinct()
     waiting = Place().plus(asking.collect())  # a row a coupon and month
     # a row a coupon with a new definition, or of which someone decided

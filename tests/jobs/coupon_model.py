@@ -15,6 +15,7 @@ from tests.jobs.coupon_rows import Event
 from tests.jobs.orders import utc
 
 RANK = ("issued", "claimed", "redeemed", "returned", "voided")
+TURN = ("redeemed", "returned")  # a redemption that is undone
 ZONE = ZoneInfo("Asia/Shanghai")
 
 
@@ -142,7 +143,7 @@ def taker(copies: list[list[Event]], e: Event) -> list[Event] | None:
 def reopened(copy: list[Event]) -> Event:
     """What made the copy open: its last return of a redemption, else its first event."""
     turns = [o for o in copy if o.event_type in ("redeemed", "returned")]
-    undone = [b for a, b in itertools.pairwise(turns) if (a.event_type, b.event_type) == ("redeemed", "returned")]
+    undone = [b for a, b in itertools.pairwise(turns) if (a.event_type, b.event_type) == TURN]
     return undone[-1] if undone else copy[0]
 
 
@@ -286,7 +287,8 @@ def funnel(found: dict[str, dict[str, Any]], runs: dict[str, str]) -> dict[tuple
             ends = [utc(v["valid_to"])]
             begin = first_of(events, "issued") or first_of(events, "claimed")
             ends += [utc(begin.at)] if begin else []
-            ends += [utc(e.at) for e in events if e.event_type == "returned"]
+            turns = [e for e in events if e.event_type in ("redeemed", "returned")]
+            ends += [utc(b.at) for a, b in itertools.pairwise(turns) if (a.event_type, b.event_type) == TURN]
             counts[run, day(max(ends))][5] += 1
     return dict(counts)
 

@@ -219,6 +219,9 @@ def test_a_past_day_sees_no_later_definition_or_decision(lake: Lake) -> None:
     assert found(date(2026, 11, 14)) == before
     assert found(date(2026, 11, 15)) == {"A": ("by hand", []), "B": ("P2", [])}
     assert found(date(2026, 11, 10)) == before
+    override(lake, "K1", "second thoughts", voucher_id="A", decided_at=utc("2026-11-19"))
+    assert found(date(2026, 11, 15))["A"] == ("by hand", [])  # as that day had it
+    assert found(date(2026, 11, 20))["A"] == ("second thoughts", [])
 
 
 def test_orders_of_a_day_that_change_later_and_of_nights_that_were_skipped(lake: Lake) -> None:
@@ -383,6 +386,83 @@ def test_signs_of_abuse_are_of_the_day_that_vouchers_stand_at(lake: Lake) -> Non
     with pytest.raises(UserError, match=said):
         signs.run(lake, conf, date(2026, 11, 3))
     assert found() == [(stands, "redeemed_by_others", "m", 1)]
+
+
+def test_who_redeemed_is_whose_redemption_is_in_force(lake: Lake) -> None:
+    """Of two at one instant the later id counts: for the voucher, and for whom it accuses."""
+    events(
+        lake,
+        Event("0", "K1", "A", "claimed", "2026-11-01"),
+        Event("1", "K1", "A", "redeemed", "2026-11-02", order_id="o1"),
+        Event("2", "K1", "A", "redeemed", "2026-11-02", member_id="other", order_id="o2"),
+    )
+    run(lake, date(2026, 11, 4))
+    assert rows(lake, VOUCHERS, "voucher_id")["A"]["order_id"] == "o2"
+    jobs.find("coupon_alerts").run(lake, configured("coupons.alerts.redeemed_by_others=1"), date(2026, 11, 4))
+    assert [(r.reason, r.subject_id) for r in lake.read(COUPON_ALERTS).collect()] == [("redeemed_by_others", "m")]
+
+
+def test_a_return_of_nothing_does_not_put_off_an_expiry(lake: Lake) -> None:
+    coupon(lake, "K1", "2026-11-10")
+    returns = [Event(f"r{n}", "K1", "B", "returned", f"2026-11-{n}") for n in (12, 14)]
+    events(
+        lake,
+        Event("1", "K1", "A", "issued", "2026-11-02"),
+        Event("2", "K1", "A", "returned", "2026-11-12"),
+        Event("3", "K1", "B", "issued", "2026-11-02"),
+        Event("4", "K1", "B", "redeemed", "2026-11-09"),
+        *returns,  # the second returns nothing
+    )
+    run(lake, date(2026, 11, 20))
+    funnel = lake.read(COUPON_FUNNEL).where("expired > 0").select("business_date", "expired")
+    assert {tuple(row) for row in funnel.collect()} == {(date(2026, 11, 10), 1), (date(2026, 11, 12), 1)}
+
+
+def test_a_list_of_a_campaign_without_a_window_mends_the_review(lake: Lake) -> None:
+    def found() -> set[tuple[str, bool]]:
+        return {(r.voucher_id, r.in_audience) for r in lake.read(COUPON_MAPPING_REVIEW).collect()}
+
+    links(lake, ("K1", "P9"))  # a campaign that nobody knows
+    events(lake, *[Event(m, "K1", m.upper(), "issued", "2026-11-02", m) for m in ("a", "b")])
+    campaign(lake, "P1", date(2026, 1, 1), date(2026, 1, 2))
+    contacts(lake, "P1", "2026-01-01", "a")
+    run(lake, date(2026, 11, 12))
+    assert found() == {("A", True), ("B", True)}
+    contacts(lake, "P9", "2026-11-03", "a")
+    run(lake, date(2026, 11, 12))
+    assert found() == {("A", True), ("B", False)}
+
+
+def test_vouchers_whose_history_is_cut_are_folded_from_all_events(lake: Lake) -> None:
+    """Also the other copies of their coupon and member; and an order may come that their row does not name."""
+
+    def many(prefix: str, voucher_id: str | None, order_id: str | None = None) -> list[Event]:
+        turns = [
+            Event(
+                f"{prefix}{n:02}", "K1", voucher_id, ("returned", "redeemed")[n % 2], f"2026-11-02 {n:02}:00",
+                order_id=order_id if n == 5 else None,
+            )
+            for n in range(1, 12)
+        ]  # fmt: skip
+        return [Event(f"{prefix}00", "K1", voucher_id, "issued", "2026-11-01"), *turns]
+
+    def night() -> dict[str, list[str]]:
+        run(lake, date(2026, 11, 12), configured("coupons.history_cap=10"))
+        held = rows(lake, VOUCHERS, "voucher_id")
+        flagged = {v for v, r in held.items() if "history_capped" in r["flags"]}
+        assert flagged == {"V", "K1/m//2026-11-01T00:00:00"}
+        assert all(len(held[v]["history"]) == 10 for v in flagged)
+        assert ("unknown_order" in held["V"]["flags"]) == (not lake.rows(ORDERS))
+        return {v: [e["event_id"] for e in r["history"]] for v, r in held.items() if v not in flagged}
+
+    second = "K1/m//2026-11-07T00:00:00"
+    events(lake, *many("a", None), Event("x7", "K1", None, "issued", "2026-11-07"), *many("b", "V", "o1"))
+    assert night() == {second: ["x7"]}
+    events(lake, Event("x8", "K1", None, "claimed", "2026-11-08"))
+    lake.upsert(ORDERS, orders(lake.spark, [Order("o1", "m", "2026-11-03", "45.50")]))
+    assert night() == {second: ["x7", "x8"]}
+    events(lake, Event("x9", "K1", None, "redeemed", "2026-11-09"))
+    assert night() == {second: ["x7", "x8", "x9"]}
 
 
 def test_a_later_fact_decides_again_just_what_it_touches(lake: Lake) -> None:

@@ -20,7 +20,7 @@ def of(vouchers: DataFrame, rules: CouponAlertsConf, as_of: date, zone: str) -> 
         "voucher_id",
         "order_id",
         F.coalesce(_member_of("claimed", "claimed_at"), _member_of("issued", "issued_at")).alias("holder"),
-        _member_of("redeemed", "redeemed_at").alias("redeemer"),
+        _member_of("redeemed", "redeemed_at", last=True).alias("redeemer"),
     )
     claims = vouchers.where(_is_within("claimed_at", rules, as_of, zone)).select(
         "voucher_id", _member_of("claimed", "claimed_at").alias("claimer")
@@ -82,10 +82,10 @@ def _sign(rows: DataFrame, reason: str, kind: str, subject: str, value: str, lim
     )
 
 
-def _member_of(kind: str, at: str) -> Column:
-    """Who did the event of a kind at an instant."""
+def _member_of(kind: str, at: str, last: bool = False) -> Column:
+    """Who did the event of a kind at an instant, the first of several, or the last: that of a redemption in force."""
     events = F.filter("history", lambda e: (e["event_type"] == kind) & (e["occurred_at"] == F.col(at)))
-    return F.get(events, F.lit(0))["member_id"]
+    return F.try_element_at(events, F.lit(-1 if last else 1))["member_id"]
 
 
 def _is_within(instant: str, rules: CouponAlertsConf, as_of: date, zone: str) -> Column:

@@ -213,8 +213,15 @@ def _steps(zone: str) -> Column:
         return F.transform(days, lambda day: step(kind, day))
 
     first, value = F.col("first_on"), F.col("face_value")
+    # a redemption is in force until a return undoes it, which may not be there; more of a kind change nothing
+    pairs = F.transform("turns", lambda turn, n: F.struct(turn.alias("turn"), F.get("turns", n - 1).alias("before")))
+    changes = F.filter(
+        pairs, lambda p: p["turn"]["event_type"] != F.coalesce(p["before"]["event_type"], F.lit("returned"))
+    )
+    undone = F.filter(changes, lambda p: p["turn"]["event_type"] == "returned")
+    undone_at = F.array_max(F.transform(undone, lambda p: p["turn"]["occurred_at"]))
     # a return of what had expired meanwhile: it expires then
-    expired_at = F.greatest("valid_to", F.coalesce("issued_at", "claimed_at"), "returned_at")
+    expired_at = F.greatest("valid_to", F.coalesce("issued_at", "claimed_at"), undone_at)
     once = {
         "issued": (F.col("issued_at").isNotNull(), step("issued", on("issued_at"))),
         "claimed": (F.col("claimed_at").isNotNull(), step("claimed", on("claimed_at"))),
@@ -226,11 +233,6 @@ def _steps(zone: str) -> Column:
         "vouchers": (F.lit(True), step("vouchers", first)),
     }
     redeemed = F.transform(of("redeemed"), lambda e: step("value redeemed", on(e["occurred_at"]), e["amount"]))
-    # a redemption is in force until a return undoes it, which may not be there; more of a kind change nothing
-    pairs = F.transform("turns", lambda turn, n: F.struct(turn.alias("turn"), F.get("turns", n - 1).alias("before")))
-    changes = F.filter(
-        pairs, lambda p: p["turn"]["event_type"] != F.coalesce(p["before"]["event_type"], F.lit("returned"))
-    )
     turned = F.transform(
         changes,
         lambda p: F.when(

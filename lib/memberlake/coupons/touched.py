@@ -15,6 +15,7 @@ from memberlake.coupons.state import NUMBER, from_history, only_until, with_hold
 
 VOUCHER = ("coupon_id", "holder")
 _MOST = 1000  # ranges listed in a condition
+_IS_CAPPED = "array_contains(flags, 'history_capped')"  # not all of its events are in its row
 
 
 def between(rows: DataFrame, instant: str, since: date, as_of: date, zone: str) -> DataFrame:
@@ -76,7 +77,7 @@ def by_windows(vouchers: DataFrame, review: DataFrame, windows: DataFrame) -> Da
     """Vouchers that begin in a window of a touched campaign, or for which it stands in the review.
 
     Args:
-        windows: campaign_id, opens_on, closes_on and of_member: NULL for all members.
+        windows: campaign_id, opens_on, closes_on (NULL where it has no window) and of_member: NULL for all members.
     """
     months = F.sequence(F.trunc("opens_on", "month"), F.trunc("closes_on", "month"), F.expr("INTERVAL 1 MONTH"))
     by_month = windows.withColumn("issued_month", F.explode(months)).drop("campaign_id").distinct()
@@ -97,10 +98,11 @@ def by_windows(vouchers: DataFrame, review: DataFrame, windows: DataFrame) -> Da
 
 
 def by_orders(vouchers: DataFrame, orders: DataFrame) -> DataFrame:
-    """Vouchers flagged for an unknown order that is among the orders now."""
+    """Vouchers flagged for an unknown order that is among the orders now, or that no row of theirs may name."""
     flagged = vouchers.where(F.array_contains("flags", "unknown_order"))
     asked = flagged.select(*VOUCHER, F.explode("history.order_id").alias("order_id"))
-    return asked.join(orders.select("order_id").distinct(), on="order_id", how="left_semi").select(*VOUCHER)
+    found = asked.join(orders.select("order_id").distinct(), on="order_id", how="left_semi")
+    return found.select(*VOUCHER).unionAll(flagged.where(_IS_CAPPED).select(*VOUCHER))
 
 
 def orders_gone(changed: DataFrame, since: date, as_of: date, zone: str) -> DataFrame:
@@ -116,9 +118,9 @@ def orders_gone(changed: DataFrame, since: date, as_of: date, zone: str) -> Data
 
 
 def by_orders_gone(vouchers: DataFrame, gone: Sequence[Row]) -> DataFrame:
-    """Vouchers that name one of the orders."""
+    """Vouchers that name one of the orders, or may have before their history was cut."""
     named = F.array(*[F.lit(order_id) for (order_id,) in gone])
-    return vouchers.where(F.arrays_overlap("history.order_id", named)).select(*VOUCHER)
+    return vouchers.where(F.arrays_overlap("history.order_id", named) | F.expr(_IS_CAPPED)).select(*VOUCHER)
 
 
 def may_be(orders: Row | None) -> Column:
@@ -168,9 +170,9 @@ def events_of(mine: DataFrame, events: DataFrame, changed: DataFrame, current: D
         changed: events that changed, in every form, and those that as_of has come to.
         current: of these the form that counts, one row an event_id.
     """
-    is_capped = F.array_contains("flags", "history_capped")
-    kept = from_history(mine.where(~is_capped))
-    capped = mine.where(is_capped).select(*VOUCHER).distinct()
+    # with the other copies of their coupon and member, which are told apart by all of their events
+    capped = mine.where(_IS_CAPPED).select(*VOUCHER).distinct()
+    kept = from_history(mine).join(F.broadcast(capped), on=[*VOUCHER], how="left_anti")
     again = with_holder(events).join(F.broadcast(capped), on=[*VOUCHER], how="left_semi")
     fresh = with_holder(current).join(F.broadcast(capped), on=[*VOUCHER], how="left_anti")
     return (

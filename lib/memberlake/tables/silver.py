@@ -251,7 +251,7 @@ COUPON_CAMPAIGN_OVERRIDES = Table(
     "silver",
     "coupon_campaign_overrides",
     grain="one decision by hand: these vouchers of a coupon belong to this campaign",
-    key=("coupon_id", "voucher_id", "from_on", "to_on"),
+    key=("coupon_id", "voucher_id", "from_on", "to_on", "decided_at"),  # an earlier day goes by the earlier decision
     version="decided_at",
     columns=(
         Column("coupon_id", STRING, "the coupon", required=True),
