@@ -86,6 +86,17 @@ def test_replace_touches_its_slice_only(lake: Lake) -> None:
     same(lake.read(RESULTS), [(D1, "e", "a", 3), (D2, "r", "a", 4)])
 
 
+def test_what_makes_no_commit_is_not_counted(lake: Lake) -> None:
+    """No row in the place of none: the last commit is of another write, of this process or of one before."""
+    lake.replace(RESULTS, results(lake, [(D1, "r", "a", 1), (D1, "r", "b", 2)]), as_of=D1, model="r")
+    for found, written in ((lake, 2), (reopened(lake), 0)):
+        found.replace(RESULTS, results(lake, []), as_of=D1, model="e")
+        found.append(RESULTS, results(lake, []))
+        assert found.written["gold.results"] == written
+    found.replace(RESULTS, results(lake, [(D1, "e", "a", 3)]), as_of=D1, model="e")
+    assert found.written["gold.results"] == 1
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -304,11 +315,21 @@ def test_an_as_of_before_all_data_is_told(lake: Lake, far_east: None) -> None:
         UserError, match=f"as-of {D1} is before all data: the first of facts is at 2026-11-20 01:07:00 UTC"
     ):
         lake.require_data_until((dated,), minute(7), D1)
-    late = minute(7).replace(year=2036)  # ten years to the minute
-    reopened(lake).require_data_until((dated,), late, D2)
-    said = f"as-of {D2} is more than ten years after all data: the last of facts is at 2026-11-20 01:07:00 UTC"
-    with pytest.raises(UserError, match=said):
-        reopened(lake).require_data_until((dated,), late + timedelta(days=1), D2)
+
+
+@pytest.mark.parametrize(
+    ("year", "reach", "said"),
+    [(2001, timedelta(days=3653), "more than ten years"), (2999, timedelta(days=31), "still to come, and more than a")],
+)
+def test_an_as_of_long_after_all_data_is_told(
+    lake: Lake, far_east: None, year: int, reach: timedelta, said: str
+) -> None:
+    dated, last = replace(FACTS, happened_at="updated_at"), minute(7).replace(year=year)
+    row = lake.spark.createDataFrame([("last", None, None, last)], FACTS.struct)
+    lake.append(dated, row)
+    lake.require_data_until((dated,), last + reach, D2)
+    with pytest.raises(UserError, match=f"{said}.* after all data: the last of facts is at {year}-11-20 01:07:00 UTC"):
+        reopened(lake).require_data_until((dated,), last + reach + timedelta(days=1), D2)
 
 
 def test_the_log_of_a_replaced_slice_is_one_commit(lake: Lake) -> None:

@@ -131,6 +131,24 @@ def test_counts_and_sums(rows: Rows) -> None:
     ]  # fmt: skip
 
 
+def test_money_that_nobody_told_is_not_known(spark: SparkSession) -> None:
+    """A liability of 0 beside a million open vouchers would be believed."""
+    due = spark.createDataFrame(
+        [(D, 1, 10.0, 0, 0.0), (D, 5, None, 3, 30.0)],
+        "as_of date, open_vouchers long, open_value double, expired_vouchers long, expired_value double",
+    )
+    (found,) = data.liability(due).collect()
+    assert found.asDict() == {
+        "as_of": D, "runs": 2, "open_vouchers": 6, "open_value": None, "expired_vouchers": 3, "expired_value": 30.0
+    }  # fmt: skip
+    days = spark.createDataFrame(
+        [("untold", 5, 0), ("none redeemed", 0, 0), ("told", 5, 50)],
+        "campaign_id string, in_force long, redeemed_amount long",
+    ).selectExpr("*", "9 issued", "9 claimed", "0 returned_amount", f"DATE '{D}' business_date")
+    costs = {r.campaign_id: r.redeemed_amount for r in data.coupon_campaigns(days, D).collect()}
+    assert costs == {"untold": None, "none redeemed": 0, "told": 50}
+
+
 WITHOUT_PARTS = {
     ("all_metrics", "Same days before"),  # of which gold.kpi keeps the value alone
     *((key, column) for key in ("alert_list", "open_alerts") for column in ("Value", "Limit")),  # as a rule saw it

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from functools import reduce
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameWriterV2, Row, SparkSession
 from pyspark.sql import functions as F
 
 from memberlake import calendar
@@ -53,6 +53,8 @@ class Lake:
         self.rebuild = rebuild
         self.if_needed = False
         self.written: Counter[str] = Counter()
+        self._mark = uuid.uuid4().hex  # of the commits of this object
+        self._counted: dict[str, int] = {}  # the commit of each table that was counted last
         self._checked: set[str] = set()
         self._forgotten: set[str] = set()
         self._rows: dict[str, int] = {}
@@ -88,14 +90,14 @@ class Lake:
         held = [_is(F.col(name), value) for name, value in slice.items()] + ([] if where is None else [where])
         condition = reduce(Column.__and__, held) if held else F.lit(True)
         started = time.monotonic()
-        conform(frame, table).writeTo(self.name(table)).overwrite(condition)
+        self._writer(table, frame).overwrite(condition)
         self._count(table, started)
 
     def append(self, table: Table, frame: DataFrame) -> None:
         """Adds rows that are known to be new."""
         self._create(table)
         started = time.monotonic()
-        conform(frame, table).writeTo(self.name(table)).append()
+        self._writer(table, frame).append()
         self._count(table, started)
 
     def upsert(self, table: Table, frame: DataFrame) -> None:
@@ -317,17 +319,19 @@ class Lake:
 
     def require_data_until(self, tables: tuple[Table, ...], end: Any, as_of: date) -> None:
         """Stops when the tables hold data, but none from the ten years before `end`, the instant at which as_of has
-        ended. A year was mistyped then, and what is written of a day to come would stay.
+        ended; of a day to come, from the month before. A year was mistyped then, and what is written would stay.
 
         Raises:
             UserError: names the first day of data, or the last.
         """
         dated = [t for t in tables if t.happened_at and self.ready(t)]
-        if any(self._begun[t.full_name] <= end for t in dated if t.full_name in self._begun):
+        is_to_come = end > datetime.now(timezone.utc) + timedelta(days=1)
+        reach, said = (timedelta(days=31), "a month") if is_to_come else (_TEN_YEARS, "ten years")
+        if not is_to_come and any(self._begun[t.full_name] <= end for t in dated if t.full_name in self._begun):
             return
         frames = [(t, self.read(t), F.col(str(t.happened_at))) for t in dated]
         for table, frame, instant in frames:
-            if not frame.where((instant < F.lit(end)) & (instant >= F.lit(end - _TEN_YEARS))).isEmpty():
+            if not frame.where((instant < F.lit(end)) & (instant >= F.lit(end - reach))).isEmpty():
                 self._begun[table.full_name] = end
                 return
         before, after = {}, {}
@@ -337,7 +341,7 @@ class Lake:
             before[table.name], after[table.name] = ends.collect()[0]  # one row
         if known := {name: calendar.utc(at) for name, at in before.items() if at}:
             name = max(known, key=lambda n: known[n])
-            said = f"more than ten years after all data: the last of {name}"
+            said = f"{'still to come, and ' if is_to_come else ''}more than {said} after all data: the last of {name}"
         elif known := {name: calendar.utc(at) for name, at in after.items() if at}:
             name = min(known, key=lambda n: known[n])
             said = f"before all data: the first of {name}"
@@ -431,12 +435,20 @@ class Lake:
                 return None
             raise
 
+    def _writer(self, table: Table, frame: DataFrame) -> DataFrameWriterV2:
+        return conform(frame, table).writeTo(self.name(table)).option("userMetadata", self._mark)
+
     def _count(self, table: Table, started: float) -> None:
         """Adds what the last commit wrote, by Delta's own count, and logs it."""
         if table in _BOOKS:
             return
         commit = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").first()
-        metrics = commit["operationMetrics"] if commit else {}
+        assert commit is not None
+        # no row in the place of none makes no commit: the last one is of another write then
+        is_of_others = commit["operation"] == "WRITE" and commit["userMetadata"] != self._mark
+        is_new = not is_of_others and commit["version"] != self._counted.get(table.full_name)
+        self._counted[table.full_name] = commit["version"]
+        metrics = commit["operationMetrics"] if is_new else {}
         merged = ("numTargetRowsInserted", "numTargetRowsUpdated")
         rows = sum(int(metrics.get(m, 0)) for m in merged) if "numTargetRowsInserted" in metrics else None
         rows = int(metrics.get("numOutputRows", 0)) if rows is None else rows

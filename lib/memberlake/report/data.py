@@ -248,11 +248,11 @@ def runs_of_coupons(days: DataFrame, runs: DataFrame, as_of: date) -> DataFrame:
 
 
 def liability(of_day: DataFrame) -> DataFrame:
-    """One row: what can still be redeemed, and what expired unredeemed."""
-    return of_day.groupBy("as_of").agg(
-        _rows("runs"),
-        *[_total(name, name) for name in ("open_vouchers", "open_value", "expired_vouchers", "expired_value")],
-    )
+    """One row: what can still be redeemed, and what expired unredeemed; NULL where that of a run is not known."""
+    names = ("open_vouchers", "open_value", "expired_vouchers", "expired_value")
+    known = {name: F.count(name) == F.count(F.lit(1)) for name in names}
+    totals = [F.when(is_known, F.sum(name)).cast("double").alias(name) for name, is_known in known.items()]
+    return of_day.groupBy("as_of").agg(_rows("runs"), *totals)
 
 
 def review(review: DataFrame) -> DataFrame:
@@ -341,10 +341,15 @@ def _total(column: str, name: str) -> Column:
 
 
 def _outcome() -> list[Column]:
-    """Vouchers so far, redeemed those whose redemption is in force, and what these cost; as in gold.coupon_runs."""
-    cost = F.sum("redeemed_amount") - F.sum("returned_amount")
-    redeemed = F.sum("in_force").alias("redeemed")
-    return [*[F.sum(step).alias(step) for step in _STEPS[:2]], redeemed, cost.cast("double").alias("redeemed_amount")]
+    """Vouchers so far, redeemed those whose redemption is in force, and what these cost; as in gold.coupon_runs.
+
+    Where redemptions cost nothing at all, no source told their amounts: the cost is not known.
+    """
+    redeemed, cost = F.sum("in_force"), F.sum("redeemed_amount") - F.sum("returned_amount")
+    known = F.when((redeemed == 0) | (cost != 0), cost).cast("double")
+    return [
+        *[F.sum(step).alias(step) for step in _STEPS[:2]], redeemed.alias("redeemed"), known.alias("redeemed_amount")
+    ]  # fmt: skip
 
 
 def _per_element(frame: DataFrame, array: str, name: str, counted: str) -> DataFrame:
