@@ -106,7 +106,7 @@ def _files(run: Run, path: str) -> set[str]:
 CASES = {
     "layout": Case(
         "How gold.vouchers is laid out",
-        "none was set; the choice is in docs/coupons.md",
+        "none was set; the choice is in docs/decisions/018",
         data=(coupons_history, coupons_memberlake),
         sides=(layout_months, layout_merge, layout_vectors, layout_clustered),
         same=(layout_merge, layout_vectors, layout_clustered),
