@@ -444,6 +444,8 @@ def test_a_running_month_is_compared_with_the_same_days(spark: SparkSession) -> 
     found = derived(spark, [*before, *now])
     assert found["month", date(2026, 3, 1), "revenue_change", "all"] == 10.0
     assert found["month", date(2026, 3, 1), "revenue_change_members", "all"] == pytest.approx(10.0)
+    unknown = [{**row, "same_days_before": None} for row in now]  # before the first data
+    assert not any("revenue_change" in metric for _, _, metric, _ in derived(spark, [*before, *unknown]))
 
 
 def test_trends_and_movement(spark: SparkSession) -> None:

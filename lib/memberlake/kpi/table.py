@@ -342,7 +342,7 @@ def _changes(stored: DataFrame) -> DataFrame:
         return d * ((x0 * y0 + x1 * y1) / 3 + (x0 * y1 + x1 * y0) / 6)
 
     by_members = F.when(both_sides, part(m1 - m0, f0, f1, a0, a1)).otherwise(whole)
-    by_frequency = F.when(both_sides, part(f1 - f0, m0, m1, a0, a1)).otherwise(0.0)
+    by_frequency = F.when(both_sides, part(f1 - f0, m0, m1, a0, a1)).when(whole.isNotNull(), 0.0)
     parts = {
         "revenue_change": now["all"] - old["all"],
         "revenue_change_members": by_members,
