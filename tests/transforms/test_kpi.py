@@ -510,6 +510,16 @@ def test_what_is_counted_had_0_on_the_same_days_before_where_nothing_was(spark: 
     }
 
 
+def test_a_measure_that_nobody_counts_is_told(spark: SparkSession) -> None:
+    """It would be 0 in every period."""
+    spans = periods.frame(spark.range(1), [Span("day", D, D, D)])
+    counted = spans.select("period", "period_start", "is_before", *[F.lit("all").alias(c) for c in CELL])
+    counted = counted.withColumn("activated", F.lit(1))
+    names, known = ("activation_rate", "visits"), {"activated", "registered"}
+    with pytest.raises(ValueError, match="no frame has the measure registered"):
+        table.rows([counted], spans, names, known, spark.range(1), CONF, D)
+
+
 def test_ratios_of_a_running_month_beside_those_of_the_same_days(spark: SparkSession) -> None:
     running = {"period": "month", "period_start": date(2026, 3, 1), "is_complete": False}
 

@@ -52,6 +52,8 @@ def rows(
     """
     metrics = [METRICS[name] for name in names]
     used = {m for metric in metrics for m in (metric.numerator, metric.denominator) if m}
+    if missing := sorted((used & {*known}).difference(*[part.columns for part in sums])):
+        raise ValueError(f"no frame has the measure {', '.join(missing)}")  # else it would be 0 in every period
     # measures go into a map, for a column each, in every frame, makes plans that take longer to make than to run
     cells = [
         spans.select(
