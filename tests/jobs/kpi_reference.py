@@ -280,21 +280,36 @@ class Reference:
         return [("all", "all"), *[(name, value) for name, values in named.items() for value in values]]
 
     def rows(self) -> dict[tuple[str, date, str, str, str], tuple[float | None, float | None, float | None]]:
-        """(numerator, denominator, value) by the key of gold.kpi; of a dimension only what is not 0 of 0."""
+        """(numerator, denominator, value) by the key of gold.kpi; of a dimension only what is not 0 of 0, or was not on
+        the same days before."""
         found: dict[tuple[str, date, str, str, str], tuple[float | None, float | None, float | None]] = {}
         for period in ("day", "week", "month"):
             day = self.first_day
             while day <= self.as_of:
                 start = period_of(period, day)
                 last = min(end_of(period, start), self.as_of)
+                had = self.had(period, start, last)
                 for cell in self.cells(start, last):
                     for metric, top, bottom in self.of_cell(start, last, cell):
-                        if cell[0] != "all" and not top and not bottom:
+                        if cell[0] != "all" and not top and not bottom and (metric, cell) not in had:
                             continue
                         value = top if bottom is None else ratio(top, bottom)
                         found[(period, start, metric, *cell)] = (top, bottom, value)
                 day = end_of(period, start) + timedelta(days=1)
         return found
+
+    def had(self, period: str, start: date, last: date) -> set[tuple[str, Cell]]:
+        """Of a running period what had a value on as many days of the period before; not cohorts."""
+        first = period_of(period, start - timedelta(days=1))
+        same = min(first + (last - start), start - timedelta(days=1))
+        if end_of(period, start) <= self.as_of or same < self.first_day:
+            return set()
+        return {
+            (metric, cell)
+            for cell in self.cells(first, same)
+            for metric, top, bottom in self.of_cell(first, same, cell)
+            if (top or bottom) and bottom != 0 and not metric.endswith("d_rate")
+        }
 
     def of_cell(self, first: date, last: date, cell: Cell) -> Iterable[tuple[str, float, float | None]]:
         if cell[0] == "goal":

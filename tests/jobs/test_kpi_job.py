@@ -357,6 +357,16 @@ def test_a_past_day_by_other_settings_is_counted_again(history: dict[str, Any]) 
     assert history["all of the night after"] == history["all of a quiet night"]
 
 
+def test_shares_of_the_same_days_before_add_up(history: dict[str, Any]) -> None:
+    """Also those of methods that have nothing in the running period."""
+    found = {key: row for key, row in history["all of next"].items() if key[2] == "attributed_share"}
+    for period, start in (("week", date(2026, 3, 9)), ("month", date(2026, 3, 1))):
+        before = {key[4]: row.same_days_before for key, row in found.items() if key[:2] == (period, start)}
+        attributed = before.pop("all")
+        assert sum(before.values()) == pytest.approx(1)
+        assert 1 - before["none"] == pytest.approx(attributed)
+
+
 def test_corrections_and_erasures_touch_days_before_them(lake: Lake, tmp_path: Path) -> None:
     """A response that a wrong clock puts before its contact follows the contact and its campaign. And of a member
     who is erased with the order from which on they were known, before the registration, only the snapshot tells."""

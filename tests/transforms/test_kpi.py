@@ -496,17 +496,30 @@ def test_what_is_counted_had_0_on_the_same_days_before_where_nothing_was(spark: 
     running = Span("week", week, week, D)
     before = Span("week", week, week - timedelta(days=7), D - timedelta(days=7), is_before=True)
     counted = spark.createDataFrame(
-        [("week", week, False, 3, 1, 2), ("day", D, False, 1, 1, 2)],
-        "period string, period_start date, is_before boolean, new_registered long, activated long, registered long",
-    ).withColumns({"dimension": F.lit("city"), "dimension_value": F.lit("Suzhou")})
+        [
+            ("week", week, False, "Suzhou", 3, 1, 2, 1),
+            ("day", D, False, "Suzhou", 1, 1, 2, 1),
+            ("week", week, True, "silent", 2, 3, 4, 0),
+        ],
+        "period string, period_start date, is_before boolean, dimension_value string, new_registered long,"
+        " activated long, registered long, churned_in long",
+    ).withColumn("dimension", F.lit("city"))
     spans = periods.frame(one, [running, before, Span("day", D, D, D)])
-    names, known = ("new_registered_members", "activation_rate"), {"new_registered", "activated", "registered"}
-    found = table.rows([counted], spans, names, known, one, CONF, D).where("dimension = 'city'")
-    assert {(r.period, r.metric): (r.value, r.same_days_before) for r in found.collect()} == {
+    names = ("new_registered_members", "activation_rate", "churned_members")
+    known = {"new_registered", "activated", "registered"}  # of churn the snapshot knows
+    found = table.rows([counted], spans, names, known, one, CONF, D).where("dimension = 'city'").collect()
+    assert {(r.period, r.metric): (r.value, r.same_days_before) for r in found if r.dimension_value == "Suzhou"} == {
         ("week", "new_registered_members"): (3, 0),
         ("week", "activation_rate"): (0.5, None),  # 0 of 0
+        ("week", "churned_members"): (1, 0),
         ("day", "new_registered_members"): (1, None),  # a day is never running
         ("day", "activation_rate"): (0.5, None),
+        ("day", "churned_members"): (1, None),
+    }
+    silent = [r for r in found if r.dimension_value == "silent"]
+    assert {(r.metric, r.numerator, r.denominator, r.value, r.same_days_before) for r in silent} == {
+        ("new_registered_members", 0, None, 0, 2),
+        ("activation_rate", 0, 0, None, 0.75),
     }
 
 
@@ -538,7 +551,7 @@ def test_ratios_of_a_running_month_beside_those_of_the_same_days(spark: SparkSes
         row("new_purchasing_members", 6.0, None, "city", "Suzhou"),
         row("churned_members", 4.0, 2.0, "city", "Suzhou"),
         row("new_purchasing_members", 1.0, 1.0, "city", "nobody left"),
-        row("churned_members", 4.0, 2.0, "city", "nobody came"),  # who came in the same days before has no row either
+        row("churned_members", 4.0, 2.0, "city", "nobody came"),  # nor in the same days before
     ]
     found = table.derived(stored(spark, given), rows(spark, ACTIVE_COUNTS, []), CONF, D)
     assert {(r.metric, r.dimension_value): (r.value, r.same_days_before) for r in found.collect()} == {
@@ -551,7 +564,7 @@ def test_ratios_of_a_running_month_beside_those_of_the_same_days(spark: SparkSes
         ("movement_ratio", "all"): (1.5, 1.5),
         ("movement_ratio", "Suzhou"): (1.5, 0.0),
         ("movement_ratio", "nobody left"): (None, None),
-        ("movement_ratio", "nobody came"): (0.0, None),
+        ("movement_ratio", "nobody came"): (0.0, 0.0),
     }
 
 

@@ -295,6 +295,8 @@ def _status(inputs: Inputs, seen: Sequence[Mapping[str, Any]]) -> DataFrame:
 
 def _movement(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
     """Who churned and who came back."""
+    # a running period that no snapshot sees is compared with nothing
+    spans = [span for span in spans if not span.is_before or inputs.as_of in inputs.snapshots]
     seen = movement.seen_by(spans, inputs.snapshots)
     looks = periods.literal(inputs.one, seen, periods.SNAPSHOT)
     sums = movement.sums(_status(inputs, seen), inputs.members, inputs.conf.kpi.of_members, looks)

@@ -46,6 +46,7 @@ def rows(
 
     Args:
         sums: each measure is in one of the frames.
+        spans: those before a running period only where the period itself is counted.
         names: of the metrics.
         known: measures that are 0 where no row says otherwise; any other is unknown there, and the metric absent.
         one: a frame of one row.
@@ -82,18 +83,22 @@ def rows(
     )
     now, before = ~F.col("is_before"), F.col("is_before")
     looked_at = spans.where("is_before").select("period", "period_start", F.lit(0.0).alias("none_before"))
-    is_count = F.col("of_is_known") & F.col("by").isNull()  # 0 where a value had no row in the days before
+    is_gone = (F.col("dimension") != "all") & F.col("same_days_before").isNotNull()  # a value that had something then
+    count = F.when(~F.col("is_ratio"), F.col("none_before"))  # 0 where a value had no row in the days before
     return (
         found.groupBy("period", "period_start", "metric", *CELL)
         .agg(
             *[F.max(F.when(now, F.col(c))).alias(c) for c in ("numerator", "denominator", "value")],
             F.max(F.when(before, F.col("value"))).alias("same_days_before"),
-            F.bool_and(is_count).alias("is_count"),
+            F.bool_and(F.col("by").isNotNull()).alias("is_ratio"),
         )
-        .where(F.col("numerator").isNotNull())
+        .where(F.col("numerator").isNotNull() | is_gone)
+        .withColumn("numerator", F.coalesce("numerator", F.lit(0.0)))
+        .withColumn("denominator", F.coalesce("denominator", F.when(F.col("is_ratio"), 0.0)))
+        .withColumn("value", F.when(F.col("is_ratio"), F.col("value")).otherwise(F.col("numerator")))
         .join(F.broadcast(looked_at), on=["period", "period_start"], how="left")
-        .withColumn("same_days_before", F.coalesce("same_days_before", F.when(F.col("is_count"), F.col("none_before"))))
-        .drop("is_count", "none_before")
+        .withColumn("same_days_before", F.coalesce("same_days_before", count))
+        .drop("is_ratio", "none_before")
         .transform(with_completeness, as_of)
     )
 
@@ -263,21 +268,21 @@ def _attributed(stored: DataFrame) -> DataFrame:
 
 
 def _moved(stored: DataFrame) -> DataFrame:
-    """New buyers for each newly churned member. A cell without a row of one of them had none of it; how many there were
-    in the same days before is then not known."""
+    """New buyers for each newly churned member. A cell without a row of one of them had none of it, also in the same
+    days before."""
 
     def of(metric: str, name: str) -> DataFrame:
         return _of(stored, metric, F.col("numerator").alias(name), F.col("same_days_before").alias(f"{name}_before"))
 
     churned = of("churned_members", "churned").where(~F.col("dimension").isin("kind", "permanence"))
-    new = of("new_purchasing_members", "new").na.fill(0.0, ["new_before"])
+    new = of("new_purchasing_members", "new")
     # the periods with a row of both over all: without a snapshot or without orders the ratio is not known
     whole = ("period", "period_start")
     known = churned.where("dimension = 'all'").join(new.where("dimension = 'all'"), on=[*whole], how="left_semi")
     both = churned.join(new, on=["period", "period_start", *CELL], how="full").join(
         known.select(*whole), on=[*whole], how="left_semi"
     )
-    filled = both.na.fill(0.0, ["new", "churned"])
+    filled = both.na.fill(0.0, ["new", "churned", "new_before", "churned_before"])
     before = F.when(F.col("churned_before") != 0, F.col("new_before") / F.col("churned_before"))
     return filled.select(
         "period", "period_start", *CELL, *_measured("movement_ratio", F.col("new"), F.col("churned"), before)
