@@ -179,13 +179,13 @@ def is_written(due: Due, as_of: date) -> Column:
 
 
 def stays(due: Due, as_of: date) -> Column:
-    """Rows of the slice that no family counts again. They are written with it: one commit, and files that end with a
-    month, which later nights leave alone."""
+    """Rows of the slice that no family counts again, of metrics that are declared still. They are written with it: one
+    commit, and files that end with a month, which later nights leave alone."""
     metric, is_anew = F.col("metric"), F.lit(False)
     for family, day in due:
         is_anew |= metric.isin(*family.metrics) & periods.is_touched(day, as_of)
     in_slice = F.col("period_start").between(first_written(due, as_of), as_of)
-    return in_slice & ~metric.isin(*metrics.DERIVED) & ~is_anew
+    return in_slice & metric.isin(*METRICS) & ~metric.isin(*metrics.DERIVED) & ~is_anew
 
 
 def _until(tables: Mapping[str, DataFrame], name: str, first: date, as_of: date, conf: Conf) -> DataFrame:
