@@ -80,15 +80,17 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         said = "gold.active_counts is as of %s, and with it the activity metrics: run activity first"
         log.warning(said, counted_at)
     held = since.held(families.reached(stored).collect())
-    looks = tables[CHURN_STATUS.full_name].where(F.col("as_of") <= F.lit(as_of)).select("as_of").distinct().collect()
+    looks = [r["as_of"] for r in tables[CHURN_STATUS.full_name].select("as_of").distinct().collect()]
     by_category = "category" in conf.kpi.dimensions
     changing = (*CHANGING, *OF_CATEGORIES) if by_category else CHANGING
     who_counts = (conf.activity.active_event_types, conf.activity.robot_threshold)
     rules = (conf.kpi, conf.orders, who_counts, zone)
     # as of a day before the last one: everything up to it, and what changed stays for the next run to be told
     is_past = held.last_row > as_of
-    if is_past and not lake.goes_by("kpi", rules):
-        lake.forget("kpi")  # the days it writes are by other rules than those after: the next run counts all again
+    # days without churn that a later snapshot sees, or by other rules than those after: the next run counts all again
+    is_blind = as_of < max(looks, default=as_of) and as_of not in looks
+    if is_past and (is_blind or not lake.goes_by("kpi", rules)):
+        lake.forget("kpi")
     with contextlib.ExitStack() as stack:
         changes = {} if is_past else stack.enter_context(lake.since_last("kpi", *changing, rules=rules))
         partly = {t.full_name: rows for t, rows in changes.items() if rows is not None}
@@ -101,7 +103,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
             first_data = held.first_row
         else:  # looked for in all tables
             first_data = since.first_day(data, zone).collect()[0]["day"]
-        snapshots = sorted(r["as_of"] for r in looks)
+        snapshots = sorted(day for day in looks if day <= as_of)
         inputs = Inputs(tables, stored, lake.spark.range(1), filled, snapshots, keep, as_of, conf)
         chosen = families.BY_CATEGORY if by_category else families.FAMILIES
         due = families.only_due(chosen, inputs, held.beginning(first_data), changed)

@@ -59,6 +59,7 @@ PUSH = (  # attributes of members: only the second can be reached by the app
     {"has_app_push": "true"},
 )
 SNAPSHOTS = (date(2026, 2, 20), YESTERDAY, TODAY, TODAY + timedelta(days=1))
+BEFORE_SNAPSHOTS, BETWEEN_SNAPSHOTS = date(2026, 2, 10), date(2026, 3, 3)
 
 
 def made(seed: int) -> dict[str, Any]:
@@ -262,6 +263,11 @@ def history(lake: Lake, brand: dict[str, Any]) -> dict[str, dict[tuple[Any, ...]
     tomorrow = TODAY + timedelta(days=1)
     run(lake, tomorrow)
     told["a quiet night"], told["all of a quiet night"] = found(lake), everything(lake)
+    run(lake, BEFORE_SNAPSHOTS)
+    told["all of a past before the snapshots"] = everything(lake)
+    run(lake, BETWEEN_SNAPSHOTS)
+    run(lake, tomorrow)
+    told["all of the night after both"] = everything(lake)
     early = {"event_id": "early", "occurred_at": datetime(2026, 1, 21, 4)}
     put(lake, {"events": [brand["events"][0] | early]})
     run(lake, tomorrow)
@@ -357,6 +363,13 @@ def test_when_a_table_is_empty_again_its_metrics_are_gone(history: dict[str, Any
 def test_a_past_day_by_other_settings_is_counted_again(history: dict[str, Any]) -> None:
     assert history["all of a past by other settings"] != history["all of a quiet night"]
     assert history["all of the night after"] == history["all of a quiet night"]
+
+
+def test_a_past_day_without_a_snapshot_knows_no_churn_and_leaves_no_hole(history: dict[str, Any]) -> None:
+    past = history["all of a past before the snapshots"]
+    of_churn = {*metrics.CHURN_METRICS, "winbacks"}
+    assert {metric for _, day, metric, *_ in past if day <= BEFORE_SNAPSHOTS and metric in of_churn} == set()
+    assert history["all of the night after both"] == history["all of a quiet night"]
 
 
 def test_shares_of_the_same_days_before_add_up(history: dict[str, Any]) -> None:

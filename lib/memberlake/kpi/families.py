@@ -111,6 +111,8 @@ class Family:
 
     def recount(self, inputs: Inputs, first_data: date, day: date) -> DataFrame:
         """Rows of the periods that end on `day` or later, but not before the first data."""
+        if not self.is_there(inputs):
+            return inputs.stored.limit(0)
         spans = periods.spans(periods.touched(day, inputs.as_of), first_data, inputs.as_of)
         return self.rows(inputs, spans, day)
 
@@ -164,7 +166,7 @@ Due = Sequence[tuple[Family, date]]  # families that are counted again, each fro
 def only_due(families: Sequence[Family], inputs: Inputs, held: Held, changed: Mapping[str, date | None]) -> Due:
     """Those that have to count a day up to as_of again."""
     touched = [(family, family.touched_since(inputs, held, changed)) for family in families]
-    return [(family, day) for family, day in touched if day <= inputs.as_of and family.is_there(inputs)]
+    return [(family, day) for family, day in touched if day <= inputs.as_of]
 
 
 def first_written(due: Due, as_of: date) -> date:
