@@ -47,7 +47,8 @@ def judge(lake: Lake, conf: Conf, as_of: date) -> list[Alert]:
     held = [alerts.of_row(row.asDict()) for row in lake.read(ALERTS).where(matters).collect()]
     for rule in conf.alerts.rules:
         days = alerts.needed(rule, conf.alerts, conf.kpi.trend_periods, as_of)
-        same = (F.col("metric") == rule.metric) & (F.col("period") == rule.period)
+        # a day of the past may have left a week or month running
+        same = (F.col("metric") == rule.metric) & (F.col("period") == rule.period) & F.col("is_complete")
         # collected: a metric's few periods, for the values of one dimension and over all
         dimensions = F.col("dimension").isin("all", rule.dimension)
         rows = stored.where(same & dimensions & F.col("period_start").isin(days)).collect()

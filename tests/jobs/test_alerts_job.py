@@ -111,6 +111,19 @@ def test_an_alert_that_is_refused_keeps_no_other_back(lake: Lake, chat: Chat, mo
     assert len(chat.got) == 4
 
 
+def test_a_week_that_is_running_in_the_table_is_not_judged(lake: Lake) -> None:
+    """kpi ran as of a past day after the week was over: it is as of that day."""
+    week = {"period": "week", "period_start": date(2026, 11, 9), "dimension": "all", "dimension_value": "all"}
+    week |= {"numerator": 4.0, "value": 4.0}
+    running, over = {"is_complete": False, "as_of": date(2026, 11, 12)}, {"is_complete": True, "as_of": D}
+    lake.append(
+        KPI, rows(lake.spark, KPI, [{**week, "metric": "orders", **running}, {**week, "metric": "visits", **over}])
+    )
+    rules = [f"{{name: {name}, metric: {name}, period: week, below: 6}}" for name in ("orders", "visits")]
+    jobs.find("alerts").run(lake, configured(f"alerts.rules=[{', '.join(rules)}]"), D)
+    assert [alert.rule for alert in lake.read(ALERTS).collect()] == ["visits"]
+
+
 def test_alerts_of_a_lake_without_any(lake: Lake) -> None:
     lake.append(KPI, rows(lake.spark, KPI, []))
     jobs.find("alerts").run(lake, configured(), D)
