@@ -64,6 +64,22 @@ def test_what_is_measured(measure: str, values: list[float | None], expected: fl
     assert found.value == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "values"),
+    [
+        ({"measure": "change", "below": -0.3}, [70.0, 100.0, 100.0]),
+        ({"measure": "change", "below": None, "above": 0.1}, [110.0, 100.0, 100.0]),
+        ({"measure": "trend", "below": None, "above": 0}, [4.0, 3.0, 1.0, 7.0, 1.0, 4.0]),
+        ({"measure": "trend", "below": -0.1}, [0.1, 0.2, 0.3]),
+    ],
+)
+def test_the_limit_itself_is_within(given: dict[str, Any], values: list[float]) -> None:
+    """By floats 70 / 100 - 1 is less than -0.3."""
+    days = [D - timedelta(days=n) for n in range(len(values))]
+    (found,) = alerts.readings(rule(**given), days, {("all", d): v for d, v in zip(days, values, strict=True)})
+    assert (found.value, found.is_broken) == (found.threshold, False)
+
+
 def test_a_rule_for_each_value_of_a_dimension() -> None:
     numbers = {("app", D): 9.0, ("shop", D): 10.0}
     found = alerts.readings(rule(dimension="channel"), [D], numbers)

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from typing import Any, Literal
 
 from memberlake import calendar
@@ -124,22 +125,32 @@ def _is_about(rule: AlertRule | None, alert: Alert) -> bool:
     return alert.subject_id.startswith(_subject(rule, ""))
 
 
-def _measured(rule: AlertRule, values: Sequence[float | None]) -> float | None:
-    latest, *earlier = values
+def _exact(number: float) -> Fraction:
+    """The number as it is written: 0.3 is 3 of 10, so that the limit itself is within."""
+    return Fraction(str(number))
+
+
+def _measured(rule: AlertRule, values: Sequence[float | None]) -> Fraction | None:
+    latest, *earlier = [None if v is None else _exact(v) for v in values]
     if latest is None or rule.measure == "level":
         return latest
     if rule.measure == "change":
         known = [v for v in earlier if v is not None]
         median = statistics.median(known) if len(known) > 1 else 0
         return latest / median - 1 if median else None
-    points = [(-n, v) for n, v in enumerate(values) if v is not None]
-    return statistics.linear_regression(*zip(*points, strict=True)).slope if len(points) > 1 else None
+    points = [(-n, v) for n, v in enumerate([latest, *earlier]) if v is not None]
+    if len(points) < 2:
+        return None
+    middle = Fraction(sum(x for x, _ in points), len(points))
+    return sum(((x - middle) * y for x, y in points), Fraction()) / sum((x - middle) ** 2 for x, _ in points)
 
 
-def _reading(rule: AlertRule, subject: str, day: date, value: float | None) -> Reading:
-    is_broken = value is not None and (
-        (rule.above is not None and value > rule.above) or (rule.below is not None and value < rule.below)
+def _reading(rule: AlertRule, subject: str, day: date, measured: Fraction | None) -> Reading:
+    is_broken = measured is not None and (
+        (rule.above is not None and measured > _exact(rule.above))
+        or (rule.below is not None and measured < _exact(rule.below))
     )
+    value = None if measured is None else float(measured)
     limit = rule.above if rule.above is not None else rule.below
     side = "above" if rule.above is not None else "below"
     what = {"level": "", "change": "change of ", "trend": "trend of "}[rule.measure] + METRICS[rule.metric].en
