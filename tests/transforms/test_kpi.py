@@ -298,6 +298,20 @@ def test_cost_by_kind_and_goal(spark: SparkSession) -> None:
     assert {r.dimension_value: float(r.goal_cost) for r in found if r.goal_cost is not None} == {"lead": 15.5}
 
 
+def test_points_cost_what_the_settings_say(spark: SparkSession) -> None:
+    """What one granted point costs has more decimals than money."""
+    conf = configured("kpi.point_value=0.0005", "kpi.expected_redemption=0.125").kpi
+    columns = (
+        "business_date date, campaign_id string, method string, cost_type string, is_control boolean, amount double,"
+        " cost double, redeemed_amount double, voucher_value double, coupon_amount double, points_redeemed bigint,"
+        " points_granted bigint"
+    )
+    orders = spark.createDataFrame([(D, *[None] * 9, 3, 1_000_000)], columns)
+    none = orders.limit(0)
+    found = facts.costs(none, none, none, orders, rows(spark, CAMPAIGNS, []), conf).where("dimension = 'all'")
+    assert [row.cost for row in found.collect()] == [Decimal("62.5015")]
+
+
 def test_responses_that_reach_the_goal_of_their_campaign(spark: SparkSession) -> None:
     """A goal is reached by its own type of response alone, a campaign whose goal no type reaches by none."""
     goals = {"leads": "lead", "sales": "conversion", "fame": "fame", "no goal": None}

@@ -181,10 +181,10 @@ def costs(
     point_value, and granted at point_value * expected_redemption). What an order cost that nobody is owed is of
     campaign `none`: among costs of campaigns that are `unknown` it would be the most by far.
     """
-    spent, granted = conf.point_value, conf.point_value * conf.expected_redemption
-    points = F.coalesce("points_redeemed", F.lit(0)) * _exact(spent) + F.coalesce("points_granted", F.lit(0)) * _exact(
-        granted
-    )
+    redeemed, granted = [F.coalesce(c, F.lit(0)) for c in ("points_redeemed", "points_granted")]
+    spent = _exact(conf.point_value)
+    # not by what one granted point costs: that has more decimals than are held
+    points = redeemed * spent + granted * spent * _exact(conf.expected_redemption)
     owed = facts.withColumn(
         "campaign_id", F.when(F.col("method") == "none", F.lit("none")).otherwise(F.col("campaign_id"))
     )
