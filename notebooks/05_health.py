@@ -122,13 +122,13 @@ plt.rcParams.update(
 def draw_metric(ax, name):
     rows = facts.series(name, "month")
     ax.set_title(DEFINED[name].label.en)
-    if not rows:
+    months, values = [r["period_start"] for r in rows], [r["value"] for r in rows]
+    if all(value is None for value in values):
         ax.text(0.5, 0.5, "no data", transform=ax.transAxes, ha="center", color="#767676")
         ax.set(xticks=[], yticks=[])
         return
-    months, values = [r["period_start"] for r in rows], [r["value"] for r in rows]
-    ax.plot(months, values, color=BLUE, linewidth=2)
-    for row in rows:
+    ax.plot(months, values, color=BLUE, linewidth=2)  # a month without a value is a gap
+    for row in (r for r in rows if r["value"] is not None):
         face = BLUE if row["is_complete"] else "white"
         ax.plot(row["period_start"], row["value"], "o", color=BLUE, markerfacecolor=face, markersize=4)
     ax.set_ylim(bottom=0)
