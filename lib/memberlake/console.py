@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 from rich.text import Text
@@ -37,6 +38,10 @@ err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 def grid(rows: Iterable[Sequence[Any]], *headers: str, title: str | None = None) -> None:
     """Prints a table. Numbers are right-aligned; nothing in a cell is taken for markup."""
+    out.print(_grid(rows, *headers, title=title))
+
+
+def _grid(rows: Iterable[Sequence[Any]], *headers: str, title: str | None = None) -> Grid:
     kept = [list(row) for row in rows]
     made = Grid(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for n, header in enumerate(headers):
@@ -44,7 +49,7 @@ def grid(rows: Iterable[Sequence[Any]], *headers: str, title: str | None = None)
         made.add_column(header, justify="right" if numbers and kept else "left", overflow="fold")
     for row in kept:
         made.add_row(*[Text(_cell(value)) for value in row])
-    out.print(made)
+    return made
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
@@ -107,7 +112,21 @@ def rows(frame: DataFrame, form: str) -> None:
         for row in flat.toLocalIterator():  # as above
             writer.writerow([str(v).lower() if isinstance(v, bool) else v for v in row])
     else:
-        grid([tuple(row) for row in frame.collect()], *frame.columns)  # as many as --limit says
+        _print_rows([[_rounded(value) for value in row] for row in frame.collect()], frame.columns)  # --limit of them
+
+
+def _print_rows(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> None:
+    """Prints a table; where a word of it would be cut, one column a line instead."""
+    made = _grid(rows, *names)
+    if Measurement.get(out, out.options.update(width=10**6), made).minimum <= out.width:
+        for column in made.columns:  # else the widest gives way, also where it has no blank to be parted at
+            column.no_wrap = not any(" " in str(cell) for cell in column.cells)
+        out.print(made)
+        return
+    wide = max(map(len, names)) + 1
+    for row in rows:
+        lines = [f"{name + ':':{wide}} {_cell(value)}" for name, value in zip(names, row, strict=True)]
+        out.print("\n".join([*lines, ""]), markup=False, soft_wrap=True)
 
 
 def contract(table: Table, lake: Lake) -> None:
@@ -161,6 +180,13 @@ def cause(error: Exception) -> str:
     """Why Spark failed, in one line: of an error from Java, whose first lines are about py4j and the task, the last."""
     causes = re.findall(r"^(?:Caused by)?: [\w.$]+: (.+)$", str(error), re.MULTILINE)
     return causes[-1] if causes else (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _rounded(value: Any) -> Any:
+    """A double to six digits, but never less than its whole part."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.6g}") if abs(value) < 1e6 else round(value, 0)
 
 
 def _of(part: int | None, whole: int | None, shown: Callable[[int | None], str] | None = None) -> str:

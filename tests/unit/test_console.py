@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import math
 from datetime import date, datetime
 
 import pytest
 from pyspark.sql import Row
+from rich.console import Console
 
-from memberlake.console import _cell
+from memberlake import console
+from memberlake.console import _cell, _rounded
 
 
 @pytest.mark.usefixtures("far_east")
@@ -17,3 +21,25 @@ def test_a_value_is_shown_in_utc_however_deep_it_lies() -> None:
     assert _cell([spell, None]) == "[{churned_on: 2026-11-20, back_at: 2026-11-21 00:00:00, orders: 1,200}, -]"
     assert _cell(["app", "store"]) == "[app, store]"
     assert [_cell(value) for value in (None, True, 1200, "1200")] == ["-", "true", "1,200", "1200"]
+
+
+def test_rows_that_do_not_fit_are_a_column_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [["x" * 30, "said in many words", 12], ["y" * 30, None, 1234]]
+
+    def printed(width: int) -> list[str]:
+        monkeypatch.setattr(console, "out", Console(width=width, file=io.StringIO()))
+        console._print_rows(rows, ["member_id", "why", "orders"])
+        return [line.rstrip() for line in console.out.file.getvalue().splitlines()]
+
+    assert printed(64)[3] == f" {'x' * 30}   said in many words       12"
+    assert printed(54)[3].startswith(f" {'x' * 30}   said in ")  # no word is cut
+    assert printed(40) == [
+        *[f"member_id: {'x' * 30}", "why:       said in many words", "orders:    12", ""],
+        *[f"member_id: {'y' * 30}", "why:       -", "orders:    1,234", ""],
+    ]
+
+
+def test_a_double_is_shown_to_six_digits_or_to_its_whole_part() -> None:
+    shown = [_rounded(value) for value in (0.1 + 0.2, 1 / 3, 12345.678, 1234567.89, 7, "0.123456789")]
+    assert shown == [0.3, 0.333333, 12345.7, 1234568.0, 7, "0.123456789"]
+    assert math.isnan(_rounded(math.nan))
