@@ -294,11 +294,12 @@ def _source(name: str) -> tuple[Source, Layer]:
 
 
 def table(name: str) -> Table:
-    """The table of that name, or a UserError that lists them."""
+    """The table of that name, or a UserError that names the one that was meant, or all."""
     if name not in BY_NAME:
-        close = difflib.get_close_matches(name, BY_NAME, 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise UserError(f"there is no table {name}{hint} (tables: {', '.join(BY_NAME)})")
+        bare = [full for full in BY_NAME if full.partition(".")[2] == name]
+        close = bare or difflib.get_close_matches(name, BY_NAME, 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(BY_NAME)}"
+        raise UserError(f"there is no table {name}; {hint}")
     return BY_NAME[name]
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -29,6 +30,14 @@ from memberlake.lake.store import Lake
 from memberlake.runner import Outcome
 
 T = TypeVar("T")
+_LOOKED_AT = (  # what people open first; the other tables are named where a command wrote none of these
+    "gold.kpi",
+    "gold.rfm_scores",
+    "gold.churn_scores",
+    "gold.coupon_runs",
+    "gold.active_counts",
+    "gold.alerts",
+)
 _INSTANT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"  # all that a timestamp holds
 _JSON = {"timestampFormat": _INSTANT}  # else milliseconds
 # a pipe gets whole lines, whatever the width of a terminal that is not there
@@ -81,9 +90,12 @@ def summary(taken: Sequence[Taken], outcomes: Sequence[Outcome], place: str, *, 
         grid(rows_, "job", "as of", "state", "rows read", "rows written", "seconds", title="Jobs")
     rejected = sum(t.rejected for t in taken)
     tables = sorted({table for o in outcomes for table in o.written if table.startswith("gold.")})
-    looks = [f"memberlake show {table} --lake {place}" for table in tables]
+    lake = f"--lake {shlex.quote(place)}"
+    looks = [f"memberlake show {table} {lake}" for table in [t for t in _LOOKED_AT if t in tables] or tables]
     if rejected:
-        looks.append(f"memberlake show ops.rejects --lake {place}   # rows rejected, with the reason: {rejected:,}")
+        looks.append(f"memberlake show ops.rejects {lake}   # rows rejected, with the reason: {rejected:,}")
+    if tables:
+        looks.append(f"memberlake tables {lake}   # every table")
     made = list(dict.fromkeys(o.made for o in outcomes if o.made))
     if looks:
         out.print("\n".join(["Look at it:", *[f"  {line}" for line in looks]]), markup=False, soft_wrap=True)

@@ -202,8 +202,10 @@ def test_explain_on_a_lake_without_data(spark: SparkSession, tmp_path: Path) -> 
         (["run", "rfm", "--set", "rfm.tile=3"], "rfm.tile: unknown key"),
         (["run", "rfm", "--set", "rfm.x:a:y=3"], "rfm.x:a:y: unknown key"),  # :a: stays what it is
         (["run", "rfm", "--conf", "nowhere.yaml"], "cannot read nowhere.yaml"),
-        (["show", "gold.rfm"], "there is no table gold.rfm; did you mean gold.rfm_scores? (tables: silver."),
-        (["tables", "rfm_scores"], "there is no table rfm_scores; did you mean gold.rfm_scores?"),
+        (["show", "gold.rfm"], "there is no table gold.rfm; did you mean gold.rfm_scores?\n"),
+        (["tables", "rfm_scores"], "there is no table rfm_scores; did you mean gold.rfm_scores?\n"),
+        (["tables", "kpi"], "there is no table kpi; did you mean gold.kpi?\n"),
+        (["tables", "xyz"], "there is no table xyz; there are silver.members, "),
         (["show", "gold.rfm_scores", "--where", "no_such = 1"], "--where no_such = 1: "),
         (["show", "silver.orders", "--where", "CAST(status AS INT) = 1"], "--where CAST(status AS INT) = 1: "),
         (["show", "gold.rfm_scores", "--where", "1 = 1; DROP TABLE x"], "--where 1 = 1; DROP TABLE x: "),

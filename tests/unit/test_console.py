@@ -12,6 +12,8 @@ from rich.console import Console
 
 from memberlake import console
 from memberlake.console import _cell, _rounded
+from memberlake.ingest.take import Taken
+from memberlake.runner import Outcome
 
 
 @pytest.mark.usefixtures("far_east")
@@ -43,3 +45,23 @@ def test_a_double_is_shown_to_six_digits_or_to_its_whole_part() -> None:
     shown = [_rounded(value) for value in (0.1 + 0.2, 1 / 3, 12345.678, 1234567.89, 7, "0.123456789")]
     assert shown == [0.3, 0.333333, 12345.7, 1234568.0, 7, "0.123456789"]
     assert math.isnan(_rounded(math.nan))
+
+
+def test_the_summary_names_the_tables_that_people_look_at_and_a_lake_that_can_be_pasted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def looks(*written: str) -> list[str]:
+        monkeypatch.setattr(console, "out", Console(width=200, file=io.StringIO()))
+        taken = [Taken("orders", files=1, read=6, rejected=1, written=5)]
+        outcome = Outcome("kpi", date(2026, 11, 20), state="done", written=dict.fromkeys(written, 1))
+        console.summary(taken, [outcome], "/my data/lake", as_json=False)
+        return [line.strip() for line in console.out.file.getvalue().partition("Look at it:\n")[2].splitlines()]
+
+    ends = [
+        "memberlake show ops.rejects --lake '/my data/lake'   # rows rejected, with the reason: 1",
+        "memberlake tables --lake '/my data/lake'   # every table",
+    ]
+    rfm, kpi = (f"memberlake show gold.{name} --lake '/my data/lake'" for name in ("rfm_scores", "kpi"))
+    assert looks("gold.score_bins", "gold.rfm_scores", "gold.kpi", "silver.orders") == [kpi, rfm, *ends]
+    assert looks("gold.retention") == ["memberlake show gold.retention --lake '/my data/lake'", *ends]
+    assert looks("silver.orders") == ends[:1]
