@@ -1,6 +1,7 @@
 """The command line: one entry for laptop, cluster and notebook.
 
-Exit codes: 0 done, 1 a job failed, 2 a mistake that the user can mend, 3 an alert is open (only `alerts --exit-code`).
+Exit codes: 0 done, 1 a job failed, 2 a mistake that the user can mend, 3 an alert is open (only `alerts --exit-code`),
+130 interrupted by Ctrl-C.
 Logs go to stderr, results to stdout.
 """
 
@@ -47,6 +48,9 @@ class _Command(click.Command):
         except UserError as error:
             err.print(f"memberlake: {error}", markup=False)
             ctx.exit(2)
+        except KeyboardInterrupt:
+            err.print("memberlake: interrupted: give the same command again")
+            ctx.exit(130)
         except BrokenPipeError:  # the reader of our output had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)

@@ -72,6 +72,15 @@ def test_a_landing_is_of_a_source(lake: Path, tmp_path: Path) -> None:
     assert "--landing needs --source" in refused("nightly", "--landing", tmp_path, "--lake", lake)
 
 
+def test_an_interrupted_command_says_how_to_go_on(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "start", start)
+    ended = CliRunner().invoke(cli.main, ["run", "rfm", "--as-of", "2026-03-01", "--lake", str(lake)])
+    assert (ended.exit_code, ended.stderr) == (130, "memberlake: interrupted: give the same command again\n")
+
+
 LONG = "x" * 300
 
 
