@@ -65,6 +65,22 @@ def test_values_of_set_are_yaml() -> None:
         ("currency=yuan", "currency: String should match pattern"),
         ("kpi.dimensions=[attributes.]", "attributes. is no dimension"),
         ("kpi.dimensions=city", "kpi.dimensions: Input should be a list (is: 'city')"),
+        ("rfm=[1]", "--set rfm: must be a mapping of keys to values"),
+        (
+            "rfm.segment_maps.mine={rules: [{segment: a, r: 5}, {segment: b}]}",
+            "rules.0.r: write [from, to], high or low",
+        ),
+        ("rfm.segment_maps.mine={rules: [{segment: a, r: [1]}, {segment: b}]}", "rules.0.r: write [from, to], high or"),
+        ("churn.rules=[{name: a, kind: implicit, permanence: temporary, condition: no_order}]", "no_order needs days"),
+        ("churn.rules=[{name: a, kind: x, permanence: temporary, condition: no_order, days: 9}]", "'explicit' or 'imp"),
+        (
+            "rfm.segment_maps.mine={tiles: 5, rules: [{segment: a}]}",
+            "rfm: ten_segments, mine are each made for 5 tiles: set segment_map to one of them",
+        ),
+        (
+            "rfe.segment_maps.mine={rules: [{segment: a}]}",
+            "rfe: eight_visits, mine are each made for any number of tiles: set segment_map to one of them",
+        ),
         ("rfm.tiles", "--set rfm.tiles: write key.path=value"),
         ("rfm.tiles=[", "the value is not valid YAML"),
     ],
@@ -74,6 +90,7 @@ def test_a_wrong_setting_names_itself_and_what_is_allowed(setting: str, said: st
         conf.load(sets=[setting])
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+    assert "; --set" not in str(refused.value)  # one sentence for one mistake
 
 
 @pytest.mark.parametrize("zone", ["Factory", "localtime", "ROC"])

@@ -170,8 +170,10 @@ def build(layers: Iterable[Layer]) -> Conf:
 def explain(error: ValidationError, model: type[BaseModel], origins: Mapping[tuple[str, ...], str]) -> str:
     """One sentence for each thing that is wrong: file, key, what is wrong, what is allowed."""
     sentences = []
-    for problem in error.errors():
-        path = tuple(str(step) for step in problem["loc"])
+    problems = [(tuple(str(step) for step in problem["loc"]), problem) for problem in error.errors()]
+    for path, problem in problems:
+        if problem["type"] == "too_short" and any(path == other[: len(path)] != other for other, _ in problems):
+            continue  # it lacks what is wrong within it
         key = ".".join(path)
         origin = next((origins[path[:n]] for n in range(len(path), -1, -1) if path[:n] in origins), "")
         if problem["type"] == "extra_forbidden":
@@ -179,6 +181,8 @@ def explain(error: ValidationError, model: type[BaseModel], origins: Mapping[tup
             said = f"unknown key; allowed here: {allowed}"
         elif problem["type"] == "missing":
             said = "is missing"
+        elif problem["type"] in {"model_type", "dict_type"}:
+            said = "must be a mapping of keys to values"
         else:
             said = problem["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
             given = repr(problem["input"])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
 from typing_extensions import Self
 
 from memberlake.conf.section import LookBack, Section
@@ -34,6 +34,15 @@ class SegmentRule(Section):
     f: Scores = None
     m: Scores = None
     e: Scores = None
+
+    @field_validator("r", "f", "m", "e", mode="wrap")
+    @classmethod
+    def _in_one_sentence(cls, scores: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        """Not one for each of the forms that it may have."""
+        try:
+            return validate(scores)
+        except ValidationError:
+            raise ValueError("write [from, to], high or low") from None
 
     @property
     def asks(self) -> dict[str, tuple[int, int] | Literal["high", "low"]]:
@@ -99,15 +108,18 @@ class ScoredConf(Section):
 
     @property
     def segments(self) -> SegmentMap:
-        """The map in force; `auto` is the first one made for this number of tiles, or for any."""
+        """The map in force; `auto` is the one made for this number of tiles, or for any."""
         if self.segment_map != "auto":
             return self.segment_maps[self.segment_map]
-        for candidate in self.segment_maps.values():
-            if candidate.tiles == self.tiles:
-                return candidate
-        for candidate in self.segment_maps.values():
-            if candidate.tiles is None:
-                return candidate
+        for tiles in (self.tiles, None):
+            found = [name for name, segments in self.segment_maps.items() if segments.tiles == tiles]
+            if len(found) > 1:
+                made_for = tiles or "any number of"
+                raise ValueError(
+                    f"{', '.join(found)} are each made for {made_for} tiles: set segment_map to one of them"
+                )
+            if found:
+                return self.segment_maps[found[0]]
         raise ValueError(f"no map in segment_maps is made for {self.tiles} tiles, nor for any number of tiles")
 
 
