@@ -231,6 +231,31 @@ def test_bad_use_is_one_sentence_and_exit_code_2(filled: Path, arguments: list[s
     assert sorted(path for path in filled.rglob("*")) == before  # nothing was written
 
 
+def test_a_column_that_stands_twice_is_named_as_the_file_has_it(spark: SparkSession, tmp_path: Path) -> None:
+    files = {
+        "orders/a.csv": ORDERS.replace("order_id,member_id", "member_id,Member_ID"),
+        "products/b.csv": "name,sku,sku\nx,1,2\n",
+        "members/c.jsonl": '{"member_id": "m1", "city": "x", "City": "y"}\n',
+        "campaigns/d.csv": "n0,n1\nx,1\n",  # no column twice
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    own = "{orders: , members: , campaigns: , products: {columns: {product_id: sku}}}"
+    (tmp_path / "own.yaml").write_text(f"about: x\ntime_zone: UTC\nloads: {own}\n")
+    result = memberlake("ingest", "--source", tmp_path / "own.yaml", "--landing", tmp_path, "--lake", tmp_path / "lake")
+    assert result.exit_code == 2, result.output
+    for said in (
+        "orders/a.csv: the column member_id stands twice in the header",
+        "products/b.csv: the mapping of products does not fit: the column sku stands twice in the header",
+        "members/c.jsonl: the column city stands twice",
+        "campaigns/d.csv: no column campaign_id",
+    ):
+        assert said in result.stderr
+    assert "SQLSTATE" not in result.stderr
+    assert "member_id0" not in result.stderr
+
+
 def test_an_empty_landing(tmp_path: Path) -> None:
     (tmp_path / "landing" / "orders").mkdir(parents=True)
     result = memberlake(

@@ -163,6 +163,9 @@ def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool
     try:
         found = _reader(spark, kind, options[kind]).load(path).schema
     except (AnalysisException, PySparkException, Py4JJavaError, OSError) as error:
+        if isinstance(error, PySparkException) and error.getCondition() == "COLUMN_ALREADY_EXISTS":
+            name = (error.getMessageParameters() or {}).get("columnName", "").strip("`")
+            raise UserError(f"{readable(path)}: the column {name} stands twice, in whatever case") from None
         raise UserError(f"{readable(path)} cannot be read as {kind}: {_cause(error)}") from None
     names = [field.name for field in found.fields if field.name != BROKEN]
     if kind == "json" and not names and found.fields:

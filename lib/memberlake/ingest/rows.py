@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
@@ -59,6 +60,12 @@ def absent_columns(columns: Sequence[str], load: Load) -> list[str]:
     """Required silver columns that neither the file nor the load's mapping gives."""
     given = {name.casefold() for name in (*columns, *load.columns, *load.defaults)}
     return [c.name for c in load.contract.columns if c.required and c.name not in given]
+
+
+def doubled_columns(columns: Sequence[str]) -> set[str]:
+    """Columns that stand twice in the header of a CSV file: Spark adds their place, member_id0 and member_id1."""
+    names = Counter(name.casefold().removesuffix(str(n)) for n, name in enumerate(columns) if name.endswith(str(n)))
+    return {name for name, count in names.items() if count > 1}
 
 
 def unused_columns(columns: Sequence[str], load: Load) -> list[str]:

@@ -121,6 +121,9 @@ class Ingest:
         where = _shortened(group.paths)
         try:
             raw = self._queried(spark, load, group) if load.query else group.rows
+            own_names = set() if load.query else {*load.contract.column_names} - {*load.columns}
+            if doubled := sorted(rows.doubled_columns(group.columns) & own_names):
+                raise UserError(f"{where}: {_doubled(doubled)}. Nothing of the batch was written")
             if absent := rows.absent_columns(raw.columns, load):
                 raise UserError(
                     f"{where}: no column {', '.join(absent)}, which silver.{load.table} requires; it has "
@@ -133,8 +136,10 @@ class Ingest:
         except AnalysisException as error:
             said = str(error).strip().splitlines()[0]
             if str(error.getCondition()).startswith("UNRESOLVED_COLUMN"):
-                unknown = (error.getMessageParameters() or {}).get("objectName")
-                said = f"no column {unknown}; it has {', '.join(group.columns)}"
+                unknown = (error.getMessageParameters() or {}).get("objectName", "")
+                name = unknown.rpartition(".")[2].strip("`")
+                is_doubled = name.casefold() in rows.doubled_columns(group.columns)
+                said = _doubled([name]) if is_doubled else f"no column {unknown}; it has {', '.join(group.columns)}"
             raise UserError(f"{where}: the mapping of {load.table} does not fit: {said}") from None
 
     def _queried(self, spark: SparkSession, load: Load, group: RawFiles) -> DataFrame:
@@ -168,6 +173,10 @@ def _of_a_value(error: Exception, load: Load, paths: list[str]) -> UserError | N
         f"({error.getCondition()}); nothing of the batch was written. Read such cells with try_cast or try_to_date and "
         f"keep what they cannot read, coalesce(string(try_to_date(c, 'dd/MM/yyyy')), c): then the row is rejected"
     )
+
+
+def _doubled(names: list[str]) -> str:
+    return f"the column {', '.join(names)} stands twice in the header"
 
 
 def _most_common(rules: Counter[str]) -> str:
