@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     last = lake.stands_at("alerts")
     if last and as_of < last:
-        log.info("alerts were judged until %s: a day before that changes none", last)
+        log.warning("alerts were judged until %s: a day before that opens and closes none", last)
         return
     counted = lake.read(KPI).agg(F.max("as_of").alias("as_of")).collect()[0]["as_of"]  # one row; NULL without metrics
     if counted and counted < as_of:  # it would stand for judged, and no alert of the days between be opened

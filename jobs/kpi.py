@@ -13,6 +13,7 @@ from memberlake.conf import Conf
 from memberlake.kpi import families, since, table
 from memberlake.kpi.cells import union
 from memberlake.kpi.families import Inputs
+from memberlake.kpi.metrics import METRICS
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.activity import ACTIVE_COUNTS, ACTIVITY_DAYS
 from memberlake.tables.gold.churn import CHURN_STATUS
@@ -84,7 +85,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     by_category = "category" in conf.kpi.dimensions
     changing = (*CHANGING, *OF_CATEGORIES) if by_category else CHANGING
     who_counts = (conf.activity.active_event_types, conf.activity.robot_threshold)
-    rules = (conf.kpi, conf.orders, who_counts, zone)
+    rules = (conf.kpi, conf.orders, who_counts, zone, tuple(METRICS))  # a metric that is new is counted of all days
     # as of a day before the last one: everything up to it, and what changed stays for the next run to be told
     is_past = held.last_row > as_of
     # days without churn that a later snapshot sees, or by other rules than those after: the next run counts all again

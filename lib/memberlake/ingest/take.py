@@ -121,10 +121,9 @@ class Ingest:
         where = _shortened(group.paths)
         try:
             raw = self._queried(spark, load, group) if load.query else group.rows
-            own_names = set() if load.query else {*load.contract.column_names} - {*load.columns}
-            if doubled := sorted(rows.doubled_columns(group.columns) & own_names):
-                raise UserError(f"{where}: {_doubled(doubled)}. Nothing of the batch was written")
             if absent := rows.absent_columns(raw.columns, load):
+                if doubled := sorted(rows.doubled_columns(group.columns) & {*absent}):
+                    raise UserError(f"{where}: {_doubled(doubled)}. Nothing of the batch was written")
                 raise UserError(
                     f"{where}: no column {', '.join(absent)}, which silver.{load.table} requires; it has "
                     f"{', '.join(group.columns)}. Nothing of the batch was written"
