@@ -319,7 +319,7 @@ def test_an_as_of_before_all_data_is_told(lake: Lake, far_east: None) -> None:
 
 @pytest.mark.parametrize(
     ("year", "reach", "said"),
-    [(2001, timedelta(days=3653), "more than ten years"), (2999, timedelta(days=31), "still to come, and more than a")],
+    [(2001, timedelta(days=3653), "more than ten years"), (2999, timedelta(days=300), "still to come.* ten months")],
 )
 def test_an_as_of_long_after_all_data_is_told(
     lake: Lake, far_east: None, year: int, reach: timedelta, said: str

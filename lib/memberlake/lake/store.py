@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 _CHANGE_FEED = "delta.enableChangeDataFeed"
 _MADE = "memberlake.made"  # differs from that of a table which stood in its place before
 _TEN_YEARS = timedelta(days=3653)
+_TEN_MONTHS = timedelta(days=300)  # what will have expired by the end of the year may be asked
 _BOOKS = (CUTOFFS, RUNS, WATERMARKS)  # what the lake keeps of its own jobs: nobody counts their rows
 
 
@@ -319,14 +320,14 @@ class Lake:
 
     def require_data_until(self, tables: tuple[Table, ...], end: Any, as_of: date) -> None:
         """Stops when the tables hold data, but none from the ten years before `end`, the instant at which as_of has
-        ended; of a day to come, from the month before. A year was mistyped then, and what is written would stay.
+        ended; of a day to come, from the ten months before. A year was mistyped then, and what is written would stay.
 
         Raises:
             UserError: names the first day of data, or the last.
         """
         dated = [t for t in tables if t.happened_at and self.ready(t)]
         is_to_come = end > datetime.now(timezone.utc) + timedelta(days=1)
-        reach, said = (timedelta(days=31), "a month") if is_to_come else (_TEN_YEARS, "ten years")
+        reach, said = (_TEN_MONTHS, "ten months") if is_to_come else (_TEN_YEARS, "ten years")
         if not is_to_come and any(self._begun[t.full_name] <= end for t in dated if t.full_name in self._begun):
             return
         frames = [(t, self.read(t), F.col(str(t.happened_at))) for t in dated]
