@@ -122,7 +122,7 @@ class Ingest:
         try:
             raw = self._queried(spark, load, group) if load.query else group.rows
             if absent := rows.absent_columns(raw.columns, load):
-                if doubled := sorted(rows.doubled_columns(group.columns) & {*absent}):
+                if doubled := sorted(rows.doubled_columns(group.columns) & {*load.contract.column_names}):
                     raise UserError(f"{where}: {_doubled(doubled)}. Nothing of the batch was written")
                 raise UserError(
                     f"{where}: no column {', '.join(absent)}, which silver.{load.table} requires; it has "
