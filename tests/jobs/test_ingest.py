@@ -153,12 +153,13 @@ def test_cells_of_a_csv_get_the_types_of_the_contract(many: tuple[Lake, Path, di
 
 
 def test_decisions_by_hand_land(many: tuple[Lake, Path, dict[str, Taken], list[str]]) -> None:
-    """Of two about one voucher the later; without a voucher for all of the days."""
+    """Two about one voucher are both kept, for the days before the later; without a voucher for all of the days."""
     lake, _, _, _ = many
     at = datetime(2026, 11, 19, 9, tzinfo=timezone.utc)
     assert_rows(
         lake,
         COUPON_CAMPAIGN_OVERRIDES,
+        ("c1", "v1", None, None, "P1", "me", at.replace(hour=10)),
         ("c1", "v1", None, None, "P3", None, at.replace(hour=12)),
         ("c1", None, date(2026, 11, 1), date(2026, 11, 30), "P2", None, at),
     )
