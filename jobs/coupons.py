@@ -69,7 +69,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         return  # a brand without coupons
     is_whole = all(lake.ready(table) for table in WRITES)  # one that was moved away is made again from all events
     of_conf = (conf.coupons.model_dump(exclude={"alerts"}), conf.orders.counted_statuses, conf.business_timezone)
-    rules = (*of_conf, "expired by what was undone")  # how vouchers are told apart: another way folds all of them again
+    rules = (*of_conf, "expired by what was undone")  # of the code: when it folds otherwise, all are folded again
     with lake.since_last("coupons", *READS, rules=rules) as changes, lake.brought_to("coupons", as_of) as since:
         known = {table: rows for table, rows in changes.items() if rows is not None}
         if not is_whole or since is None or since > as_of or len(known) < len(READS):

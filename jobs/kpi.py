@@ -81,7 +81,6 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         said = "gold.active_counts is as of %s, and with it the activity metrics: run activity first"
         log.warning(said, counted_at)
     held = since.held(families.reached(stored).collect())
-    # collected: a day a snapshot
     looks = [r["as_of"] for r in tables[CHURN_STATUS.full_name].select("as_of").distinct().collect()]
     by_category = "category" in conf.kpi.dimensions
     changing = (*CHANGING, *OF_CATEGORIES) if by_category else CHANGING
