@@ -553,6 +553,15 @@ def test_what_a_campaign_has_none_of_is_zero_where_a_ratio_says_so() -> None:
     assert row[3].hover == "¥0 / ¥200"
 
 
+def test_a_table_names_its_month_which_may_not_be_the_last_one() -> None:
+    of = {"dimension": "goal", "dimension_value": "lead"}
+    rows = [
+        month("marketing_cost", "2026-10-01", 7.0, (7.0, None), dimension="all", dimension_value="all"),
+        month("cost_per_goal", "2026-09-01", 3.5, (7.0, 2.0), **of),
+    ]
+    assert "2026-09:" in block("money", "by_goal", kpi=rows).note.en
+
+
 def test_the_confidence_of_vouchers_is_a_mean_of_those_that_have_one() -> None:
     inferred = {"method": "inferred", "vouchers": 5}
     rows: list[dict[str, Any]] = [

@@ -81,6 +81,11 @@ def period_name(row: Row) -> Said:
     return same(name) if row["is_complete"] else Said(f"{name}, to date", f"{name}（至今）")
 
 
+def period_of(rows: Sequence[Row]) -> Said:
+    """The period that all these rows are of."""
+    return period_name(rows[0]) if rows else texts.NONE
+
+
 def month(start: date) -> str:
     return f"{start:%Y-%m}"
 

@@ -151,7 +151,10 @@ def pivot(
     ]
     defined = [DEFINED[name] for name in names]
     more = blocks.largest(len(shown), len(values), defined[0].label)
-    return blocks.block(facts, key, "gold.kpi", needs, columns=columns, rows=rows, defined=defined, more=more)
+    shown_in = blocks.period_of([*at.values()])
+    return blocks.block(
+        facts, key, "gold.kpi", needs, columns=columns, rows=rows, defined=defined, more=more, month=shown_in
+    )
 
 
 def all_metrics(facts: Facts) -> Block:

@@ -61,4 +61,5 @@ def _attribution(facts: Facts) -> Block:
     hover = [kpi.fraction(facts, r, DEFINED["attributed_share"]) for r in rows]
     series = Series(HEADERS["of_money"], [], [r["value"] for r in rows], hover)
     chart = charts.ranking([word(r["dimension_value"]) for r in rows], [series], ".1%") if rows else None
-    return blocks.block(facts, "attribution", "gold.kpi", "kpi", chart=chart, defined=[DEFINED["attributed_share"]])
+    defined, shown_in = [DEFINED["attributed_share"]], blocks.period_of(rows)
+    return blocks.block(facts, "attribution", "gold.kpi", "kpi", chart=chart, defined=defined, month=shown_in)
