@@ -102,6 +102,26 @@ def test_what_one_table_tells_the_others_tell_too(world: World, orders: DataFram
     assert marketing.vouchers(world).join(redeemed, "voucher_id", "right").where("is_hidden IS NULL").isEmpty()
 
 
+def test_orders_tell_of_a_campaign_by_mark_by_voucher_or_by_code(world: World, orders: DataFrame) -> None:
+    day = calendar.business_date(F.col("ordered_at"), world.zone)
+    code = F.replace("campaign_id", F.lit("P"), F.lit("CODE"))
+    starts = write.clean(world, silver.CAMPAIGNS).withColumn("promo_code", code)
+    coded = orders.where("promo_code IS NOT NULL").withColumn("day", day)
+    assert coded.join(starts, "promo_code").where("day BETWEEN starts_on AND ends_on").count() == coded.count() > 100
+    assert coded.where("discount_amount = 0 OR voucher_id IS NOT NULL OR marked_channel IS NOT NULL").isEmpty()
+    by_campaign = orders.where("voucher_id IS NOT NULL")
+    marked = by_campaign.where("marked_channel IS NOT NULL").count() / by_campaign.count()
+    assert marked == pytest.approx(world.conf.shares.marked, abs=0.05)
+    assert orders.where("voucher_id IS NULL AND (marked_channel IS NOT NULL OR campaign_id IS NOT NULL)").isEmpty()
+
+
+def test_clicks_without_an_order_may_leave_a_lead(world: World) -> None:
+    answers = write.clean(world, silver.CAMPAIGN_RESPONSES).groupBy("response_type").count()
+    found = {r["response_type"]: r["count"] for r in answers.collect()}
+    assert found.keys() == {"click", "lead", "conversion"}
+    assert found["lead"] / (found["lead"] + found["click"]) == pytest.approx(world.conf.shares.leads, abs=0.08)
+
+
 def test_coupons_are_used_again_and_some_vouchers_keep_their_campaign_to_themselves(world: World) -> None:
     truth = marketing.vouchers(world)
     uses = truth.groupBy("coupon_id").agg(F.count_distinct("campaign_id").alias("campaigns"))

@@ -19,6 +19,9 @@ class MadeShares(Section):
     contacted: Share
     control: Share
     responding: Share = Field(le=0.6)  # times a taste of up to 1.5
+    leads: Share
+    marked: Share
+    codes: Share
     unlinked: Share
     wrong_clock: Share
     robots: Share

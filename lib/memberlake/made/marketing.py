@@ -18,6 +18,13 @@ def starts(c: Column) -> Column:
     return c.cast("int") * CAMPAIGN_EVERY + 5
 
 
+def running(w: World, day: Column) -> Column:
+    """The campaign that runs on a day, NULL where none does."""
+    since = day - starts(F.lit(0))
+    c = F.floor(since / CAMPAIGN_EVERY)
+    return F.when(c.between(0, w.campaigns - 1) & (since % CAMPAIGN_EVERY < CAMPAIGN_DAYS), c)
+
+
 def campaigns(w: World) -> DataFrame:
     c = F.col("i")
     return w.few(w.campaigns).select(
@@ -28,7 +35,7 @@ def campaigns(w: World) -> DataFrame:
         w.on(starts(c)).alias("starts_on"),
         w.on(starts(c) + CAMPAIGN_DAYS - 1).alias("ends_on"),
         (c % 3 == 1).alias("is_care"),
-        F.when(c % 2 == 0, "conversion").otherwise("win-back").alias("goal"),
+        F.when(c % 2 == 0, "conversion").when(c % 4 == 1, "win-back").otherwise("lead").alias("goal"),
     )
 
 
@@ -67,6 +74,7 @@ def campaign_contacts(w: World) -> DataFrame:
 
 
 def campaign_responses(w: World) -> DataFrame:
+    leaves_lead = w.happens(w.conf.shares.leads, "leaves a lead", "i", "c")
     clicks = w.happens(0.1, "clicks", "i", "c") & ~F.col("is_control") & (F.col("order_day") < w.conf.days)
     return (
         outreach(w)
@@ -75,7 +83,7 @@ def campaign_responses(w: World) -> DataFrame:
             F.concat(F.lit("R"), F.col("key")).alias("response_id"),
             F.concat(F.lit("C"), F.col("key")).alias("contact_id"),
             ordered_at(w, F.col("order_day")).alias("responded_at"),
-            F.when(F.col("responds"), "conversion").otherwise("click").alias("response_type"),
+            F.when(F.col("responds"), "conversion").when(leaves_lead, "lead").otherwise("click").alias("response_type"),
         )
     )
 

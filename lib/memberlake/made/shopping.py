@@ -43,9 +43,16 @@ def purchases(w: World) -> DataFrame:
 
 def orders(w: World) -> DataFrame:
     """Counts in whole cents until the end."""
-    is_guest = F.col("c").isNull() & w.happens(w.conf.shares.guests, "guest", "i", "k")
+    by_campaign = F.col("c").isNotNull()
+    is_guest = ~by_campaign & w.happens(w.conf.shares.guests, "guest", "i", "k")
     coupon = F.coalesce(marketing.face_value(F.col("c")).cast("long") * 100, F.lit(0))
-    sale = F.when(w.happens(0.2, "on sale", "i", "k"), F.floor(F.col("goods") / 10)).otherwise(0)
+    is_sale = w.happens(0.2, "on sale", "i", "k")
+    sale = F.when(is_sale, F.floor(F.col("goods") / 10)).otherwise(0)
+    is_marked = by_campaign & w.happens(w.conf.shares.marked, "marked", "i", "k")
+    code = F.when(
+        ~by_campaign & is_sale & w.happens(w.conf.shares.codes, "promo code", "i", "k"),
+        F.concat(F.lit("CODE"), marketing.running(w, F.col("day"))),
+    )
     part = F.when(w.happens(0.02, "part refund", "i", "k"), F.floor(F.col("paid") * 3 / 10)).otherwise(0)
     own_channel = w.pick(CHANNELS, "channel", "i", F.lit(0))
     placed = (
@@ -58,7 +65,6 @@ def orders(w: World) -> DataFrame:
         .withColumn("channel", F.when(F.col("c").isNull(), own_channel).otherwise("app"))
         .withColumn("ordered_at", marketing.ordered_at(w, F.col("day")))
     )
-    by_campaign = F.col("c").isNotNull()
     return placed.select(
         marketing.order_id().alias("order_id"),
         F.when(~is_guest, F.col("member_id")).alias("member_id"),
@@ -73,8 +79,9 @@ def orders(w: World) -> DataFrame:
         F.when(by_campaign, F.concat_ws("-", F.concat(F.lit("V"), F.col("c")), "i")).alias("voucher_id"),
         F.when(by_campaign, marketing.coupon_id(F.col("c"))).alias("coupon_id"),
         marketing.face_value(F.col("c")).alias("coupon_amount"),
-        F.when(by_campaign, "sms").alias("marked_channel"),
-        F.when(by_campaign & ~marketing.is_unlinked(w), marketing.campaign_id(F.col("c"))).alias("campaign_id"),
+        code.alias("promo_code"),
+        F.when(is_marked, "sms").alias("marked_channel"),
+        F.when(is_marked & ~marketing.is_unlinked(w), marketing.campaign_id(F.col("c"))).alias("campaign_id"),
         F.when(w.happens(0.1, "pays points", "i", "k"), F.floor(F.col("paid") / 1000)).alias("points_redeemed"),
         F.floor(F.col("paid") / 100).alias("points_granted"),
         later(F.col("ordered_at"), (1 + w.whole(72, "settles", "i", "k")) * 3600).alias("updated_at"),
