@@ -263,6 +263,7 @@ REFUSED = {
     "no column.csv": (b"name,brand\nx,y\n", "no column product_id, which silver.products requires; it has name, brand"),
     "garbage.csv": (bytes(range(256)) * 9, "is not text in UTF-8"),
     "other encoding.csv": ("product_id,名\n1,2\n".encode("gb18030"), "is not text in UTF-8"),
+    "spelt.jsonl": (b'{"product_id": "1"}\n{"Product_ID": "2"}\n', "column product_id stands twice, in whatever case"),
     "garbage.jsonl": (bytes(range(128, 256)) * 9, "is not JSON lines"),
     "garbage.parquet": (b"PAR1 and nothing else", "cannot be read as parquet"),
     "cut off.parquet": (PARQUET[: len(PARQUET) // 2], "cannot be read as parquet"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -162,12 +163,15 @@ def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool
     options = {"csv": {**_CSV, **csv_options}, "json": _JSON, "parquet": _PARQUET}
     try:
         found = _reader(spark, kind, options[kind]).load(path).schema
+        keys = _keys(spark, path) if kind == "json" else []
     except (AnalysisException, PySparkException, Py4JJavaError, OSError) as error:
         if isinstance(error, PySparkException) and error.getCondition() == "COLUMN_ALREADY_EXISTS":
             name = (error.getMessageParameters() or {}).get("columnName", "").strip("`")
-            raise UserError(f"{readable(path)}: the column {name} stands twice, in whatever case") from None
+            raise _twice(path, name) from None
         raise UserError(f"{readable(path)} cannot be read as {kind}: {_cause(error)}") from None
     names = [field.name for field in found.fields if field.name != BROKEN]
+    if spelt := [key for key, more in itertools.pairwise(keys) if key.lower() == more.lower()]:
+        raise _twice(path, spelt[0].lower())
     if kind == "json" and not names and found.fields:
         raise UserError(f"{readable(path)} is not JSON lines: no line of it is a JSON object")
     if kind == "csv" and any(_NO_TEXT.search(name) for name in names):
@@ -180,6 +184,17 @@ def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool
     if kind == "parquet":
         return found
     return StructType([StructField(name, StringType()) for name in names])
+
+
+def _keys(spark: SparkSession, path: str) -> list[str]:
+    """The keys of JSON lines as they are spelt. Of `city` in one line and `City` in another Spark reads one alone."""
+    lines = _reader(spark, "text", {}).load(path).select(F.ltrim("value", F.lit("\ufeff")).alias("line"))
+    keys = lines.select(F.explode(F.json_object_keys("line"))).distinct()
+    return sorted((row[0] for row in keys.collect()), key=lambda key: (key.lower(), key))  # names of columns: few
+
+
+def _twice(path: str, name: str) -> UserError:
+    return UserError(f"{readable(path)}: the column {name} stands twice, in whatever case")
 
 
 def _reader(spark: SparkSession, form: str, options: Mapping[str, str | bool]) -> DataFrameReader:
