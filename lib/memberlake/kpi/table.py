@@ -118,13 +118,18 @@ def _ratio(numerator: Column, denominator: Column, is_ratio: Column) -> Column:
     return F.when(~is_ratio, numerator).otherwise(F.when(denominator != 0, numerator / denominator))
 
 
-def with_completeness(frame: DataFrame, as_of: date) -> DataFrame:
-    """Adds is_complete and as_of, the last day that the row has seen."""
+def final_on() -> Column:
+    """The day from which on a row of gold.kpi is final: its period's last, of a cohort the last of its time to buy."""
     wait = F.lit(0)
     for metric, days in WAITS.items():
         wait = F.when(F.col("metric") == metric, days).otherwise(wait)
-    known = F.date_add(calendar.period_end(F.col("period"), F.col("period_start")), wait)
-    return frame.withColumn("is_complete", known <= F.lit(as_of)).withColumn("as_of", F.least(known, F.lit(as_of)))
+    return F.date_add(calendar.period_end(F.col("period"), F.col("period_start")), wait)
+
+
+def with_completeness(frame: DataFrame, as_of: date) -> DataFrame:
+    """Adds is_complete and as_of, the last day that the row has seen."""
+    final = final_on()
+    return frame.withColumn("is_complete", final <= F.lit(as_of)).withColumn("as_of", F.least(final, F.lit(as_of)))
 
 
 def only_needed(stored: DataFrame, as_of: date) -> DataFrame:

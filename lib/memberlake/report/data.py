@@ -13,7 +13,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import calendar
-from memberlake.kpi.metrics import COHORT, COHORT_DAYS
+from memberlake.coupons.runs import STEPS
+from memberlake.kpi.table import final_on
 from memberlake.lake.contract import Table
 from memberlake.tables import silver
 
@@ -49,6 +50,17 @@ class Frames(NamedTuple):
     coupon_events: DataFrame
     runs: DataFrame
     rejects: DataFrame
+
+    @property
+    def silver(self) -> dict[Table, DataFrame]:
+        return {
+            silver.MEMBERS: self.members,
+            silver.ORDERS: self.orders,
+            silver.EVENTS: self.events,
+            silver.CAMPAIGNS: self.campaigns,
+            silver.CAMPAIGN_CONTACTS: self.campaign_contacts,
+            silver.COUPON_EVENTS: self.coupon_events,
+        }
 
 
 def small(of: Frames, as_of: date, zone: str) -> dict[str, DataFrame]:
@@ -110,7 +122,7 @@ def kpi(kpi: DataFrame, as_of: date) -> DataFrame:
     split = _period("month", F.add_months(F.trunc(F.lit(as_of), "month"), -2)) | (
         F.col("dimension").isin("cost_type", "method") & (F.col("period") == "month") & recent
     )
-    over = F.date_add(_end("period", "period_start"), _days_to_buy("metric")) <= F.lit(as_of)
+    over = final_on() <= F.lit(as_of)
     # a period that was not over at as_of, but was computed since, holds what nobody could know then
     known = (F.col("as_of") <= F.lit(as_of)) | (F.col("is_complete") & over)
     return kpi.where(
@@ -208,14 +220,11 @@ def monitoring(monitoring: DataFrame, as_of: date) -> DataFrame:
     )
 
 
-_STEPS = ("issued", "claimed", "redeemed", "returned", "voided", "expired")
-
-
 def coupon_months(funnel: DataFrame, as_of: date) -> DataFrame:
     """What happened to vouchers in each of the last 12 months."""
     month = F.trunc("business_date", "month").alias("month")
     near = _until(funnel, as_of).where(F.col("business_date") >= F.add_months(F.trunc(F.lit(as_of), "month"), -11))
-    return near.groupBy(month).agg(*[F.sum(step).alias(step) for step in _STEPS])
+    return near.groupBy(month).agg(*[F.sum(step).alias(step) for step in STEPS])
 
 
 def coupon_campaigns(days: DataFrame, as_of: date) -> DataFrame:
@@ -270,13 +279,6 @@ def review(review: DataFrame) -> DataFrame:
 
 def last_days(of: Frames, as_of: date, zone: str) -> DataFrame:
     """The last business date of each table of facts, if it has one within the last months: (table, last_on)."""
-    facts = {
-        silver.MEMBERS: of.members,
-        silver.ORDERS: of.orders,
-        silver.EVENTS: of.events,
-        silver.CAMPAIGN_CONTACTS: of.campaign_contacts,
-        silver.COUPON_EVENTS: of.coupon_events,
-    }
     # raw instants, with a day to spare, let Delta skip the files of all earlier years
     begin, end = calendar.instants(as_of - timedelta(days=DAYS), as_of + timedelta(days=1), zone)
 
@@ -286,25 +288,17 @@ def last_days(of: Frames, as_of: date, zone: str) -> DataFrame:
         near = frame.where((instant >= F.lit(begin)) & (instant < F.lit(end)) & (on <= F.lit(as_of)))
         return near.agg(F.max(on).alias("last_on")).select(F.lit(table.full_name).alias("table"), "last_on")
 
-    return reduce(DataFrame.unionAll, [last(table, frame) for table, frame in facts.items()])
+    return reduce(DataFrame.unionAll, [last(table, frame) for table, frame in of.silver.items() if table.happened_at])
 
 
 def emptiness(of: Frames) -> DataFrame:
     """Whether a silver table has no row at all: (table, is_empty)."""
-    read = {
-        silver.MEMBERS: of.members,
-        silver.ORDERS: of.orders,
-        silver.EVENTS: of.events,
-        silver.CAMPAIGNS: of.campaigns,
-        silver.CAMPAIGN_CONTACTS: of.campaign_contacts,
-        silver.COUPON_EVENTS: of.coupon_events,
-    }
 
-    def told(table: Table, frame: DataFrame) -> DataFrame:
+    def asked(table: Table, frame: DataFrame) -> DataFrame:
         none = (F.count(F.lit(1)) == 0).alias("is_empty")
         return frame.select(F.lit(1)).limit(1).agg(none).select(F.lit(table.full_name).alias("table"), "is_empty")
 
-    return reduce(DataFrame.unionAll, [told(table, frame) for table, frame in read.items()])
+    return reduce(DataFrame.unionAll, [asked(table, frame) for table, frame in of.silver.items()])
 
 
 def rejected(rejects: DataFrame, runs: DataFrame) -> DataFrame:
@@ -347,9 +341,8 @@ def _outcome() -> list[Column]:
     """
     redeemed, cost = F.sum("in_force"), F.sum("redeemed_amount") - F.sum("returned_amount")
     known = F.when((redeemed == 0) | (cost != 0), cost).cast("double")
-    return [
-        *[F.sum(step).alias(step) for step in _STEPS[:2]], redeemed.alias("redeemed"), known.alias("redeemed_amount")
-    ]  # fmt: skip
+    sums = [F.sum(step).alias(step) for step in ("issued", "claimed")]
+    return [*sums, redeemed.alias("redeemed"), known.alias("redeemed_amount")]
 
 
 def _per_element(frame: DataFrame, array: str, name: str, counted: str) -> DataFrame:
@@ -359,18 +352,3 @@ def _per_element(frame: DataFrame, array: str, name: str, counted: str) -> DataF
 
 def _period(name: str, after: Column) -> Column:
     return (F.col("period") == name) & (F.col("period_start") > after)
-
-
-def _days_to_buy(metric: str) -> Column:
-    """Days after its period until a metric is final: those that a cohort has to buy."""
-    days = dict(zip(COHORT, COHORT_DAYS, strict=True))
-    return F.coalesce(*[F.when(F.col(metric) == name, F.lit(n)) for name, n in days.items()], F.lit(0))
-
-
-def _end(period: str, start: str) -> Column:
-    """Last day of a day, week or month."""
-    return (
-        F.when(F.col(period) == "month", F.last_day(start))
-        .when(F.col(period) == "week", F.date_add(start, 6))
-        .otherwise(F.col(start))
-    )
