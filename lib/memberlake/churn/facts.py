@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from memberlake import calendar
 from memberlake.activity import identity as identities
+from memberlake.contacts import only_sent
 from memberlake.lake.contract import Table
 from memberlake.orders import has_coupon, only_counted
 from memberlake.tables import silver
@@ -86,7 +87,7 @@ def until(
     has_code = F.col("promo_code").isNotNull()
     coupon = (has_coupon() | has_code).alias("has_coupon")
     orders = kept(in_order(orders.select("member_id", "on", *_OF_ORDERS, coupon)))
-    contacts = seen(contacts, silver.CAMPAIGN_CONTACTS).where(~F.coalesce("is_control", F.lit(False)))
+    contacts = seen(contacts, silver.CAMPAIGN_CONTACTS).transform(only_sent)
     bought = orders.groupBy("member_id").agg(F.min("on").alias("on"))
     known = members.select("member_id", "on").unionByName(bought)
     events = seen(events, silver.EVENTS)

@@ -7,6 +7,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from memberlake.contacts import only_sent
 from memberlake.coupons.state import NUMBER
 
 _MANY = 10_000  # trials: the standard error of their share is about 0.001 where it is 0.98
@@ -17,11 +18,6 @@ _UNDECLARED = "undeclared+"  # of evidence: no campaign is declared for the coup
 def audience(contacts: DataFrame) -> DataFrame:
     """One row a campaign and member of its outreach list."""
     return contacts.transform(only_sent).select("campaign_id", "member_id").distinct()
-
-
-def only_sent(contacts: DataFrame) -> DataFrame:
-    """Without those held out for comparison, who are on no list."""
-    return contacts.where(~F.coalesce("is_control", F.lit(False)))
 
 
 def windows(campaigns: DataFrame, grace_days: int) -> DataFrame:

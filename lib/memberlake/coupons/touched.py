@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from memberlake import calendar
+from memberlake.contacts import only_sent
 from memberlake.coupons import campaigns
 from memberlake.coupons.state import NUMBER, from_history, only_until, with_holder
 
@@ -58,7 +59,7 @@ def lists(contacts: DataFrame, changed: DataFrame, since: date, zone: str) -> Da
         contacts: of these campaigns.
         changed: contacts that changed, or that as_of has come to.
     """
-    old = contacts.transform(campaigns.only_sent).transform(only_until, "sent_at", since, zone)
+    old = contacts.transform(only_sent).transform(only_until, "sent_at", since, zone)
     had_list = (
         old.join(changed.select("contact_id").distinct(), on="contact_id", how="left_anti")
         .select("campaign_id")

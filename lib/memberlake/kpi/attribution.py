@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import calendar
+from memberlake.contacts import only_sent
 from memberlake.orders import has_coupon, names_coupon
 
 METHODS = ("marked", "code", "voucher", "contact", "none")
@@ -41,7 +42,7 @@ def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days
     )
     # one row a member, so that looking for the last contact multiplies no order
     sent = (
-        contacts.where(~F.coalesce("is_control", F.lit(False)))
+        contacts.transform(only_sent)
         .groupBy("member_id")
         .agg(
             F.collect_list(

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from memberlake import calendar
 from memberlake.conf.kpi import KpiConf
+from memberlake.contacts import only_sent
 from memberlake.kpi import attribution
 from memberlake.kpi.cells import CELL, SPAN, column, exploded, of_member, of_members, total, union
 from memberlake.kpi.metrics import COHORT_DAYS
@@ -191,7 +192,7 @@ def costs(
     own = F.when(F.coalesce("voucher_value", F.lit(0)) > 0, 0).otherwise(F.coalesce("coupon_amount", F.lit(0)))
     rows = union(
         _cost(costs, F.col("cost_type"), F.col("amount")),
-        _cost(contacts.where(~F.coalesce("is_control", F.lit(False))), F.lit("contact"), F.col("cost")),
+        _cost(contacts.transform(only_sent), F.lit("contact"), F.col("cost")),
         _cost(vouchers, F.lit("coupon"), F.col("redeemed_amount")),
         _cost(owed, F.lit("coupon"), own),
         _cost(owed, F.lit("points"), points),
