@@ -114,12 +114,13 @@ class Lake:
             if self.read(table).isEmpty():
                 self.append(table, rows)
             else:
-                self._merge(table, rows, replaces=True)
+                later = f"({rank_sql(table, 'new')}) > ({rank_sql(table, 'old')})"
+                self._merge(table, rows, f"WHEN MATCHED AND {later} THEN UPDATE SET *")
 
     def add_new(self, table: Table, frame: DataFrame) -> None:
         """Adds the rows whose key is not there yet."""
         with self._writing[table.full_name]:
-            self._merge(table, conform(frame, table).dropDuplicates([*table.key]), replaces=False)
+            self._merge(table, conform(frame, table).dropDuplicates([*table.key]))
 
     def put(self, table: Table, frame: DataFrame, **within: Any) -> None:
         """Adds new keys; the row of a known key is replaced, whatever it was.
@@ -136,7 +137,7 @@ class Lake:
         with self.kept(rows):
             if self._repeats_a_key(rows, table):
                 raise ValueError(f"{table.full_name}: a key stands twice among the rows to put")
-            self._merge(table, rows, replaces=True, whatever=True, within=within)
+            self._merge(table, rows, "WHEN MATCHED THEN UPDATE SET *", within)
 
     def version(self, table: Table) -> int | None:
         """The number of the table's last commit; None when it was never written."""
@@ -383,34 +384,25 @@ class Lake:
         return not rows.groupBy(*table.key).count().where("count > 1").isEmpty()
 
     def _merge(
-        self,
-        table: Table,
-        rows: DataFrame,
-        *,
-        replaces: bool,
-        whatever: bool = False,
-        within: Mapping[str, Any] = MappingProxyType({}),
+        self, table: Table, rows: DataFrame, matched: str = "", within: Mapping[str, Any] = MappingProxyType({})
     ) -> None:
         """One row a key in `rows`: a MERGE with two new rows of one key would insert both.
 
         Args:
-            replaces: a later version replaces the row of a known key; `whatever`: any does.
+            matched: the clause for a key that is there, of `old` and `new`; without one its row stays.
+            within: see `put`.
         """
         self._create(table)
         started = time.monotonic()
         required = {c.name for c in table.columns if c.required}
         same_key = " AND ".join(f"old.`{k}` {'=' if k in required else '<=>'} new.`{k}`" for k in table.key)
         same_key += "".join(f" AND {sql.is_value(f'old.{sql.name(c)}', value)}" for c, value in within.items())
-        update = " WHEN MATCHED THEN UPDATE SET *" if whatever else ""
-        if replaces and not whatever:
-            later = f"({rank_sql(table, 'new')}) > ({rank_sql(table, 'old')})"
-            update = f" WHEN MATCHED AND {later} THEN UPDATE SET *"
         view = f"_memberlake_{table.schema}_{table.name}"
         rows.createOrReplaceTempView(view)
         try:
             rows.sparkSession.sql(
                 f"MERGE INTO {self.name(table)} AS old USING {view} AS new ON {same_key}"
-                f"{update} WHEN NOT MATCHED THEN INSERT *"
+                f" {matched} WHEN NOT MATCHED THEN INSERT *"
             )
         finally:
             rows.sparkSession.catalog.dropTempView(view)
