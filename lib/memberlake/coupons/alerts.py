@@ -6,6 +6,7 @@ A voucher is held by who claimed it; where nobody did, by whom it was issued to.
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -31,16 +32,13 @@ def of(vouchers: DataFrame, rules: CouponAlertsConf, as_of: date, zone: str) -> 
         _many_members_on_an_order(redeemed, rules),
         _resale(redeemed, rules),
     )
-    found, *others = signs
-    for sign in others:
-        found = found.unionByName(sign)
-    return found.withColumn("as_of", F.lit(as_of))
+    return reduce(DataFrame.unionByName, signs).withColumn("as_of", F.lit(as_of))
 
 
 def _redeemed_by_others(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFrame:
     per_holder = redeemed.where("holder <> redeemer").groupBy("holder").agg(F.count(F.lit(1)).alias("n"))
     said = F.format_string("%d vouchers that the member held were redeemed by others", "n")
-    return _sign(per_holder, "redeemed_by_others", "member", "holder", "n", F.lit(rules.redeemed_by_others), said)
+    return _sign(per_holder, "redeemed_by_others", "member", "holder", F.lit(rules.redeemed_by_others), said)
 
 
 def _many_claims(claims: DataFrame, rules: CouponAlertsConf) -> DataFrame:
@@ -49,7 +47,7 @@ def _many_claims(claims: DataFrame, rules: CouponAlertsConf) -> DataFrame:
     limit = F.greatest(F.lit(rules.claims_factor) * F.col("mean"), F.lit(float(rules.claims_at_least)))
     said = F.format_string("%d claims; members with claims have %.1f on average", "n", "mean")
     with_usual = per_member.join(F.broadcast(usual), how="cross")
-    return _sign(with_usual, "many_claims", "member", "claimer", "n", limit, said)
+    return _sign(with_usual, "many_claims", "member", "claimer", limit, said)
 
 
 def _many_members_on_an_order(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFrame:
@@ -57,7 +55,7 @@ def _many_members_on_an_order(redeemed: DataFrame, rules: CouponAlertsConf) -> D
     per_order = redeemed.where("order_id IS NOT NULL").groupBy("order_id").agg(members.alias("n"))
     said = F.format_string("%d members redeemed vouchers on one order", "n")
     limit = F.lit(rules.members_on_order)
-    return _sign(per_order, "many_members_on_an_order", "order", "order_id", "n", limit, said)
+    return _sign(per_order, "many_members_on_an_order", "order", "order_id", limit, said)
 
 
 def _resale(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFrame:
@@ -68,15 +66,16 @@ def _resale(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFrame:
         .where(F.col("n") >= rules.resale_share * F.col("all"))
     )
     said = F.format_string("%d of the %d vouchers that the member redeemed were held by others", "n", "all")
-    return _sign(per_redeemer, "resale", "member", "redeemer", "n", F.lit(rules.resale_vouchers), said)
+    return _sign(per_redeemer, "resale", "member", "redeemer", F.lit(rules.resale_vouchers), said)
 
 
-def _sign(rows: DataFrame, reason: str, kind: str, subject: str, value: str, limit: Column, said: Column) -> DataFrame:
-    return rows.where(F.col(value) >= limit).select(
+def _sign(counted: DataFrame, reason: str, kind: str, subject: str, limit: Column, said: Column) -> DataFrame:
+    """Args: counted: one row a subject, with its number, `n`."""
+    return counted.where(F.col("n") >= limit).select(
         F.lit(reason).alias("reason"),
         F.lit(kind).alias("subject_kind"),
         F.col(subject).alias("subject_id"),
-        F.col(value).cast("double").alias("value"),
+        F.col("n").cast("double").alias("value"),
         limit.cast("double").alias("threshold"),
         said.alias("evidence"),
     )
