@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field, PositiveInt, field_validator
 
-from memberlake.conf.section import Count, LookBack, Section
+from memberlake.conf.section import Count, LookBack, Section, repeated
 from memberlake.conf.value import ScoredConf
 from memberlake.lake.contract import BOOL, STRING
 from memberlake.tables.silver import MEMBERS
@@ -27,8 +27,8 @@ class ActivityConf(Section):
     @field_validator("active_event_types", "rolling_windows", "dimensions")
     @classmethod
     def _once_each(cls, values: tuple[object, ...]) -> tuple[object, ...]:
-        if twice := sorted({str(v) for v in values if values.count(v) > 1}):
-            raise ValueError(f"has {', '.join(twice)} twice")
+        if twice := repeated(values):
+            raise ValueError(f"has {twice} twice")
         return values
 
     @field_validator("rolling_windows")

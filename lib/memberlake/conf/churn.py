@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from memberlake.conf.section import MOST, MOST_DAYS, Count, LookBack, Section, Share
+from memberlake.conf.section import MOST, MOST_DAYS, Count, LookBack, Section, Share, repeated
 
 Condition = Literal["event", "no_event", "no_response", "no_order"]
 ModelKind = Literal["random_forest", "logistic_regression", "linear_svm", "gradient_boosted_trees"]
@@ -114,8 +114,8 @@ class ChurnConf(Section):
     @model_validator(mode="after")
     def _consistent(self) -> ChurnConf:
         names = [rule.name for rule in self.rules]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"rules: {', '.join(twice)} stands twice")
+        if twice := repeated(names):
+            raise ValueError(f"rules: {twice} stands twice")
         if self.label_rule not in names:
             raise ValueError(f"label_rule {self.label_rule} is no rule; there are {', '.join(names)}")
         if self.model not in self.grids:

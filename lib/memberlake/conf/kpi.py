@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from memberlake.conf.section import MOST_DAYS, LookBack, Section
+from memberlake.conf.section import MOST_DAYS, LookBack, Section, repeated
 from memberlake.kpi.metrics import METRICS, Metric
 
 MEMBER_DIMENSIONS = ("source", "gender", "city", "occupation", "brand", "acquisition_channel", "tier")
@@ -121,7 +121,6 @@ class AlertsConf(Section):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> AlertsConf:
-        names = [rule.name for rule in self.rules]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"the rule {', '.join(twice)} stands twice")
+        if twice := repeated([rule.name for rule in self.rules]):
+            raise ValueError(f"the rule {twice} stands twice")
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from zoneinfo import available_timezones
@@ -54,6 +55,11 @@ def local_path(place: object) -> Path | None:
     if place.startswith("file:"):
         return Path("/" + place.removeprefix("file:").lstrip("/"))
     return None if "://" in place or place.startswith("dbfs:") else Path(place)
+
+
+def repeated(values: Sequence[object]) -> str:
+    """Those that stand more than once, for an error's sentence; empty without any."""
+    return ", ".join(sorted({str(value) for value in values if values.count(value) > 1}))
 
 
 def known_zone(zone: str) -> str:
