@@ -73,15 +73,10 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     filled = {r["name"] for r in since.filled(data).collect()}
     if not filled:
         return
-    if VOUCHERS.full_name in filled and (stands_at := lake.stands_at("coupons")) not in {None, as_of}:
-        said = "gold.vouchers is as of %s, and with it what coupons cost and whom orders are owed to: run coupons first"
-        log.warning(said, stands_at)
-    counted_at = lake.read(ACTIVE_COUNTS).transform(last_as_of).collect()[0]["as_of"]  # one row
-    if counted_at not in {None, as_of}:
-        said = "gold.active_counts is as of %s, and with it the activity metrics: run activity first"
-        log.warning(said, counted_at)
+    active_as_of = lake.read(ACTIVE_COUNTS).transform(last_as_of).collect()[0]["as_of"]  # one row
+    warn_of_other_days(lake, filled, active_as_of, as_of)
     held = since.held(families.reached(stored).collect())
-    looks = [r["as_of"] for r in tables[CHURN_STATUS.full_name].select("as_of").distinct().collect()]
+    snapshots = [r["as_of"] for r in tables[CHURN_STATUS.full_name].select("as_of").distinct().collect()]
     by_category = "category" in conf.kpi.dimensions
     changing = (*CHANGING, *OF_CATEGORIES) if by_category else CHANGING
     who_counts = (conf.activity.active_event_types, conf.activity.robot_threshold)
@@ -89,35 +84,52 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     # as of a day before the last one: everything up to it, and what changed stays for the next run to be told
     is_past = held.last_row > as_of
     # days without churn that a later snapshot sees, or by other rules than those after: the next run counts all again
-    is_blind = as_of < max(looks, default=as_of) and as_of not in looks
+    is_blind = as_of < max(snapshots, default=as_of) and as_of not in snapshots
     if is_past and (is_blind or not lake.goes_by("kpi", rules)):
         lake.forget("kpi")
     with contextlib.ExitStack() as stack:
-        changes = {} if is_past else stack.enter_context(lake.since_last("kpi", *changing, rules=rules))
-        partly = {t.full_name: rows for t, rows in changes.items() if rows is not None}
 
         def keep(frame: DataFrame) -> DataFrame:
             return stack.enter_context(lake.kept(frame))
 
+        changes = {} if is_past else stack.enter_context(lake.since_last("kpi", *changing, rules=rules))
+        partly = {t.full_name: rows for t, rows in changes.items() if rows is not None}
         changed = {r["name"]: r["day"] for r in since.changed(partly, tables, zone, keep).collect()} if partly else {}
         if held.begins_with_data(changed, [t.full_name for t in changing]):
             first_data = held.first_row
         else:  # looked for in all tables
             first_data = since.first_day(data, zone).collect()[0]["day"]
-        snapshots = sorted(day for day in looks if day <= as_of)
-        inputs = Inputs(tables, stored, lake.spark.range(1), filled, snapshots, keep, as_of, conf)
+        seen = sorted(day for day in snapshots if day <= as_of)
+        inputs = Inputs(tables, stored, lake.spark.range(1), filled, seen, keep, as_of, conf)
         chosen = families.BY_CATEGORY if by_category else families.FAMILIES
         due = families.only_due(chosen, inputs, held.beginning(first_data), changed)
-        # all families in one plan take longer than one after the other
-        anew = [lake.settled(family.recount(inputs, first_data, day)) for family, day in due]
-        fresh = union(*anew, stored.where(families.stays(due, as_of)))
-        before = stored.where(F.col("period_start") < families.first_written(due, as_of))
-        counted = lake.settled(union(fresh, before).transform(table.only_needed, as_of))
-        active, active_before = lake.read(ACTIVE_COUNTS), None
-        if counted_at == as_of and not conf.activity.approximate:
-            active_before = families.active_before(inputs, lake.read(ACTIVITY_DAYS), first_data)
-        rows = union(fresh, table.derived(counted, active, conf.kpi, as_of, lake.settled, active_before))
-        lake.replace(KPI, rows.hint("rebalance", "period"), families.is_written(due, as_of))
+        write(lake, inputs, due, first_data, active_as_of)
+
+
+def warn_of_other_days(lake: Lake, filled: set[str], active_as_of: date | None, as_of: date) -> None:
+    """Tables that have no as_of of their own may stand at another day, and what is made of them with it."""
+    vouchers_as_of = lake.stands_at("coupons") if VOUCHERS.full_name in filled else None
+    if vouchers_as_of not in {None, as_of}:
+        said = "gold.vouchers is as of %s, and with it what coupons cost and whom orders are owed to: run coupons first"
+        log.warning(said, vouchers_as_of)
+    if active_as_of not in {None, as_of}:
+        said = "gold.active_counts is as of %s, and with it the activity metrics: run activity first"
+        log.warning(said, active_as_of)
+
+
+def write(lake: Lake, inputs: Inputs, due: families.Due, first_data: date, active_as_of: date | None) -> None:
+    """Counts the families that are due again, and all that is made of stored metrics."""
+    stored, as_of, conf = inputs.stored, inputs.as_of, inputs.conf
+    # all families in one plan take longer than one after the other
+    anew = [lake.settled(family.recount(inputs, first_data, day)) for family, day in due]
+    fresh = union(*anew, stored.where(families.stays(due, as_of)))
+    before = stored.where(F.col("period_start") < families.first_written(due, as_of))
+    counted = lake.settled(union(fresh, before).transform(table.only_needed, as_of))
+    active, active_before = lake.read(ACTIVE_COUNTS), None
+    if active_as_of == as_of and not conf.activity.approximate:
+        active_before = families.active_before(inputs, lake.read(ACTIVITY_DAYS), first_data)
+    rows = union(fresh, table.derived(counted, active, conf.kpi, as_of, lake.settled, active_before))
+    lake.replace(KPI, rows.hint("rebalance", "period"), families.is_written(due, as_of))
 
 
 if __name__ == "__main__":
