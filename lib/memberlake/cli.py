@@ -7,7 +7,6 @@ Logs go to stderr, results to stdout.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
@@ -16,24 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
-from pyspark.sql import functions as F
 from rich.logging import RichHandler
 
-from memberlake import commands, console, docs, explain, jobs, runner
+from memberlake import commands, console, docs, jobs
 from memberlake.commands import Days, Given
 from memberlake.conf import project_home
 from memberlake.conf.section import MOST
 from memberlake.console import err, out
 from memberlake.errors import UserError
 from memberlake.lake import session
-from memberlake.lake.lock import only_writer
 from memberlake.made import write
-from memberlake.made.world import World
-from memberlake.tables import BY_NAME
-from memberlake.tables.gold.kpi import ALERTS
 
 log = logging.getLogger("memberlake")
 
@@ -83,64 +75,6 @@ class _Group(click.Group):
             ctx.exit(2)
 
 
-def _lake_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    options = [
-        click.option("--conf", "files", multiple=True, metavar="FILE", help="YAML over conf/base.yaml."),
-        click.option(
-            "--set",
-            "sets",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="One setting, such as rfm.tiles=4; the value is YAML.",
-        ),
-        click.option("--lake", metavar="URI", help="Folder or URI of the lake (lake.root)."),
-        click.option(
-            "-q", "--quiet", is_flag=True, expose_value=False, callback=_log, is_eager=True, help="Log warnings only."
-        ),
-        click.option(
-            "-v",
-            "--verbose",
-            is_flag=True,
-            expose_value=False,
-            callback=_log_stacks,
-            help="Log the stack of a failed job too. It may quote values of rows.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-_AS_OF = click.option(
-    "--as-of", metavar="DATE", help="Business date, `latest` (with an order or event), or `yesterday`, the default."
-)
-
-
-def _day_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    options = [
-        _AS_OF,
-        click.option("--from", "first", metavar="DATE", help="First day of a backfill."),
-        click.option("--to", "last", metavar="DATE", help="Last day of a backfill. Default: yesterday."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print the closing summary as JSON.")
-_IF_NEEDED = click.option(
-    "--if-needed",
-    is_flag=True,
-    help="Only what is due; what time will bring is no failure. As in nightly.",
-)
-_LANDING = click.option(
-    "--landing", metavar="DIR", help="Folder of the files. Default: the source's, or the configuration's."
-)
-_SOURCE = click.option(
-    "--source", "name", required=True, metavar="NAME", help="A source of conf/sources, or a YAML file."
-)
-
-
 def _log(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
     bar_safe = RichHandler(console=err, show_path=False, show_level=False, log_time_format="%H:%M:%S")
     handler = bar_safe if err.is_terminal else logging.StreamHandler(sys.stderr)
@@ -158,6 +92,50 @@ def _log(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
 def _log_stacks(ctx: click.Context, _: click.Parameter, verbose: bool) -> None:
     if verbose:
         log.setLevel(logging.DEBUG)
+
+
+def _together(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """Several options as one decorator, in the order in which help lists them."""
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
+
+
+_AS_OF = click.option(
+    "--as-of", metavar="DATE", help="Business date, `latest` (with an order or event), or `yesterday`, the default."
+)
+_day_options = _together(
+    _AS_OF,
+    click.option("--from", "first", metavar="DATE", help="First day of a backfill."),
+    click.option("--to", "last", metavar="DATE", help="Last day of a backfill. Default: yesterday."),
+)
+_SET = "One setting, such as rfm.tiles=4; the value is YAML."
+_STACKS = "Log the stack of a failed job too. It may quote values of rows."
+_lake_options = _together(
+    click.option("--conf", "files", multiple=True, metavar="FILE", help="YAML over conf/base.yaml."),
+    click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help=_SET),
+    click.option("--lake", metavar="URI", help="Folder or URI of the lake (lake.root)."),
+    click.option(
+        "-q", "--quiet", is_flag=True, expose_value=False, callback=_log, is_eager=True, help="Log warnings only."
+    ),
+    click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_log_stacks, help=_STACKS),
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the closing summary as JSON.")
+_IF_NEEDED = click.option(
+    "--if-needed",
+    is_flag=True,
+    help="Only what is due; what time will bring is no failure. As in nightly.",
+)
+_LANDING = click.option(
+    "--landing", metavar="DIR", help="Folder of the files. Default: the source's, or the configuration's."
+)
+_SOURCE = click.option(
+    "--source", "name", required=True, metavar="NAME", help="A source of conf/sources, or a YAML file."
+)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -221,19 +199,7 @@ def explain_command(job: str, as_of: str, as_json: bool, **given: Any) -> None:
         raise UserError(
             "ingest takes files, and has no plan for a day: explain a job that reads its tables, such as rfm"
         )
-    asked = Given(**given)
-    rules = asked.configuration()
-    days = Days(as_of, None, None).listed(rules.business_timezone)
-    lake = commands.opened(asked)
-    day = days[0] if days else runner.last_day(lake, rules.business_timezone)
-    try:
-        told = explain.job(lake, rules, found, day)
-    except UserError:
-        raise
-    except Exception as error:
-        err.print(f"memberlake: {job} as of {day} failed: {runner.told(error)}", markup=False)
-        sys.exit(1)
-    console.explained(told, as_json=as_json)
+    commands.explain(found, as_of, as_json, Given(**given))
 
 
 @main.command("report")
@@ -268,17 +234,7 @@ def jobs_command() -> None:
 @_lake_options
 def tables_command(name: str | None, **given: Any) -> None:
     """The tables and what is in them; with a NAME, its contract."""
-    table = None if name is None else commands.table(name)
-    lake = commands.opened(Given(**given))
-    if table:
-        console.contract(table, lake)
-        return
-    rows = []
-    for each in console.progress(BY_NAME.values(), "tables", len(BY_NAME)):
-        found = lake.detail(each) or {"rows": None, "bytes": None, "last_change": None}
-        megabytes = None if found["bytes"] is None else round(found["bytes"] / 1e6, 1)
-        rows.append((each.full_name, each.grain, found["rows"], megabytes, found["last_change"]))
-    console.grid(rows, "table", "one row is", "rows", "MB", "last change (UTC)")
+    commands.tables(name, Given(**given))
 
 
 @main.command("show")
@@ -289,16 +245,7 @@ def tables_command(name: str | None, **given: Any) -> None:
 @_lake_options
 def show_command(name: str, where: str | None, limit: int, form: str, **given: Any) -> None:
     """Print rows of a table, in the order of its key."""
-    table = commands.table(name)
-    lake = commands.opened(Given(**given))
-    frame = lake.read(table)
-    try:
-        frame = (frame if where is None else frame.where(F.expr(where))).orderBy(*table.key)
-        console.rows(frame.limit(limit) if limit else frame, form)
-    except (PySparkException, Py4JJavaError) as error:  # some only when it meets a row, as a cast of what is no number
-        if where is None:
-            raise
-        raise UserError(f"--where {where}: {console.cause(error)}") from None
+    commands.show(name, where, limit, form, Given(**given))
 
 
 @main.command("models")
@@ -319,15 +266,7 @@ def models_command(what: str, version: str | None, **given: Any) -> None:
 @_lake_options
 def alerts_command(with_closed: bool, exit_code: bool, form: str, **given: Any) -> None:
     """Show the open alerts."""
-    found = commands.opened(Given(**given)).read(ALERTS)
-    is_open = F.col("state") == "open"
-    shown = ["severity", "raised_on", "as_of", "rule", "subject_id", "message", "notify", "state"]
-    listed = found if with_closed else found.where(is_open)
-    console.rows(
-        listed.orderBy("raised_on", "alert_id").select(*(ALERTS.column_names if form == "json" else shown)), form
-    )
-    if exit_code and not found.where(is_open).isEmpty():
-        sys.exit(3)
+    commands.alerts(with_closed, exit_code, form, Given(**given))
 
 
 @main.command("generate")
@@ -344,17 +283,7 @@ def generate_command(
     if (out is None) == (given["lake"] is None):
         raise UserError("say where to: --out DIR for files, or --lake URI for the tables of an empty lake")
     sets = given["sets"] if seed is None else (*given["sets"], f"made.seed={seed}")
-    rules = Given(**{**given, "sets": sets}).configuration()
-    tables = write.tables(names)
-    orders = write.scale(scale)
-    place = None if out is None else write.new_folder(out)
-    with contextlib.ExitStack() as stack:
-        lake = None if place else commands.reached(stack.enter_context(only_writer(rules.lake, "memberlake generate")))
-        world = World(session.start(), rules.made, orders, rules.business_timezone)
-        written = write.into_lake(world, lake, tables) if lake else write.into_files(world, str(place), form, tables)
-        steps = list(console.progress(written, "generate", write.steps(tables, to_files=lake is None)))
-    rows = [(w.table, w.rows, round(w.seconds, 1), round(w.rows / w.seconds)) for w in steps]
-    console.grid(rows, "table", "rows", "seconds", "rows a second")
+    commands.generate(scale, out, form, names, Given(**{**given, "sets": sets}))
 
 
 @main.command("docs")
@@ -397,7 +326,7 @@ def main_job(run: Callable[..., Any]) -> None:
     if (home / "conf" / "base.yaml").is_file():  # the script's own project, wherever it is called from
         os.environ.setdefault("MEMBERLAKE_HOME", str(home))
     if not job.is_dated:
-        ingest_command(obj=job)
+        ingest_command(obj=job)  # ends the process, as every command of click does
 
     @click.command(job.name, cls=_Command)
     @_day_options

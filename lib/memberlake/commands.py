@@ -18,11 +18,13 @@ from typing import NamedTuple
 import click
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
 
 from memberlake import calendar, conf, console, jobs, runner
 from memberlake.conf import Conf, Layer, local_path
 from memberlake.console import err
 from memberlake.errors import UserError
+from memberlake.explain import job as explain_job
 from memberlake.ingest import source as sources
 from memberlake.ingest.source import Source
 from memberlake.ingest.take import Ingest, Taken
@@ -30,8 +32,11 @@ from memberlake.lake import session
 from memberlake.lake.contract import Table
 from memberlake.lake.lock import only_writer
 from memberlake.lake.store import Lake
+from memberlake.made import write as made
+from memberlake.made.world import World
 from memberlake.runner import Outcome
 from memberlake.tables import ALL, BY_NAME
+from memberlake.tables.gold.kpi import ALERTS
 from memberlake.tables.ops import RUNS
 
 log = logging.getLogger(__name__)
@@ -124,6 +129,75 @@ def models(what: str, version: str | None, given: Given) -> None:
     names = sorted({name for measures in found for name in measures})
     headers = [f"{v.version} {'(champion)' if v.is_champion else ''}".strip() for v in versions]
     console.grid([(name, *[m.get(name) for m in found]) for name in names], "measure", *headers, title=registry.name)
+
+
+def explain(job: jobs.Job, as_of: str | None, as_json: bool, given: Given) -> None:
+    """Shows what the job's plan for a day does on the lake."""
+    rules = given.configuration()
+    days = Days(as_of, None, None).listed(rules.business_timezone)
+    lake = opened(given)
+    day = days[0] if days else runner.last_day(lake, rules.business_timezone)
+    try:
+        explained = explain_job(lake, rules, job, day)
+    except UserError:
+        raise
+    except Exception as error:
+        err.print(f"memberlake: {job.name} as of {day} failed: {runner.told(error)}", markup=False)
+        sys.exit(1)
+    console.explained(explained, as_json=as_json)
+
+
+def tables(name: str | None, given: Given) -> None:
+    """Lists all tables with what is in them, or shows the contract of one."""
+    asked = None if name is None else table(name)
+    lake = opened(given)
+    if asked:
+        console.contract(asked, lake)
+        return
+    rows = []
+    for each in console.progress(ALL, "tables", len(ALL)):
+        found = lake.detail(each) or {"rows": None, "bytes": None, "last_change": None}
+        megabytes = None if found["bytes"] is None else round(found["bytes"] / 1e6, 1)
+        rows.append((each.full_name, each.grain, found["rows"], megabytes, found["last_change"]))
+    console.grid(rows, "table", "one row is", "rows", "MB", "last change (UTC)")
+
+
+def show(name: str, where: str | None, limit: int, form: str, given: Given) -> None:
+    """Prints rows of a table. Args: limit: 0 is all."""
+    asked = table(name)
+    frame = opened(given).read(asked)
+    try:
+        frame = (frame if where is None else frame.where(F.expr(where))).orderBy(*asked.key)
+        console.rows(frame.limit(limit) if limit else frame, form)
+    except (PySparkException, Py4JJavaError) as error:  # some only when it meets a row, as a cast of what is no number
+        if where is None:
+            raise
+        raise UserError(f"--where {where}: {console.cause(error)}") from None
+
+
+def alerts(with_closed: bool, exit_code: bool, form: str, given: Given) -> None:
+    """Prints the alerts; with exit_code ends with 3 when one is open."""
+    found = opened(given).read(ALERTS)
+    is_open = F.col("state") == "open"
+    shown = ["severity", "raised_on", "as_of", "rule", "subject_id", "message", "notify", "state"]
+    listed = (found if with_closed else found.where(is_open)).orderBy("raised_on", "alert_id")
+    console.rows(listed.select(*(ALERTS.column_names if form == "json" else shown)), form)
+    if exit_code and not found.where(is_open).isEmpty():
+        sys.exit(3)
+
+
+def generate(scale: str, out: str | None, form: str, names: Sequence[str], given: Given) -> None:
+    """Makes up a brand: files below the folder `out`, or without one the tables of the lake."""
+    rules = given.configuration()
+    asked, orders = made.tables(names), made.scale(scale)
+    place = None if out is None else made.new_folder(out)
+    with contextlib.ExitStack() as stack:
+        lake = None if place else reached(stack.enter_context(only_writer(rules.lake, "memberlake generate")))
+        world = World(session.start(), rules.made, orders, rules.business_timezone)
+        written = made.into_lake(world, lake, asked) if lake else made.into_files(world, str(place), form, asked)
+        steps = list(console.progress(written, "generate", made.steps(asked, to_files=lake is None)))
+    rows = [(w.table, w.rows, round(w.seconds, 1), round(w.rows / w.seconds)) for w in steps]
+    console.grid(rows, "table", "rows", "seconds", "rows a second")
 
 
 def _require_lake(rules: Conf) -> None:
