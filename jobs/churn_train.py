@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     models = Registry(conf.mlflow, lake.conf, conf.churn.foretells)
     if unfinished := models.finish(lake.read(CHURN_MODELS)):
-        tell(lake, models, unfinished)
+        record(lake, models, unfinished)
     due = models.due(as_of, conf.churn.retrain_every_days, conf.churn.retrain_pause_days)
     why = due if lake.if_needed else "it was asked for"
     log.info("training: %s", why or "none is due")
@@ -85,11 +85,11 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     told = {"config_hash": conf.digest, "rule": conf.churn.label_rule, "share_of_members": share, **versions, **days}
     version = models.record(trained, verdict, as_of, told, conf.churn.model, split.train[0])
     log.info("%s version %s: %s", version.name, version.version, verdict.reason)
-    tell(lake, models, version)
+    record(lake, models, version)
 
 
-def tell(lake: Lake, models: Registry, version: Version) -> None:
-    row = lake.row(CHURN_MODELS, models.told(version))
+def record(lake: Lake, models: Registry, version: Version) -> None:
+    row = lake.row(CHURN_MODELS, models.row(version))
     lake.replace(CHURN_MODELS, row, model_name=version.name, model_version=version.version)
 
 

@@ -237,8 +237,8 @@ class Registry:
         # by itself MLflow keeps the account and the path of whoever ran it
         of_run = {**tags, "mlflow.user": "memberlake", "mlflow.source.name": "churn_train"}
         with self._reached():
-            experiment, name = self._experiment_id(), f"{model} as of {as_of}"
-            with self._mlflow.start_run(experiment_id=experiment, run_name=name, tags=of_run) as run:
+            experiment, run_name = self._experiment_id(), f"{model} as of {as_of}"
+            with self._mlflow.start_run(experiment_id=experiment, run_name=run_name, tags=of_run) as run:
                 self._mlflow.log_params({**parameters, **trained.fitted.parameters})
                 self._mlflow.log_metrics(_flat(trained))
                 self._mlflow.log_dict(trained.effects._asdict(), "effects.json")
@@ -254,14 +254,14 @@ class Registry:
         version = Version(self.name, str(registered.version), run.info.run_id, tags, is_champion=False)
         return version._replace(is_champion=verdict.is_promoted and self._crown(version))
 
-    def finish(self, told: DataFrame) -> Version | None:
+    def finish(self, recorded: DataFrame) -> Version | None:
         """Ends a training that was stopped between its registered version and the row of that: sets the alias it lacks.
 
         Only the newest version can be one. Nothing is done to a version that has its row: its alias may have been moved
         by hand since.
 
         Args:
-            told: gold.churn_models.
+            recorded: gold.churn_models.
 
         Returns:
             The version whose row is missing.
@@ -269,14 +269,14 @@ class Registry:
         newest = next(iter(self.versions()), None)
         if newest is None:
             return None
-        if not told.where(F.col("run_id") == newest.run_id).isEmpty():
+        if not recorded.where(F.col("run_id") == newest.run_id).isEmpty():
             return None
         is_crowned = newest.was_promoted and not newest.is_champion and self._crown(newest)
         left = "it becomes champion" if is_crowned else "its row in gold.churn_models is missing"
         log.warning("%s version %s: the training was stopped before its end; %s", self.name, newest.version, left)
         return newest
 
-    def told(self, version: Version) -> dict[str, Any]:
+    def row(self, version: Version) -> dict[str, Any]:
         """The row of gold.churn_models, as the run has it."""
         with self._reached():
             run = self._client.get_run(version.run_id).data
