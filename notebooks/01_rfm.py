@@ -16,7 +16,6 @@
 
 # COMMAND ----------
 
-import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -30,9 +29,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from pyspark.sql import functions as F
 
-from memberlake import conf, runner, scoring
-from memberlake.lake import session
-from memberlake.lake.store import Lake
+from memberlake import notebook, runner, scoring
 from memberlake.orders import only_counted, only_within
 from memberlake.tables.gold.value import RFM_SCORES
 from memberlake.tables.silver import ORDERS
@@ -53,21 +50,8 @@ from memberlake.value import rfm
 
 # COMMAND ----------
 
-
-def setting(name, default=""):
-    if "dbutils" in globals():
-        dbutils.widgets.text(name, default)
-        return dbutils.widgets.get(name)
-    return os.environ.get(f"MEMBERLAKE_{name.upper()}", default)
-
-
-home = conf.project_home()
-on_databricks = "DATABRICKS_RUNTIME_VERSION" in os.environ
-place = setting("lake", "" if on_databricks else str(home / "lake"))
-rules = conf.load([home / "conf" / ("databricks.yaml" if on_databricks else "local.yaml")], lake=place or None)
-
-spark = session.start()  # the session that is there, or a local one
-lake = Lake(spark, rules.lake)
+setting = notebook.settings(globals().get("dbutils"))
+lake, rules = notebook.opened(setting)
 latest = lake.read(RFM_SCORES).agg(F.max("as_of")).first()[0] or runner.last_day(lake, rules.business_timezone)
 as_of = date.fromisoformat(setting("as_of", str(latest)))
 

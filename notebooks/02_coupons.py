@@ -9,7 +9,6 @@
 
 # COMMAND ----------
 
-import os
 import sys
 from pathlib import Path
 
@@ -23,10 +22,8 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F
 
-from memberlake import conf
+from memberlake import notebook
 from memberlake.coupons import campaigns, state
-from memberlake.lake import session
-from memberlake.lake.store import Lake
 from memberlake.tables import silver
 from memberlake.tables.gold.coupons import COUPON_FUNNEL, COUPON_MAPPING_QUALITY, COUPON_RUNS, VOUCHERS
 
@@ -44,21 +41,8 @@ from memberlake.tables.gold.coupons import COUPON_FUNNEL, COUPON_MAPPING_QUALITY
 
 # COMMAND ----------
 
-
-def setting(name, default=""):
-    if "dbutils" in globals():
-        dbutils.widgets.text(name, default)
-        return dbutils.widgets.get(name)
-    return os.environ.get(f"MEMBERLAKE_{name.upper()}", default)
-
-
-home = conf.project_home()
-on_databricks = "DATABRICKS_RUNTIME_VERSION" in os.environ
-place = setting("lake", "" if on_databricks else str(home / "lake"))
-rules = conf.load([home / "conf" / ("databricks.yaml" if on_databricks else "local.yaml")], lake=place or None)
-
-spark = session.start()  # the session that is there, or a local one
-lake = Lake(spark, rules.lake)
+setting = notebook.settings(globals().get("dbutils"))
+lake, rules = notebook.opened(setting)
 as_of = lake.stands_at("coupons")
 runs = lake.read(COUPON_RUNS).toPandas()  # a row a use of a coupon
 of_all = runs[["vouchers", "issued", "claimed", "redeemed", "expired"]].sum()

@@ -9,7 +9,6 @@
 
 # COMMAND ----------
 
-import os
 import sys
 from pathlib import Path
 
@@ -23,9 +22,7 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F
 
-from memberlake import conf
-from memberlake.lake import session
-from memberlake.lake.store import Lake
+from memberlake import notebook
 from memberlake.tables.gold.activity import ACTIVE_COUNTS, RETENTION, RFE_SCORES
 
 # COMMAND ----------
@@ -42,21 +39,8 @@ from memberlake.tables.gold.activity import ACTIVE_COUNTS, RETENTION, RFE_SCORES
 
 # COMMAND ----------
 
-
-def setting(name, default=""):
-    if "dbutils" in globals():
-        dbutils.widgets.text(name, default)
-        return dbutils.widgets.get(name)
-    return os.environ.get(f"MEMBERLAKE_{name.upper()}", default)
-
-
-home = conf.project_home()
-on_databricks = "DATABRICKS_RUNTIME_VERSION" in os.environ
-place = setting("lake", "" if on_databricks else str(home / "lake"))
-rules = conf.load([home / "conf" / ("databricks.yaml" if on_databricks else "local.yaml")], lake=place or None)
-
-spark = session.start()  # the session that is there, or a local one
-lake = Lake(spark, rules.lake)
+setting = notebook.settings(globals().get("dbutils"))
+lake, rules = notebook.opened(setting)
 
 # rows of the dimension `all`: one a period and window
 counts = lake.read(ACTIVE_COUNTS).where("dimension = 'all'").orderBy("period_end").toPandas()

@@ -11,7 +11,6 @@
 
 # COMMAND ----------
 
-import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -25,10 +24,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from pyspark.sql import functions as F
 
-from memberlake import conf, jobs, runner
+from memberlake import jobs, notebook, runner
 from memberlake.kpi.metrics import CHANGES
-from memberlake.lake import session
-from memberlake.lake.store import Lake
 from memberlake.report import pages
 from memberlake.report.facts import DEFINED
 from memberlake.tables.gold.kpi import KPI
@@ -48,21 +45,8 @@ from memberlake.tables.gold.kpi import KPI
 
 # COMMAND ----------
 
-
-def setting(name, default=""):
-    if "dbutils" in globals():
-        dbutils.widgets.text(name, default)
-        return dbutils.widgets.get(name)
-    return os.environ.get(f"MEMBERLAKE_{name.upper()}", default)
-
-
-home = conf.project_home()
-on_databricks = "DATABRICKS_RUNTIME_VERSION" in os.environ
-place = setting("lake", "" if on_databricks else str(home / "lake"))
-rules = conf.load([home / "conf" / ("databricks.yaml" if on_databricks else "local.yaml")], lake=place or None)
-
-spark = session.start()  # the session that is there, or a local one
-lake = Lake(spark, rules.lake)
+setting = notebook.settings(globals().get("dbutils"))
+lake, rules = notebook.opened(setting)
 latest = lake.read(KPI).agg(F.max("as_of")).first()[0] or runner.last_day(lake, rules.business_timezone)
 as_of = date.fromisoformat(setting("as_of", str(latest)))
 facts = jobs.find("report").module.facts(lake, rules, as_of)  # a few thousand rows: days and names, no member

@@ -11,7 +11,7 @@ import click
 import pytest
 from tests.conftest import PROJECT
 
-from memberlake import calendar, cli, conf, jobs
+from memberlake import calendar, cli, conf, jobs, notebook
 from memberlake.commands import Days, Given
 from memberlake.conf import Conf
 
@@ -153,3 +153,27 @@ def test_a_task_returns_when_its_command_went_well_and_exits_when_not(monkeypatc
     with pytest.raises(SystemExit) as ended:
         cli.task()
     assert ended.value.code == 2
+
+
+def test_a_notebook_asks_widgets_where_there_are_some_else_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Widgets:
+        """As dbutils.widgets: a widget shows its default until somebody fills it."""
+
+        shown = {"lake": "filled"}
+
+        def text(self, name: str, default: str) -> None:
+            self.shown.setdefault(name, default)
+
+        def get(self, name: str) -> str:
+            return self.shown[name]
+
+    class Dbutils:
+        widgets = Widgets()
+
+    monkeypatch.setenv("MEMBERLAKE_LAKE", "of the shell")
+    monkeypatch.delenv("MEMBERLAKE_AS_OF", raising=False)
+    asked = [notebook.settings(), notebook.settings(Dbutils())]
+    assert [(setting("lake"), setting("as_of", "2026-11-20")) for setting in asked] == [
+        ("of the shell", "2026-11-20"),
+        ("filled", "2026-11-20"),
+    ]
