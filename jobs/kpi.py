@@ -75,7 +75,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         return
     active_as_of = lake.read(ACTIVE_COUNTS).transform(last_as_of).collect()[0]["as_of"]  # one row
     warn_of_other_days(lake, filled, active_as_of, as_of)
-    held = since.held(families.reached(stored).collect())
+    held = since.held(since.reached(stored).collect())
     snapshots = [r["as_of"] for r in tables[CHURN_STATUS.full_name].select("as_of").distinct().collect()]
     by_category = "category" in conf.kpi.dimensions
     changing = (*CHANGING, *OF_CATEGORIES) if by_category else CHANGING

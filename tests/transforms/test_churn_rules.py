@@ -20,7 +20,6 @@ from memberlake.errors import UserError
 from memberlake.lake.contract import Table
 
 D = date(2026, 11, 20)
-NOON = timedelta(hours=12)
 SPELLS = "member_id string, starts_on date, ends_on date"
 NO_ORDER = ChurnRule(name="no_order", kind="implicit", permanence="temporary", condition="no_order", days=10)
 NO_LOGIN = ChurnRule(

@@ -206,14 +206,8 @@ def data(tables: Mapping[str, DataFrame], as_of: date, conf: Conf) -> dict[str, 
     return {**seen, COSTLY_ORDERS: seen[ORDERS].where(costly[0] | costly[1] | costly[2])}
 
 
-def reached(stored: DataFrame) -> DataFrame:
-    """Of each metric that is stored: `reached`, the last day that all its rows have seen, `last`, its last row, and
-    `first_day`."""
-    return stored.groupBy("metric").agg(
-        F.least(F.max("as_of"), F.min(F.when(~F.col("is_complete"), F.col("as_of")))).alias("reached"),
-        F.max("period_start").alias("last"),
-        F.min(F.when(F.col("period") == "day", F.col("period_start"))).alias("first_day"),
-    )
+def _rows(inputs: Inputs, sums: Sequence[DataFrame], listed: DataFrame, names: Sequence[str]) -> DataFrame:
+    return table.rows(sums, listed, names, inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
 
 
 def _operation(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
@@ -254,7 +248,7 @@ def _operation(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
     if ORDERS in inputs.filled and (seen := movement.seen_by(spans, inputs.snapshots)):
         looked_at = periods.with_days(periods.literal(inputs.one, seen, periods.SNAPSHOT))
         found.append(facts.winbacks(orders, campaigns, looked_at, _status(inputs, seen)))
-    return table.rows(found, listed, metrics.OPERATION, inputs.known, inputs.one, kpi, as_of)
+    return _rows(inputs, found, listed, metrics.OPERATION)
 
 
 def _order_sums(inputs: Inputs, orders: DataFrame, days: DataFrame) -> DataFrame:
@@ -303,7 +297,7 @@ def _movement(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
     looks = periods.literal(inputs.one, seen, periods.SNAPSHOT)
     sums = movement.sums(_status(inputs, seen), inputs.members, inputs.conf.kpi.of_members, looks)
     listed = periods.frame(inputs.one, spans)
-    return table.rows([sums], listed, metrics.CHURN_METRICS, (), inputs.one, inputs.conf.kpi, inputs.as_of)
+    return _rows(inputs, [sums], listed, metrics.CHURN_METRICS)
 
 
 def _visits(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
@@ -317,7 +311,7 @@ def _visits(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
     daily = cells.union(came, earlier)
     listed = periods.frame(inputs.one, spans)
     sums = [cells.flows(daily, periods.with_days(listed))]
-    return table.rows(sums, listed, ("visits",), inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
+    return _rows(inputs, sums, listed, ("visits",))
 
 
 def _cohorts(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
@@ -328,7 +322,7 @@ def _cohorts(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
     daily = facts.cohorts(inputs.until(MEMBERS, first), inputs.until(ORDERS, first), inputs.conf.kpi.of_members)
     listed = periods.frame(inputs.one, now)
     sums = [cells.flows(daily, periods.with_days(listed))]
-    return table.rows(sums, listed, names, inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
+    return _rows(inputs, sums, listed, names)
 
 
 OPERATION = Family(

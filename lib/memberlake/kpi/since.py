@@ -65,8 +65,18 @@ class Held(NamedTuple):
         return self._replace(reached={}, first_row=min(first_data, self.first_row))
 
 
+def reached(stored: DataFrame) -> DataFrame:
+    """Of each metric that is stored: `reached`, the last day that all its rows have seen, `last`, its last row, and
+    `first_day`."""
+    return stored.groupBy("metric").agg(
+        F.least(F.max("as_of"), F.min(F.when(~F.col("is_complete"), F.col("as_of")))).alias("reached"),
+        F.max("period_start").alias("last"),
+        F.min(F.when(F.col("period") == "day", F.col("period_start"))).alias("first_day"),
+    )
+
+
 def held(told: Sequence[Row]) -> Held:
-    """By the rows of `families.reached`."""
+    """By the rows of `reached`."""
     counted = [row["first_day"] for row in told if row["metric"] not in DERIVED]
     return Held(
         reached={row["metric"]: row["reached"] for row in told},

@@ -55,32 +55,38 @@ def rows(
     used = {m for metric in metrics for m in (metric.numerator, metric.denominator) if m}
     if missing := sorted((used & {*known}).difference(*[part.columns for part in sums])):
         raise ValueError(f"no frame has the measure {', '.join(missing)}")  # else it would be 0 in every period
-    # measures go into a map, for a column each, in every frame, makes plans that take longer to make than to run
-    cells = [
-        spans.select(
-            *SPAN,
-            F.lit("all").alias("dimension"),
-            F.lit("all").alias("dimension_value"),
-            F.lit("").alias("measure"),
-            F.lit(0.0).alias("amount"),
-        )
-    ]
-    for part in sums:
-        pairs = [column for m in part.columns if m in used for column in (F.lit(m), F.col(m).cast("double"))]
-        cells.append(part.select(*SPAN, *CELL, F.explode(F.create_map(*pairs)).alias("measure", "amount")))
-    amounts = F.map_from_entries(F.collect_list(F.struct("measure", "amount")))
-    counted = union(*cells).where("amount IS NOT NULL").groupBy(*SPAN, *CELL).agg(amounts.alias("amounts"))
     declared = periods.literal(one, [_declared(metric, {*known}, conf) for metric in metrics], _DECLARED)
     numerator = F.coalesce(F.col("amounts")[F.col("of")], F.when(F.col("of_is_known"), 0.0))
     denominator = F.coalesce(F.col("amounts")[F.col("by")], F.when(F.col("by_is_known"), 0.0))
-    found = (
-        counted.join(F.broadcast(declared), on=F.array_contains("dimensions", F.col("dimension")), how="inner")
+    return (
+        _amounts(sums, spans, used)
+        .join(F.broadcast(declared), on=F.array_contains("dimensions", F.col("dimension")), how="inner")
         .withColumn("numerator", numerator)
         .withColumn("denominator", denominator)
         .where(F.col("numerator").isNotNull() & (F.col("denominator").isNotNull() | F.col("by").isNull()))
         .where((F.col("dimension") == "all") | (F.col("numerator") != 0) | (F.coalesce("denominator", F.lit(0.0)) != 0))
         .withColumn("value", _ratio(F.col("numerator"), F.col("denominator"), F.col("by").isNotNull()))
+        .transform(_with_same_days_before, spans)
+        .transform(with_completeness, as_of)
     )
+
+
+def _amounts(sums: Sequence[DataFrame], spans: DataFrame, used: Collection[str]) -> DataFrame:
+    """One row a span and cell, and one over all for each span: the `amounts` of the measures used, by name.
+
+    A map, for a column each, in every frame, makes plans that take longer to make than to run.
+    """
+    nothing = (F.lit("all").alias("dimension"), F.lit("all").alias("dimension_value"), F.lit("").alias("measure"))
+    cells = [spans.select(*SPAN, *nothing, F.lit(0.0).alias("amount"))]
+    for part in sums:
+        pairs = [column for m in part.columns if m in used for column in (F.lit(m), F.col(m).cast("double"))]
+        cells.append(part.select(*SPAN, *CELL, F.explode(F.create_map(*pairs)).alias("measure", "amount")))
+    amounts = F.map_from_entries(F.collect_list(F.struct("measure", "amount")))
+    return union(*cells).where("amount IS NOT NULL").groupBy(*SPAN, *CELL).agg(amounts.alias("amounts"))
+
+
+def _with_same_days_before(found: DataFrame, spans: DataFrame) -> DataFrame:
+    """One row a period, metric and cell: a running period's with the value of the same days before."""
     now, before = ~F.col("is_before"), F.col("is_before")
     looked_at = spans.where("is_before").select("period", "period_start", F.lit(0.0).alias("none_before"))
     is_gone = (F.col("dimension") != "all") & F.col("same_days_before").isNotNull()  # a value that had something then
@@ -99,7 +105,6 @@ def rows(
         .join(F.broadcast(looked_at), on=["period", "period_start"], how="left")
         .withColumn("same_days_before", F.coalesce("same_days_before", count))
         .drop("is_ratio", "none_before")
-        .transform(with_completeness, as_of)
     )
 
 
