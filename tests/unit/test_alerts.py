@@ -170,7 +170,8 @@ def test_an_alert_of_a_rule_that_is_gone_is_closed(rules: list[AlertRule], state
 
 def test_an_alert_of_a_model_that_was_replaced_is_closed() -> None:
     def drift(version: str, metric: str, *, is_alert: bool = True) -> Reading:
-        return alerts.of_model("churn", version, metric, 0.4, 0.2, is_alert)
+        row = {"model_name": "churn", "model_version": version, "metric": metric, "value": 0.4, "threshold": 0.2}
+        return alerts.of_model({**row, "is_alert": is_alert})
 
     opened = alerts.advance([], [drift("1", "psi:score"), drift("1", "pr_auc"), drift("2", "pr_auc")], [], D)
     found = [drift("2", "psi:score", is_alert=False), drift("1", "ece", is_alert=False)]

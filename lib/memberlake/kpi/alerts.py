@@ -156,16 +156,16 @@ def _reading(rule: AlertRule, subject: str, day: date, measured: Fraction | None
     what = {"level": "", "change": "change of ", "trend": "trend of "}[rule.measure] + METRICS[rule.metric].en
     of = "" if rule.dimension == "all" else f", {rule.dimension} {subject}"
     return Reading(
-        rule.name,
-        "metric",
-        _subject(rule, subject),
-        value,
-        limit,
-        is_broken,
-        f"{what} ({rule.period} of {day}{of}) is {value if value is None else round(value, 4)}, {side} {limit}",
-        rule.severity,
-        rule.notify,
-        rule.cooldown_days,
+        rule=rule.name,
+        subject_kind="metric",
+        subject_id=_subject(rule, subject),
+        value=value,
+        threshold=limit,
+        is_broken=is_broken,
+        message=f"{what} ({rule.period} of {day}{of}) is {value if value is None else round(value, 4)}, {side} {limit}",
+        severity=rule.severity,
+        notify=rule.notify,
+        cooldown_days=rule.cooldown_days,
     )
 
 
@@ -228,24 +228,31 @@ def _going_on(alert: Alert, reading: Reading, as_of: date) -> Alert:
 def _opened(reading: Reading, as_of: date) -> Alert:
     name = f"{reading.rule}|{reading.subject_kind}|{reading.subject_id}|{as_of}"
     return Alert(
-        hashlib.sha256(name.encode()).hexdigest()[:16],
-        as_of,
-        as_of,
-        reading.rule,
-        reading.subject_kind,
-        reading.subject_id,
-        reading.value,
-        reading.threshold,
-        reading.severity,
-        reading.notify,
-        reading.message,
+        alert_id=hashlib.sha256(name.encode()).hexdigest()[:16],
+        raised_on=as_of,
+        as_of=as_of,
+        rule=reading.rule,
+        subject_kind=reading.subject_kind,
+        subject_id=reading.subject_id,
+        value=reading.value,
+        threshold=reading.threshold,
+        severity=reading.severity,
+        notify=reading.notify,
+        message=reading.message,
     )
 
 
-def of_model(
-    name: str, version: str, metric: str, value: float | None, threshold: float | None, is_alert: bool | None
-) -> Reading:
-    """What the monitoring of a model says of one of its metrics."""
+def of_model(row: Mapping[str, Any]) -> Reading:
+    """What a row of gold.model_monitoring says."""
+    name, version, metric = row["model_name"], row["model_version"], row["metric"]
+    value, threshold = row["value"], row["threshold"]
     is_now = "not known" if value is None else f"{value:.4g}"
-    message = f"{metric} of model {name}, version {version}, is {is_now}, beyond {threshold}"
-    return Reading("model_monitoring", "model", f"{name}/{version}/{metric}", value, threshold, bool(is_alert), message)
+    return Reading(
+        rule="model_monitoring",
+        subject_kind="model",
+        subject_id=f"{name}/{version}/{metric}",
+        value=value,
+        threshold=threshold,
+        is_broken=bool(row["is_alert"]),
+        message=f"{metric} of model {name}, version {version}, is {is_now}, beyond {threshold}",
+    )
