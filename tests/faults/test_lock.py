@@ -19,7 +19,8 @@ import pytest
 from click.testing import CliRunner
 from pyspark.sql import SparkSession
 from tests.conftest import PROJECT, configured
-from tests.jobs.orders import rows, utc
+from tests.frames import utc
+from tests.jobs.orders import rows
 from tests.processes import arguments, made_landing
 
 from memberlake import cli

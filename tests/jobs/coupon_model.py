@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from tests.frames import utc
 from tests.jobs.coupon_rows import Event
-from tests.jobs.orders import utc
 
 RANK = ("issued", "claimed", "redeemed", "returned", "voided")
 TURN = ("redeemed", "returned")  # a redemption that is undone

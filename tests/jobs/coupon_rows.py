@@ -6,7 +6,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from tests.jobs.orders import rows, utc
+from tests.frames import utc
+from tests.jobs.orders import rows
 
 from memberlake.lake.store import Lake
 from memberlake.tables.silver import (

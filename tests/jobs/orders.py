@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
+from tests.frames import utc
 
 from memberlake.lake.contract import Table
 from memberlake.tables.silver import ORDERS
@@ -38,7 +38,3 @@ def orders(spark: SparkSession, given: Iterable[Order], updated: str | None = No
         times = {"ordered_at": utc(order.at), "updated_at": utc(updated or order.at)}
         full.append({**order._asdict(), **amounts, **times, "refunded_amount": refunded})
     return rows(spark, ORDERS, full)
-
-
-def utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)

@@ -11,8 +11,9 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from tests import activity as plain
-from tests.activity import Day, Event, utc
+from tests.activity import Day, Event
 from tests.conftest import configured
+from tests.frames import utc
 from tests.jobs.orders import rows
 
 from memberlake import jobs

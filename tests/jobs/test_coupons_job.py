@@ -16,9 +16,10 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from tests.conftest import configured
+from tests.frames import utc
 from tests.jobs import coupon_model as model
 from tests.jobs.coupon_rows import Event, campaign, contacts, coupon, events, links, override
-from tests.jobs.orders import Order, orders, utc
+from tests.jobs.orders import Order, orders
 
 from memberlake import jobs
 from memberlake.conf import Conf

@@ -8,11 +8,11 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from tests import activity as plain
-from tests.activity import Day, Event, utc
+from tests.activity import Day, Event
+from tests.frames import same, utc
 
 from memberlake.activity import counts, days, identity, repair, retention, sketches
 
@@ -28,10 +28,6 @@ D = date(2026, 11, 20)
 
 def events(spark: SparkSession, given: Sequence[Event]) -> DataFrame:
     return spark.createDataFrame([tuple(e) for e in given], EVENTS)
-
-
-def same(found: DataFrame, expected: DataFrame) -> None:
-    assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
 
 
 def test_whose_an_event_is(spark: SparkSession) -> None:

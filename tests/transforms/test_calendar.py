@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
-from chispa import assert_df_equality
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from tests.frames import same
 
 from memberlake import calendar
 
@@ -21,10 +21,6 @@ ZONES = [
     "Pacific/Apia",  # had no 2011-12-30
     "Pacific/Kiritimati", "Pacific/Marquesas",
 ]  # fmt: skip
-
-
-def same(found: DataFrame, expected: DataFrame) -> None:
-    assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
 
 
 def days() -> Iterator[date]:

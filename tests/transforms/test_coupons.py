@@ -9,7 +9,8 @@ from typing import Any
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from tests.jobs.orders import rows, utc
+from tests.frames import utc
+from tests.jobs.orders import rows
 
 from memberlake.conf import Conf
 from memberlake.coupons import alerts, runs, touched

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 from tests.conftest import configured
-from tests.jobs.orders import utc
+from tests.frames import utc
 
 from memberlake.kpi import attribution, cells, facts, movement, periods, table
 from memberlake.kpi.cells import CELL

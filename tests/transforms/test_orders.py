@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
-from decimal import Decimal
+from datetime import date
 
 import pytest
-from chispa import assert_df_equality
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
+from tests.frames import money, same, utc
 
 from memberlake.orders import has_coupon, only_counted, only_within
 
@@ -16,18 +15,6 @@ ORDERS = (
     " net_amount decimal(18,2), refunded_amount decimal(18,2)"
 )
 SHANGHAI, NEW_YORK = "Asia/Shanghai", "America/New_York"
-
-
-def money(amount: str | None) -> Decimal | None:
-    return None if amount is None else Decimal(amount)
-
-
-def utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
-
-
-def same(found: DataFrame, expected: DataFrame) -> None:
-    assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
 
 
 def test_orders_that_count(spark: SparkSession) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, timezone
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
+from tests.frames import money, same, utc
 
 from memberlake.value import rfm
 
@@ -16,18 +16,6 @@ PLACED = "order_id string, member_id string, ordered_at timestamp, business_date
 LINES = "order_id string, product_id string, amount decimal(18,2)"
 MEASURED = "scope string, member_id string, recency_days int, frequency bigint, monetary decimal(18,2)"
 D = date(2026, 11, 20)
-
-
-def money(amount: str | None) -> Decimal | None:
-    return None if amount is None else Decimal(amount)
-
-
-def utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
-
-
-def same(found: DataFrame, expected: DataFrame) -> None:
-    assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
 
 
 def placed(spark: SparkSession, rows: Iterable[tuple[str, str | None, str, str]]) -> DataFrame:
