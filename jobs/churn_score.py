@@ -41,7 +41,11 @@ log = logging.getLogger(__name__)
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     churn = conf.churn
     is_known = lake.has_seen("activity", EVENTS, identity.rules(conf))
-    with ExitStack() as kept:
+    with ExitStack() as stack:
+
+        def keep(frame: DataFrame) -> DataFrame:
+            return stack.enter_context(lake.kept(frame))
+
         known = facts.until(
             members=lake.read(MEMBERS),
             orders=lake.read(ORDERS),
@@ -56,18 +60,17 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
             zone=conf.business_timezone,
             statuses=conf.orders.counted_statuses,
             identity=lake.read(SUBJECT_IDENTITY) if is_known else None,
-            kept=lambda frame: kept.enter_context(lake.kept(frame)),
+            kept=keep,
         )
         stretches = rules.stretches(churn.rules, known, as_of)
         status = rules.status(known.known, stretches, churn.rules).withColumn("as_of", F.lit(as_of))
         lake.replace(CHURN_STATUS, status, as_of=as_of)
-        spells = kept.enter_context(lake.kept(rules.spells(churn.foretold, known, as_of)))
-        active = conf.activity.active_event_types
+        spells = keep(rules.spells(churn.foretold, known, as_of))
         examples = snapshots.eligible(known.known, spells, [as_of])
-        measured = measure.measured(known, examples, [as_of], active)
-        groups = {name: kept.enter_context(lake.kept(group)) for name, group in measured.items()}
-        features = measure.table(examples, known, groups, conf.rfm.tiles)
-        training.require_honest(kept.enter_context(lake.kept(features)))
+        measured = measure.measured(known, examples, [as_of], conf.activity.active_event_types)
+        groups = {name: keep(group) for name, group in measured.items()}
+        features = keep(measure.table(examples, known, groups, conf.rfm.tiles))
+        training.require_honest(features)
         lake.replace(CHURN_FEATURES, features.select(*CHURN_FEATURES.column_names), as_of=as_of)
         score_members(lake, conf, as_of, known, spells)
 

@@ -4,6 +4,9 @@ import logging
 from contextlib import ExitStack
 from datetime import date
 
+from pyspark.ml import PipelineModel
+from pyspark.sql import DataFrame
+
 from memberlake import cli
 from memberlake.churn import facts, measure, rules, season, snapshots, training
 from memberlake.churn.registry import Registry, Version, types
@@ -39,7 +42,11 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     log.info("training: %s", why or "none is due")
     if not why:
         return
-    with ExitStack() as kept:
+    with ExitStack() as stack:
+
+        def keep(frame: DataFrame) -> DataFrame:
+            return stack.enter_context(lake.kept(frame))
+
         known = facts.until(
             members=lake.read(MEMBERS),
             orders=lake.read(ORDERS),
@@ -53,32 +60,24 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
             as_of=as_of,
             zone=conf.business_timezone,
             statuses=conf.orders.counted_statuses,
-            kept=lambda frame: kept.enter_context(lake.kept(frame)),
+            kept=keep,
         )
         rule = conf.churn.foretold
         first = snapshots.first_day(rule, known).collect()[0]["on"]  # one row
         split = snapshots.split(conf.churn, first, as_of)
-        spells = kept.enter_context(lake.kept(rules.spells(rule, known, as_of)))
+        spells = keep(rules.spells(rule, known, as_of))
         eligible = snapshots.eligible(known.known, spells, split.every)
-        every = kept.enter_context(lake.kept(snapshots.with_labels(eligible, spells, split.every, conf.churn)))
+        every = keep(snapshots.with_labels(eligible, spells, split.every, conf.churn))
         share = min(1.0, conf.churn.max_examples / max(every.count(), 1))
         examples = snapshots.drawn(every, share, conf.churn.seed)
-        active = conf.activity.active_event_types
-        measured = measure.measured(known, examples, split.every, active)
-        groups = {name: kept.enter_context(lake.kept(group)) for name, group in measured.items()}
-        table = kept.enter_context(lake.kept(measure.table(examples, known, groups, conf.rfm.tiles)))
+        measured = measure.measured(known, examples, split.every, conf.activity.active_event_types)
+        groups = {name: keep(group) for name, group in measured.items()}
+        table = keep(measure.table(examples, known, groups, conf.rfm.tiles))
         training.require_honest(table)
         training.require_both_classes(table, split)
-        champion = models.champion(as_of)
-        if champion and (gone := models.differences(champion, types())):
-            log.warning(
-                "champion version %s is no rival, it cannot score any more: %s", champion.version, "; ".join(gone)
-            )
-            champion = None
-        rival = models.load(champion, types()).pipeline if champion else None
         ago = season.year_ago(known.known, spells, conf.churn, first, split.calibrate, split.test).collect()  # two rows
         shift = season.shift(ago, split.calibrate, split.test)
-        trained = training.train(table, split, conf.churn, rival, shift)
+        trained = training.train(table, split, conf.churn, rival(models, as_of), shift)
     verdict = training.judge(trained.tests, conf.churn.promote_margin)
     versions = {f"delta:{t.full_name}": lake.version(t) for t in READS}
     days = {**split._asdict(), "train": " ".join(map(str, split.train))}
@@ -86,6 +85,17 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     version = models.record(trained, verdict, as_of, told, conf.churn.model, split.train[0])
     log.info("%s version %s: %s", version.name, version.version, verdict.reason)
     record(lake, models, version)
+
+
+def rival(models: Registry, as_of: date) -> PipelineModel | None:
+    """The champion, which a new model has to beat; none where it asks for other features than there are."""
+    champion = models.champion(as_of)
+    if champion is None:
+        return None
+    if gone := models.differences(champion, types()):
+        log.warning("champion version %s is no rival, it cannot score any more: %s", champion.version, "; ".join(gone))
+        return None
+    return models.load(champion, types()).pipeline
 
 
 def record(lake: Lake, models: Registry, version: Version) -> None:
