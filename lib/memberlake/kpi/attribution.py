@@ -26,33 +26,9 @@ def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days
         vouchers: gold.vouchers. One that names an order gives its campaign and its value to it, any other to the order
             that names the voucher.
     """
-    given = ("order_id", "campaign_id", "redeemed_amount")
-    named = vouchers.where(F.col("order_id").isNull()).drop("order_id")
-    of_orders = orders.select("order_id", "voucher_id").join(named, on="voucher_id", how="inner")
-    used = (
-        vouchers.where(F.col("order_id").isNotNull())
-        .select(*given)
-        .unionByName(of_orders.select(*given))
-        .groupBy("order_id")
-        .agg(
-            F.max("campaign_id").alias("voucher_campaign"),
-            F.sum("redeemed_amount").alias("voucher_value"),
-            F.lit(True).alias("has_voucher"),
-        )
+    joined = orders.join(_used(orders, vouchers), on="order_id", how="left").join(
+        _sent(contacts, zone), on="member_id", how="left"
     )
-    # one row a member, so that looking for the last contact multiplies no order
-    sent = (
-        contacts.transform(only_sent)
-        .groupBy("member_id")
-        .agg(
-            F.collect_list(
-                F.struct(
-                    "sent_at", "contact_id", "campaign_id", calendar.business_date(F.col("sent_at"), zone).alias("on")
-                )
-            ).alias("contacts")
-        )
-    )
-    joined = orders.join(used, on="order_id", how="left").join(sent, on="member_id", how="left")
     last = F.array_max(
         F.filter(
             "contacts",
@@ -75,3 +51,28 @@ def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days
         .withColumn("campaign_id", F.coalesce("campaign_id", "voucher_campaign", by_contact))
         .drop("contacts", "last", "voucher_campaign", "has_voucher")
     )
+
+
+def _used(orders: DataFrame, vouchers: DataFrame) -> DataFrame:
+    """One row an order with vouchers: their campaign, and what they redeemed."""
+    given = ("order_id", "campaign_id", "redeemed_amount")
+    named = vouchers.where(F.col("order_id").isNull()).drop("order_id")
+    of_orders = orders.select("order_id", "voucher_id").join(named, on="voucher_id", how="inner")
+    return (
+        vouchers.where(F.col("order_id").isNotNull())
+        .select(*given)
+        .unionByName(of_orders.select(*given))
+        .groupBy("order_id")
+        .agg(
+            F.max("campaign_id").alias("voucher_campaign"),
+            F.sum("redeemed_amount").alias("voucher_value"),
+            F.lit(True).alias("has_voucher"),
+        )
+    )
+
+
+def _sent(contacts: DataFrame, zone: str) -> DataFrame:
+    """One row a member with its contacts, so that looking for the last one multiplies no order."""
+    on = calendar.business_date(F.col("sent_at"), zone).alias("on")
+    contact = F.struct("sent_at", "contact_id", "campaign_id", on)
+    return contacts.transform(only_sent).groupBy("member_id").agg(F.collect_list(contact).alias("contacts"))
