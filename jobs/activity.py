@@ -84,12 +84,14 @@ def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: 
             frame.count()
             return frame
 
+        # who a visitor is now, and who came on the new dates
         visitors = kept(identity.renewed(known, changed))
         stretches = kept(identity.renewal(visitors, known, changed, events, zone))
         now = known.join(visitors, on="visitor_id", how="left_anti").unionByName(stretches)
         claims = kept(identity.claims(known, now, visitors, until, as_of))
         of_new = events.transform(days.only_on, new, zone)
         fresh = kept(per_day(conf, of_new, identity.of_visitors(now, of_new), as_of))
+        # whose earlier days may be others, and the days of theirs that matter
         of_events = kept(repair.by_events(changed, (known, stretches), rules.active_event_types, zone, until))
         asked = kept(repair.asked(of_events, claims, fresh))
         lasts = kept(repair.lasts(held, asked, near))
@@ -101,6 +103,7 @@ def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: 
         theirs = dates_of(seen.join(moved, on="subject_id", how="left_semi"))
         before = kept(held.where(F.col("active_on").isin(theirs)).join(moved, on="subject_id", how="left_semi"))
 
+        # their days as they were, with sign -1, and as they are now
         reread = kept(events.transform(days.only_on, dates_of(again), zone).transform(identity.of_subjects, moved, now))
         counted = per_day(conf, reread, identity.of_visitors(now, reread), as_of)
         rows = kept(repair.exchanged(before, again, counted, fresh, ends))
