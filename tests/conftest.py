@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from memberlake import conf
 from memberlake.conf import Conf
-from memberlake.lake import session
+from memberlake.lake import machine, session
 from memberlake.lake.store import Lake
 
 PROJECT = Path(__file__).parents[1]
@@ -88,7 +88,7 @@ def configured(*sets: str, lake: str | None = "/nowhere") -> Conf:
 
 def cluster_shell() -> dict[str, str]:
     """Only what a cluster's shell has: no MEMBERLAKE_HOME, this Python first."""
-    home = session._find_java()
+    home = machine.find_java()
     assert home
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {k: v for k, v in os.environ.items() if k != "MEMBERLAKE_HOME" and not k.startswith(("PYSPARK", "SPARK"))}

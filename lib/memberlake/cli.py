@@ -24,7 +24,7 @@ from memberlake.conf import project_home
 from memberlake.conf.section import MOST
 from memberlake.console import err, out
 from memberlake.errors import UserError
-from memberlake.lake import session
+from memberlake.lake import machine
 from memberlake.made import write
 
 log = logging.getLogger("memberlake")
@@ -306,7 +306,7 @@ def docs_command(check: bool) -> None:
 @main.command("setup")
 def setup_command() -> None:
     """Make this machine ready: Java and Delta's jars."""
-    for line in session.prepare():
+    for line in machine.prepare():
         out.print(line, markup=False, soft_wrap=True)
 
 

@@ -25,7 +25,7 @@ from pyspark.sql import SparkSession
 from tests.conftest import FAST_START, PROJECT, cluster_shell, configured
 
 from memberlake import cli
-from memberlake.lake import session
+from memberlake.lake import machine
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
 from memberlake.tables.silver import ORDERS
@@ -89,7 +89,7 @@ class Cluster:
             Path(sys.executable).parent / "spark-submit",
             *("--master", f"spark://{HOST}:{self.port}", "--properties-file", PROJECT / "conf/spark/standalone.conf"),
             *(part for key, value in settings.items() for part in ("--conf", f"{key}={value}")),
-            *("--jars", ",".join(map(str, session.delta_jars())), "--py-files", package),
+            *("--jars", ",".join(map(str, machine.delta_jars())), "--py-files", package),
             *(PROJECT / "jobs" / script, "--conf", PROJECT / "conf" / "local.yaml", *arguments),
         )
 

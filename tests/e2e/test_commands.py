@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from tests.processes import fast_project, run_here
 
 from memberlake import cli, console
-from memberlake.lake import session
+from memberlake.lake import machine, session
 
 pytestmark = pytest.mark.e2e
 
@@ -324,7 +324,7 @@ def test_a_lake_made_by_a_newer_contract(spark: SparkSession, filled: Path, tmp_
 
 
 def test_no_java(monkeypatch: pytest.MonkeyPatch, filled: Path) -> None:
-    monkeypatch.setattr(session, "_find_java", lambda: None)
+    monkeypatch.setattr(machine, "find_java", lambda: None)
     monkeypatch.setattr(session.SparkSession, "getActiveSession", classmethod(lambda cls: None))
     monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
     result = memberlake("show", "silver.orders", "--lake", filled)
@@ -341,9 +341,9 @@ def test_only_a_usable_java_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         return tmp_path / home
 
     old, good = java("old", "1.8.0_402"), java("good", "21.0.2")
-    monkeypatch.setattr(session, "_share", lambda: tmp_path / "share")
+    monkeypatch.setattr(machine, "share", lambda: tmp_path / "share")
     monkeypatch.setenv("JAVA_HOME", str(old))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert session._find_java() is None
+    assert machine.find_java() is None
     monkeypatch.setenv("PATH", str(good / "bin"))
-    assert session._find_java() == good
+    assert machine.find_java() == good

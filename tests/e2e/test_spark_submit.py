@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import PROJECT, cluster_shell
 
-from memberlake.lake import session
+from memberlake.lake import machine
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.value import RFM_SCORES
 from memberlake.tables.silver import ORDERS
@@ -32,7 +32,7 @@ def test_a_job_by_spark_submit(lake: Lake, package: Path, tmp_path: Path) -> Non
         [
             Path(sys.executable).parent / "spark-submit",
             "--properties-file", PROJECT / "conf" / "spark" / "local.conf",
-            "--jars", ",".join(map(str, session.delta_jars())),
+            "--jars", ",".join(map(str, machine.delta_jars())),
             "--py-files", package,
             PROJECT / "jobs" / "rfm.py",
             "--conf", PROJECT / "conf" / "local.yaml",

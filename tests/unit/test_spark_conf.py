@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import PROJECT
 
-from memberlake.lake import session
+from memberlake.lake import machine, session
 
 FILES = sorted((PROJECT / "conf" / "spark").glob("*.conf"))
 
@@ -39,7 +39,7 @@ def test_every_line_is_one_setting_said_once(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_delta_is_the_one_whose_jars_are_pinned(file: Path) -> None:
-    folders = [Path(path).parent for path, _ in session.JARS]
+    folders = [Path(path).parent for path, _ in machine.JARS]
     pinned = {f"{'.'.join(f.parts[:-2])}:{f.parts[-2]}:{f.parts[-1]}" for f in folders}
     packages = session.properties(file).get("spark.jars.packages")
     assert packages is None or packages in pinned
