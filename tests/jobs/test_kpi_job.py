@@ -16,7 +16,7 @@ from tests.jobs.kpi_reference import Reference, Row
 from tests.jobs.orders import rows
 
 from memberlake import jobs
-from memberlake.kpi import families, metrics
+from memberlake.kpi import metrics, since
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.churn import CHURN_STATUS
 from memberlake.tables.gold.coupons import VOUCHERS
@@ -333,7 +333,7 @@ def test_vouchers_of_another_day_are_told(
     def stop(stored: DataFrame) -> DataFrame:
         raise Enough
 
-    monkeypatch.setattr(families, "reached", stop)
+    monkeypatch.setattr(since, "reached", stop)
     behind = Lake(lake.spark, configured(lake=str(tmp_path / "lake")).lake)
     redeemed_at = datetime(2026, 3, 7, 4, tzinfo=timezone.utc)
     voucher = {"voucher_id": "v", "coupon_id": "free", "coupon_run_id": "free-1", "status": "redeemed", "flags": []}
