@@ -215,11 +215,21 @@ def test_a_day_that_is_judged_again_with_more_data_goes_on_from_the_day_before(c
         ("[{name: a, metric: orders, period: day, dimension_value: app, above: 1}]", "a: dimension_value needs a dim"),
         ("[{name: a, metric: orders, period: day, above: .nan}]", "should be a finite number"),
         ("[{name: a, metric: cost_per_goal, period: day, above: 1}]", "no dimension all; .* it has goal$"),
+        ("[{name: a, metric: stickiness, period: week, below: 1}]", "a: stickiness is of days only, not of a week$"),
+        (
+            "[{name: a, metric: active_subjects, period: day, dimension: channel, below: 1}]",
+            "active_subjects has no dimension channel; with activity.dimensions as they are it has all, tier$",
+        ),
     ],
 )
 def test_a_rule_that_is_wrong_is_told(rules: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        configured(f"alerts.rules={rules}")
+        configured(f"alerts.rules={rules}", "activity.dimensions=[all, tier]")
+
+
+def test_a_rule_may_watch_whatever_activity_tells_apart() -> None:
+    rules = "alerts.rules=[{name: a, metric: active_subjects, period: month, dimension: tier, below: 1}]"
+    assert configured(rules, "activity.dimensions=[all, tier]").alerts.rules[0].dimension == "tier"
 
 
 def test_a_wrong_address_of_the_webhook_is_not_repeated() -> None:

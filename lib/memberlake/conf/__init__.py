@@ -96,12 +96,14 @@ class Conf(Section):
     @field_validator("alerts")
     @classmethod
     def _of_rows_that_there_are(cls, alerts: AlertsConf, info: ValidationInfo) -> AlertsConf:
-        for rule in alerts.rules if "kpi" in info.data else ():
-            there = info.data["kpi"].dimensions_of(METRICS[rule.metric])
+        for rule in alerts.rules if {"kpi", "activity"} <= info.data.keys() else ():
+            section, there = "kpi", info.data["kpi"].dimensions_of(METRICS[rule.metric])
+            if rule.metric == "active_subjects":  # has a row for each of gold.active_counts
+                section, there = "activity", info.data["activity"].dimensions
             if rule.dimension not in there:
                 raise ValueError(
                     f"{rule.name}: {rule.metric} has no dimension {rule.dimension};"
-                    f" with kpi.dimensions as they are it has {', '.join(there)}"
+                    f" with {section}.dimensions as they are it has {', '.join(there)}"
                 )
         return alerts
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from memberlake.conf.section import MOST_DAYS, LookBack, Section, repeated
-from memberlake.kpi.metrics import METRICS, Metric
+from memberlake.kpi.metrics import DAILY, METRICS, Metric
 
 MEMBER_DIMENSIONS = ("source", "gender", "city", "occupation", "brand", "acquisition_channel", "tier")
 ORDER_DIMENSIONS = ("channel", "category")
@@ -94,6 +94,8 @@ class AlertRule(Section):
     def _sound(self) -> AlertRule:
         if self.metric not in METRICS:
             raise ValueError(f"{self.name}: there is no metric {self.metric}; docs/metrics.md lists them")
+        if self.metric in DAILY and self.period != "day":
+            raise ValueError(f"{self.name}: {self.metric} is of days only, not of a {self.period}")
         if (self.above is None) == (self.below is None):
             raise ValueError(f"{self.name}: give one of above and below")
         if self.dimension_value is not None and self.dimension == "all":

@@ -444,6 +444,7 @@ METRICS: dict[str, Metric] = {
 COHORT = tuple(f"register_to_purchase_{days}d_rate" for days in COHORT_DAYS)
 WAITS = dict(zip(COHORT, COHORT_DAYS, strict=True))  # days after its end until a period's number is known
 ACTIVITY = ("active_subjects", "activity_rate", "stickiness")
+DAILY = ("stickiness",)  # of days only
 CHURN_METRICS = ("churned_members", "returned_members", "churn_rate", "churned_share")
 TRENDS = {name: name.removesuffix("_trend") for name in METRICS if name.endswith("_trend")}
 CHANGES = tuple(name for name in METRICS if name.startswith("revenue_change"))
