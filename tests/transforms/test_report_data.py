@@ -69,6 +69,26 @@ def test_a_period_that_was_running_is_known_from_then_only(spark: SparkSession) 
     ]
 
 
+def test_a_week_that_ran_is_not_shown_as_counted_later(spark: SparkSession) -> None:
+    monday, before = date(2026, 11, 16), date(2026, 11, 9)
+
+    def counted(as_of: date) -> list[dict[str, Any]]:
+        """As gold.active_counts holds it as of a day."""
+        days = [("day", D, D), ("day", as_of, as_of)] if as_of > D else [("day", D, D)]
+        spans = [*days, *[("week", start, start + timedelta(days=6)) for start in (before, monday)]]
+        told = ("window", "period_start", "period_end")
+        of_all = {"dimension": "all", "dimension_value": "all", "active": 1}
+        return [of_all | dict(zip(told, span, strict=True)) | {"is_complete": span[2] <= as_of} for span in spans]
+
+    def shown(as_of: date) -> list[tuple[str, date]]:
+        counts = health.frames(spark, {"active_counts": counted(as_of)}).active_counts
+        return sorted((r["window"], r["period_start"]) for r in data.actives(counts, D).collect())
+
+    assert shown(D) == [("day", D), ("week", before), ("week", monday)]
+    assert shown(D + timedelta(days=1)) == [("day", D), ("week", before)]  # with who came on that day
+    assert shown(D + timedelta(days=2)) == [("day", D), ("week", before)]  # the week is over
+
+
 def test_the_last_business_dates(rows: Rows) -> None:
     assert {r["table"]: r["last_on"] for r in rows["last_days"]} == {
         "silver.members": D,

@@ -154,7 +154,10 @@ def rfe(scored: DataFrame) -> DataFrame:
 
 
 def actives(counts: DataFrame, as_of: date) -> DataFrame:
-    """Active subjects of days and rolling windows, weeks and months; by dimension in the last months."""
+    """Active subjects of days and rolling windows, weeks and months; by dimension in the last months.
+
+    A week or month that runs is left out where it was counted as of a later day: nobody could know it then.
+    """
     window, start = F.col("window"), F.col("period_start")
     daily = (window == "day") | window.startswith("rolling_")
     recent = (
@@ -163,8 +166,10 @@ def actives(counts: DataFrame, as_of: date) -> DataFrame:
         | ((window == "month") & (start > F.add_months(F.lit(as_of), -MONTHS)))
     )
     split = (window == "month") & (start >= F.add_months(F.trunc(F.lit(as_of), "month"), -1))
-    not_after = F.when(F.col("is_complete"), F.col("period_end")).otherwise(start)
-    return counts.where((not_after <= F.lit(as_of)) & F.when(F.col("dimension") == "all", recent).otherwise(split))
+    newest_day = counts.where(window == "day").agg(F.max("period_end").alias("newest_day"))
+    not_after = F.when(F.col("is_complete"), F.col("period_end")).otherwise(F.greatest(start, "newest_day"))
+    seen = counts.crossJoin(newest_day).where(not_after <= F.lit(as_of)).drop("newest_day")
+    return seen.where(F.when(F.col("dimension") == "all", recent).otherwise(split))
 
 
 def began(counts: DataFrame, kpi: DataFrame) -> DataFrame:
