@@ -258,6 +258,7 @@ PARQUET = parquet()
 REFUSED = {
     "unknown ending.xlsx": (b"x", "is no file that ingest can take"),
     "no ending": (b"x", "is no file that ingest can take"),
+    "10:30.csv": (GOOD.encode(), "whose name has a colon or is not in UTF-8"),
     "empty.csv": (b"", "without content"),
     "blank.csv": (b"\n\n", "is empty: it has no header"),
     "no column.csv": (b"name,brand\nx,y\n", "no column product_id, which silver.products requires; it has name, brand"),
@@ -284,6 +285,16 @@ def test_a_file_that_cannot_be_taken_is_named_in_one_sentence(lake: Lake, tmp_pa
     assert len(error) < 600
     assert not any(noise in error for noise in ("\n", "Exception", "org.apache", "SQLSTATE", "Py4J"))
     assert not lake.ready(PRODUCTS)
+
+
+def test_a_file_whose_name_is_not_in_utf_8_is_not_passed_over(lake: Lake, tmp_path: Path) -> None:
+    """Archives packed elsewhere leave such names, and Spark never lists them."""
+    folder = put(tmp_path / "products" / "good.csv", GOOD).parent
+    packed_elsewhere = put(folder / os.fsdecode("订单.csv".encode("gb18030")), GOOD)
+    error = ingest(lake, tmp_path)["products"].error or ""
+    assert error.startswith(rf"{folder}/\xb6\xa9\xb5\xa5.csv: ")
+    packed_elsewhere.rename(folder / "订单.csv")
+    assert ingest(lake, tmp_path)["products"].files == 2
 
 
 def refused_by_column(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,12 @@ def test_files_without_content_are_found_as_spark_would_list_them(tmp_path: Path
     (tmp_path / "full.csv").write_text("a\n")
     assert files.empty(tmp_path, "*.csv") == [tmp_path / "empty.csv", tmp_path / "sub" / "empty.csv"]
     assert files.empty(tmp_path / "nowhere", "*") == []
+
+
+def test_files_of_names_that_spark_cannot_read_are_found(tmp_path: Path) -> None:
+    for name in ("订单.csv", "10:30.csv", "10:30.txt", ".10:30.csv", "sub:1/a.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a\n")
+    (tmp_path / os.fsdecode("订单.csv".encode("gb18030"))).write_text("a\n")  # as of an archive packed elsewhere
+    assert files.misnamed(tmp_path, "*.csv") == [f"{tmp_path}/10:30.csv", rf"{tmp_path}/\xb6\xa9\xb5\xa5.csv"]
+    assert files.misnamed(tmp_path / "nowhere", "*") == []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
@@ -78,9 +79,23 @@ def listed(spark: SparkSession, folder: str, pattern: str) -> list[str]:
 
 def empty(folder: Path, pattern: str) -> list[Path]:
     """Files without a byte, which Spark never lists: taken for nothing, they would be missed when filled later."""
+    return sorted(path for path in _seen(folder, pattern) if path.stat().st_size == 0)
+
+
+def misnamed(folder: Path, pattern: str) -> list[str]:
+    """Files of names that Spark cannot read. Those not in UTF-8, as unpacked archives have them, it never lists."""
+    found = [path for path in _seen(folder, pattern) if ":" in path.name or not _is_text(str(path))]
+    return sorted(os.fsencode(path).decode(errors="backslashreplace") for path in found)
+
+
+def _seen(folder: Path, pattern: str) -> Iterator[Path]:
+    """The files that Spark would list, and those that it should."""
     found = (path for path in folder.rglob("*") if fnmatch(path.name, pattern) and path.is_file())
-    seen = (path for path in found if not any(part[0] in "._" for part in path.relative_to(folder).parts))
-    return sorted(path for path in seen if path.stat().st_size == 0)
+    return (path for path in found if not any(part[0] in "._" for part in path.relative_to(folder).parts))
+
+
+def _is_text(name: str) -> bool:
+    return name == name.encode(errors="ignore").decode()
 
 
 def readable(path: str) -> str:

@@ -75,8 +75,14 @@ class Ingest:
         folder, pattern = load.folder_and_pattern
         place = f"{self.landing}/{folder}".rstrip("/")
         try:
-            if (local := local_path(place)) and (empty := files.empty(local, pattern)):
-                raise UserError(f"{_shortened([str(path) for path in empty])}: without content; fill or remove it")
+            if local := local_path(place):
+                if misnamed := files.misnamed(local, pattern):
+                    raise UserError(
+                        f"{_shortened(misnamed)}: Spark reads no file whose name has a colon or is not in UTF-8: "
+                        f"rename it"
+                    )
+                if empty := files.empty(local, pattern):
+                    raise UserError(f"{_shortened([str(path) for path in empty])}: without content; fill or remove it")
             take_new_files(
                 self.lake.spark,
                 place,
