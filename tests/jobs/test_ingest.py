@@ -21,6 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from tests.conftest import PROJECT, configured
 
 from memberlake import cli, jobs
+from memberlake.ingest import files
 from memberlake.ingest import source as sources
 from memberlake.ingest.take import Ingest, Taken
 from memberlake.lake.contract import Table
@@ -295,6 +296,25 @@ def test_a_file_whose_name_is_not_in_utf_8_is_not_passed_over(lake: Lake, tmp_pa
     assert error.startswith(rf"{folder}/\xb6\xa9\xb5\xa5.csv: ")
     packed_elsewhere.rename(folder / "订单.csv")
     assert ingest(lake, tmp_path)["products"].files == 2
+
+
+def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows were read by the header of another content, or are a part of what it will be."""
+    file, read = put(tmp_path / "products" / "a.csv", GOOD), files.read
+
+    def slowly(*given: Any) -> list[files.RawFiles]:
+        found = read(*given)
+        put(file, "name,product_id\nnew,p2\n")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read", slowly)
+        assert f"{file}: changed while it was read" in (ingest(lake, tmp_path)["products"].error or "")
+    assert not lake.ready(PRODUCTS)
+    assert ingest(lake, tmp_path)["products"].error is None
+    assert products(lake) == {"p2": "new"}
 
 
 def refused_by_column(folder: Path) -> Path:

@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
+from memberlake.conf import local_path
 from memberlake.errors import UserError
 from memberlake.lake import sql
 
@@ -80,6 +81,13 @@ def listed(spark: SparkSession, folder: str, pattern: str) -> list[str]:
 def empty(folder: Path, pattern: str) -> list[Path]:
     """Files without a byte, which Spark never lists: taken for nothing, they would be missed when filled later."""
     return sorted(path for path in _seen(folder, pattern) if path.stat().st_size == 0)
+
+
+def states(paths: list[str]) -> dict[str, tuple[int, int] | None]:
+    """Size and time of the last change of files on this machine's disks; None for others."""
+    found = {path: local_path(path) for path in paths}
+    stats = {path: local.stat() if local and local.exists() else None for path, local in found.items()}
+    return {path: (stat.st_size, stat.st_mtime_ns) if stat else None for path, stat in stats.items()}
 
 
 def misnamed(folder: Path, pattern: str) -> list[str]:

@@ -98,6 +98,7 @@ class Ingest:
         return taken
 
     def _batch(self, spark: SparkSession, load: Load, paths: list[str], taken: Taken) -> None:
+        before = files.states(paths)
         judged = reduce(
             DataFrame.unionByName,
             [self._judged(spark, load, group) for group in files.read(spark, paths, self.source.csv)],
@@ -107,6 +108,11 @@ class Ingest:
                 counts = judged.groupBy(rows.FAULTS).count().collect()  # a row for each combination of rules, a handful
             except (PySparkException, Py4JJavaError) as error:
                 raise files.unreadable(error) or _of_a_value(error, load, paths) or error from None
+            if changed := [path for path, state in files.states(paths).items() if state and state != before[path]]:
+                raise UserError(
+                    f"{_shortened(changed)}: changed while it was read; nothing of the batch was written. "
+                    f"Run this again when it is whole"
+                )
             rules = Counter({row[rows.FAULTS]: row["count"] for row in counts if row[rows.FAULTS]})
             read, rejected = sum(row["count"] for row in counts), sum(rules.values())
             if rejected > self.conf.ingest.max_reject_ratio * read:
