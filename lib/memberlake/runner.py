@@ -168,7 +168,7 @@ def told(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     if _is_full(error):
         return "no space left on the device of the lake or of Spark's scratch folder: free some and run again"
-    if re.search(r"SQLSTATE: 22", text):  # of a value, which may be a member's
+    if re.search(r"SQLSTATE: (22|23|KD000)", text):  # of a value, a constraint or a line: quoted, and maybe a member's
         condition = re.search(r"\[[A-Z0-9_.]+\]", text)
         return f"{type(error).__name__}: {condition[0] if condition else ''} a value cannot be computed with"
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]

@@ -481,6 +481,24 @@ def test_a_line_of_csv_with_an_open_quote_is_rejected_whole(lake: Lake, tmp_path
     assert rejected_lines(lake) == sorted(broken)
 
 
+def test_a_line_of_more_cells_than_spark_takes_is_rejected(lake: Lake, tmp_path: Path) -> None:
+    wide, text = "wide," + "x," * 30_000, "a" * 30_000
+    put(tmp_path / "products" / "a.csv", f"product_id,name\n{wide}\np1,{text}\np2,\n")
+    taken = ingest(lake, tmp_path, "contracts", "ingest.max_reject_ratio=0.5")["products"]
+    assert (taken.error, rejected_lines(lake)) == (None, [wide])
+    assert products(lake) == {"p1": text, "p2": None}
+
+
+@pytest.mark.parametrize("lines", ["false", "true"])
+def test_a_line_beyond_the_limits_of_the_source_is_not_quoted(lake: Lake, tmp_path: Path, lines: str) -> None:
+    csv = f"{{maxCharsPerColumn: '12', multiLine: {lines}}}"
+    own = put(tmp_path / "own.yaml", f"about: x\ntime_zone: UTC\ncsv: {csv}\nloads: {{products: }}\n")
+    file = put(tmp_path / "landing" / "products" / "a.csv", "product_id,name\np1,this is private\n")
+    error = ingest(lake, tmp_path / "landing", str(own))["products"].error or ""
+    assert error.startswith(str(file))
+    assert "private" not in error
+
+
 # ---- a source of one's own
 
 OWN = """

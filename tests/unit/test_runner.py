@@ -15,10 +15,18 @@ from memberlake import runner
             "[CAST_INVALID_INPUT] The value 'a@b.c' of the type \"STRING\" cannot be cast. SQLSTATE: 22018\n== SQL ==",
             "RuntimeError: [CAST_INVALID_INPUT] a value cannot be computed with",
         ),
+        (
+            "[MALFORMED_CSV_RECORD] Malformed CSV record: m1,a@b.c SQLSTATE: KD000",
+            "RuntimeError: [MALFORMED_CSV_RECORD] a",
+        ),
+        (
+            "[DELTA_VIOLATE_CONSTRAINT_WITH_VALUES] CHECK constraint violated by row with values: m1 SQLSTATE: 23001",
+            "RuntimeError: [DELTA_VIOLATE_CONSTRAINT_WITH_VALUES] a value cannot",
+        ),
         ("java.io.IOException: No space left on device", "no space left on the device of the lake"),
         ("", "RuntimeError: RuntimeError"),
     ],
-    ids=["without the stack", "without the value", "disk", "nothing"],
+    ids=["without the stack", "without the value", "without the line", "without the row", "disk", "nothing"],
 )
 def test_a_failure_in_a_few_lines(said: str, told: str) -> None:
     assert runner.told(RuntimeError(said)).startswith(told)

@@ -40,6 +40,7 @@ _JSON = {"primitivesAsString": "true", "mode": "PERMISSIVE", "columnNameOfCorrup
 _PARQUET = {"parquet.page.verify-checksum.enabled": "true"}  # else damage may be read as values
 # a line of a CSV file as its one cell: no quotes, and cells parted by what is no character
 _CSV_LINES = {"header": "true", "quote": "", "sep": "\uffff", "columnNameOfCorruptRecord": BROKEN}
+_MOST_CELLS = 20480  # of a line: Spark's default of maxColumns
 _OF_LINES = {"header", "encoding", "charset", "linesep", "comment"}  # options that tell what a line is
 _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\ufffd]")  # what bytes that are no text, or in another encoding, turn into
 
@@ -156,8 +157,12 @@ def _csv_rows(lines: DataFrame, schema: StructType, csv_options: Mapping[str, st
     So a cell of ours ends each line: it falls into a cell that is open.
     """
     lines = lines.withColumn(_LINE, F.coalesce(BROKEN, _LINE))  # the whole line, whatever was found in it
-    sep = next((str(value) for name, value in csv_options.items() if name.lower() in ("sep", "delimiter")), ",")
-    ended = F.concat(_LINE, F.lit(sep.replace("\\t", "\t") + _END))
+    given = {name.lower(): str(value) for name, value in csv_options.items()}
+    sep = given.get("sep", given.get("delimiter", ",")).replace("\\t", "\t")
+    # a line of more cells ends Spark's parser, which then quotes the line
+    most = int(given.get("maxcolumns", _MOST_CELLS))
+    cells = F.length(_LINE) - F.length(F.replace(_LINE, F.lit(sep))) + 2  # not fewer than it has
+    ended = F.when((F.length(_LINE) < most - 1) | (cells <= most), F.concat(_LINE, F.lit(sep + _END)))
     columns = ", ".join(f"{sql.name(name)} string" for name in (*schema.fieldNames(), _END, BROKEN))
     cells = F.from_csv(ended, columns, {name: str(value) for name, value in {**_CSV, **csv_options}.items()})
     # exploded, the cells are parsed once; a plain column would be parsed again in each filter

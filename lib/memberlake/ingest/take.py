@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -107,7 +108,8 @@ class Ingest:
             try:
                 counts = judged.groupBy(rows.FAULTS).count().collect()  # a row for each combination of rules, a handful
             except (PySparkException, Py4JJavaError) as error:
-                raise files.unreadable(error) or _of_a_value(error, load, paths) or error from None
+                told = _of_a_line(error, paths) or files.unreadable(error) or _of_a_value(error, load, paths)
+                raise told or error from None
             if changed := [path for path, state in files.states(paths).items() if state and state != before[path]]:
                 raise UserError(
                     f"{_shortened(changed)}: changed while it was read; nothing of the batch was written. "
@@ -171,6 +173,16 @@ class Ingest:
             result = result.withColumn(FILE, F.lit(", ".join(group.paths)))
         broken = group.rows.where(is_broken).select(FILE, BROKEN)
         return result.unionByName(broken, allowMissingColumns=True)
+
+
+def _of_a_line(error: Exception, paths: list[str]) -> UserError | None:
+    """What to tell when a line is beyond the limits of Spark's parser, without the line; None for another reason."""
+    if not re.search("MALFORMED_CSV_RECORD|TextParsingException", str(error)):
+        return None
+    return UserError(
+        f"{_shortened(paths)}: a line has more cells, or more in a cell, than csv.maxColumns or csv.maxCharsPerColumn "
+        f"of the source allows; nothing of the batch was written"
+    )
 
 
 def _of_a_value(error: Exception, load: Load, paths: list[str]) -> UserError | None:
