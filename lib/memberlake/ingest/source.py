@@ -95,6 +95,16 @@ class Source(Section):
     lookups: dict[str, str] = Field(default_factory=dict)
     loads: dict[str, Load]
 
+    @field_validator("csv")
+    @classmethod
+    def _rejects_bad_lines(cls, csv: dict[str, str | bool]) -> dict[str, str | bool]:
+        if own := [name for name in csv if name.lower() in ("mode", "columnnameofcorruptrecord")]:
+            raise ValueError(f"{own[0]} cannot be set: a line that cannot be split into cells is always rejected")
+        for name in csv:
+            if name.lower() == "maxcolumns" and not str(csv[name]).isdecimal():
+                raise ValueError(f"{name} is no number")
+        return csv
+
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, zone: str) -> str:
