@@ -561,6 +561,22 @@ def test_a_source_of_ones_own(lake: Lake, tmp_path: Path) -> None:
     assert {rule.partition(" is not")[0] for table, rule in rejects if table == "silver.orders"} == {"status"}
 
 
+def test_a_broken_line_of_a_lookup_ends_the_load(lake: Lake, tmp_path: Path) -> None:
+    """There is no table of lookups that it could be rejected from, and its last cell would be a wrong one."""
+    query = "SELECT i.product_id, n.name FROM input i LEFT JOIN names n ON n.product_id = i.product_id"
+    own = put(
+        tmp_path / "own.yaml",
+        f"about: x\ntime_zone: UTC\nlookups: {{names: names.csv}}\nloads:\n  products: {{query: '{query}'}}\n",
+    )
+    put(tmp_path / "landing" / "products" / "a.csv", "product_id\np1\np2\n")
+    lookup = put(tmp_path / "landing" / "names.csv", 'product_id,name\np1,one\np2,"two\n')
+    error = ingest(lake, tmp_path / "landing", str(own))["products"].error or ""
+    assert error.startswith(f"{lookup}, which products needs, has lines that cannot be split into cells")
+    put(lookup, 'product_id,name\np1,one\np2,"two"\n')
+    assert ingest(lake, tmp_path / "landing", str(own))["products"].error is None
+    assert products(lake) == {"p1": "one", "p2": "two"}
+
+
 def test_a_mapping_that_does_not_fit_is_told(lake: Lake, tmp_path: Path) -> None:
     file = put(
         tmp_path / "own.yaml",

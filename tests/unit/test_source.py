@@ -68,6 +68,7 @@ def test_a_load_may_have_a_name_of_its_own(tmp_path: Path) -> None:
         (HEAD + "load:\n  orders:\n", "load: unknown key"),
         (HEAD, "loads: is missing"),
         (HEAD + "csv: {Mode: DROPMALFORMED}\nloads:\n  orders:\n", "csv: Mode cannot be set"),
+        (HEAD + "lookups: {Input: x.csv}\nloads:\n  orders:\n", "is the rows of a batch"),
         ("about: x\ntime_zone: Shanghai\nloads:\n  orders:\n", "is no time zone of the IANA list"),
         (HEAD + "loads: [orders]\n", "loads"),
         (HEAD + "loads:\n  orders:\n  orders:\n", "stands twice"),

@@ -105,6 +105,13 @@ class Source(Section):
                 raise ValueError(f"{name} is no number")
         return csv
 
+    @field_validator("lookups")
+    @classmethod
+    def _known_input(cls, lookups: dict[str, str]) -> dict[str, str]:
+        if any(name.lower() == "input" for name in lookups):
+            raise ValueError("a query's `input` is the rows of a batch: give the lookup another name")
+        return lookups
+
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, zone: str) -> str:

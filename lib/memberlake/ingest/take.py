@@ -14,7 +14,7 @@ from functools import reduce
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from memberlake.conf import Conf, local_path
@@ -22,6 +22,7 @@ from memberlake.errors import UserError
 from memberlake.ingest import files, rows
 from memberlake.ingest.files import BROKEN, FILE, RawFiles
 from memberlake.ingest.source import Load, Source
+from memberlake.lake import sql
 from memberlake.lake.store import Lake
 from memberlake.lake.stream import take_new_files
 from memberlake.tables.ops import REJECTS
@@ -157,22 +158,31 @@ class Ingest:
 
     def _queried(self, spark: SparkSession, load: Load, group: RawFiles) -> DataFrame:
         """The load's query over the batch. Broken lines have no cells for it and go past it, to be rejected."""
-        # Spark does not read the broken lines of a file without any of its cells: the length, always true, names one
-        a_cell = F.length(F.concat_ws("", F.col(f"`{group.columns[0].replace('`', '``')}`").cast("string"))) >= 0
-        is_broken = F.col(BROKEN).isNotNull() & a_cell
+        is_broken = _is_broken(group)
         group.rows.where(~is_broken).drop(BROKEN).createOrReplaceTempView("input")
         for name, file in self.source.lookups.items():
             folder, _, pattern = file.rpartition("/")
             found = files.listed(spark, f"{self.landing}/{folder}".rstrip("/"), pattern)
             if not found:
                 raise UserError(f"{self.landing}/{file}, which {load.table} needs, is not there")
-            looked_up = [part.rows for part in files.read(spark, found, self.source.csv)]
-            reduce(DataFrame.unionByName, looked_up).createOrReplaceTempView(name)
+            looked_up = files.read(spark, found, self.source.csv)
+            if any(not part.rows.where(_is_broken(part)).isEmpty() for part in looked_up):
+                raise UserError(
+                    f"{self.landing}/{file}, which {load.table} needs, has lines that cannot be split into cells: "
+                    f"mend it; nothing of the batch was written"
+                )
+            reduce(DataFrame.unionByName, [part.rows for part in looked_up]).createOrReplaceTempView(name)
         result = spark.sql(str(load.query))
         if FILE not in result.columns:
             result = result.withColumn(FILE, F.lit(", ".join(group.paths)))
         broken = group.rows.where(is_broken).select(FILE, BROKEN)
         return result.unionByName(broken, allowMissingColumns=True)
+
+
+def _is_broken(group: RawFiles) -> Column:
+    # Spark does not read the broken lines of a file without any of its cells: the length, always true, names one
+    a_cell = F.length(F.concat_ws("", F.col(sql.name(group.columns[0])).cast("string"))) >= 0
+    return F.col(BROKEN).isNotNull() & a_cell
 
 
 def _of_a_line(error: Exception, paths: list[str]) -> UserError | None:
