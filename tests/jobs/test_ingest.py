@@ -561,6 +561,15 @@ def test_a_source_of_ones_own(lake: Lake, tmp_path: Path) -> None:
     assert {rule.partition(" is not")[0] for table, rule in rejects if table == "silver.orders"} == {"status"}
 
 
+def test_a_default_that_its_column_cannot_hold_is_told(lake: Lake, tmp_path: Path) -> None:
+    """Every row without the cell would have NULL."""
+    defaults = "{points_granted: none, discount_amount: '0.5', channel: shop}"
+    own = put(tmp_path / "own.yaml", f"about: x\ntime_zone: UTC\nloads:\n  orders: {{defaults: {defaults}}}\n")
+    put(tmp_path / "landing" / "orders" / "a.csv", "order_id,ordered_at,status,gross_amount,net_amount,updated_at\n")
+    error = ingest(lake, tmp_path / "landing", str(own))["orders"].error or ""
+    assert error == "the defaults of orders in the source do not fit: points_granted: none is not a readable bigint"
+
+
 def test_a_broken_line_of_a_lookup_ends_the_load(lake: Lake, tmp_path: Path) -> None:
     """There is no table of lookups that it could be rejected from, and its last cell would be a wrong one."""
     query = "SELECT i.product_id, n.name FROM input i LEFT JOIN names n ON n.product_id = i.product_id"

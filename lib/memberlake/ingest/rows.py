@@ -75,6 +75,11 @@ def unused_columns(columns: Sequence[str], load: Load) -> list[str]:
     return sorted({name.casefold() for name in columns} - {*load.contract.column_names})
 
 
+def default(load: Load, column: contract.Column, zone: str) -> Column:
+    """The load's default for a column; NULL when the column cannot hold it."""
+    return parse.typed(F.lit(str(load.defaults[column.name])), StringType(), column.type, zone)
+
+
 def only_good(judged: DataFrame) -> DataFrame:
     return judged.where(F.col(FAULTS) == "").drop(FAULTS, RAW, FILE)
 
@@ -112,8 +117,7 @@ def _value(load: Load, column: contract.Column, found: DataType, zone: str) -> C
     value = parse.typed(cell, found, column.type, zone)
     if column.name not in load.defaults:
         return value
-    default = parse.typed(F.lit(str(load.defaults[column.name])), StringType(), column.type, zone)
-    return F.when(_given(cell, found, column.type), value).otherwise(default)
+    return F.when(_given(cell, found, column.type), value).otherwise(default(load, column, zone))
 
 
 def _given(cell: Column, found: DataType, wanted: DataType) -> Column:

@@ -85,6 +85,7 @@ class Ingest:
                     )
                 if empty := files.empty(local, pattern):
                     raise UserError(f"{_shortened([str(path) for path in empty])}: without content; fill or remove it")
+            self._require_readable_defaults(load)
             take_new_files(
                 self.lake.spark,
                 place,
@@ -98,6 +99,15 @@ class Ingest:
         taken.written = self.lake.written[load.contract.full_name] - before
         taken.seconds = time.monotonic() - started
         return taken
+
+    def _require_readable_defaults(self, load: Load) -> None:
+        """A default that its column cannot hold would be NULL in every row."""
+        columns = [column for column in load.contract.columns if column.name in load.defaults]
+        held = [rows.default(load, column, self.source.time_zone).isNotNull() for column in columns]
+        is_held = self.lake.spark.range(1).select(*held).collect()[0] if columns else ()  # one row
+        if bad := [c for c, is_readable in zip(columns, is_held, strict=True) if not is_readable]:
+            told = [f"{c.name}: {load.defaults[c.name]} is not a readable {c.type.simpleString()}" for c in bad]
+            raise UserError(f"the defaults of {load.table} in the source do not fit: {'; '.join(told)}")
 
     def _batch(self, spark: SparkSession, load: Load, paths: list[str], taken: Taken) -> None:
         before = files.states(paths)
