@@ -58,6 +58,8 @@ TEXTS: dict[DataType, list[tuple[str | None, Any]]] = {
         ("0.30000000000000004", Decimal("0.30")),
         ("1,234.50", None),
         ("￥5", None),
+        ("1e2147483647", None),
+        ("1e-99999999", None),
         ("NaN", None),
         ("", None),
         ("  ", None),

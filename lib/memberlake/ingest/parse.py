@@ -23,6 +23,7 @@ from pyspark.sql.types import (
 )
 
 _WIDE = DecimalType(38, 10)
+_NUMBER = r"^(?!.*[eE][+-]?\p{Nd}{4}).{1,100}$"  # Java computes for minutes at 1e-99999999, and ends at 1e2147483647
 _FLOAT = r"^[+-]?[\d.]+([eE][+-]?\d+)?$"  # Java alone would read 1d and 0x1p3 too
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
 _OFFSET = r"Z|UTC|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?"
@@ -67,7 +68,7 @@ def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
 
 def _from_text(text: Column, wanted: DataType, zone: str) -> Column:
     if isinstance(wanted, IntegerType | LongType | DecimalType):
-        return _exact(text, wanted, rounds=False)
+        return _exact(F.when(text.rlike(_NUMBER), text), wanted, rounds=False)
     if isinstance(wanted, DoubleType):
         value = text.try_cast("double")
         return F.when(text.rlike(_FLOAT) & (F.abs(value) < F.lit(float("inf"))), value)
