@@ -29,6 +29,7 @@ _DATE = r"^\d{4}-\d{2}-\d{2}$"
 _OFFSET = r"Z|UTC|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?"
 _INSTANT = rf"^\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{2}}:\d{{2}}(?::\d{{2}}(?:[.,]\d{{1,9}})?)?(?:\s?(?:{_OFFSET}))?)?$"
 _WITH_OFFSET = rf":.*(?:{_OFFSET})$"  # the colon of the time: a date alone ends as an offset may
+_END = "_end_of_cell"
 
 
 def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
@@ -81,10 +82,17 @@ def _from_text(text: Column, wanted: DataType, zone: str) -> Column:
         in_zone = F.when(text.rlike(_WITH_OFFSET), with_offset).otherwise(F.to_utc_timestamp(read, zone))
         return F.when(text.rlike(_INSTANT), in_zone)
     if isinstance(wanted, ArrayType):
-        return F.when(text.rlike(r"(?s)^\[.*\]$"), F.from_json(text, wanted))
+        return F.when(text.rlike(r"(?s)^\[.*\]$") & _is_one(text), F.from_json(text, wanted))
     if isinstance(wanted, MapType):
-        return F.when(text.rlike(r"(?s)^\{.*\}$"), _sorted_map(F.from_json(text, wanted.simpleString())))
+        is_one = text.rlike(r"(?s)^\{.*\}$") & _is_one(text)
+        return F.when(is_one, _sorted_map(F.from_json(text, wanted.simpleString())))
     return text.try_cast(wanted)
+
+
+def _is_one(text: Column) -> Column:
+    """True when a JSON text is one value. Spark reads the first, and drops in silence what follows it."""
+    listed = F.from_json(F.concat(F.lit("["), text, F.lit(f',"{_END}"]')), ArrayType(StringType()))
+    return F.coalesce(F.get(listed, F.lit(1)) == _END, F.lit(False))
 
 
 def _whole(value: Column, below: int) -> Column:
