@@ -499,6 +499,17 @@ def test_a_line_beyond_the_limits_of_the_source_is_not_quoted(lake: Lake, tmp_pa
     assert "private" not in error
 
 
+def test_bytes_of_a_parquet_file_that_are_no_text_are_rejected(lake: Lake, tmp_path: Path) -> None:
+    ids = pa.array([b"p1", b"caf\xe9", b"p3", b"p4"], pa.binary())
+    as_text = pa.Array.from_buffers(pa.string(), 4, ids.buffers())
+    (tmp_path / "products").mkdir()
+    for name, column in {"a": as_text, "b": ids}.items():
+        pyarrow.parquet.write_table(pa.table({"product_id": column}), tmp_path / "products" / f"{name}.parquet")
+    taken = ingest(lake, tmp_path, "contracts", "ingest.max_reject_ratio=0.5")["products"]
+    assert taken.rules == {"product_id is not in the encoding of the source": 2}
+    assert sorted(products(lake)) == ["p1", "p3", "p4"]
+
+
 # ---- a source of one's own
 
 OWN = """

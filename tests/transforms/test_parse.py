@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
+    BinaryType,
     DataType,
     DateType,
     DecimalType,
@@ -201,6 +202,8 @@ TYPED: list[tuple[DataType, DataType, Any, Any]] = [
     (DateType(), TS, date(2026, 3, 1), utc(2026, 2, 28, 16)),
     (TimestampType(), DATE, utc(2026, 3, 1, 20), date(2026, 3, 2)),  # the 2nd in Shanghai
     (ArrayType(LongType()), STRINGS, [1, 2], ["1", "2"]),
+    (BinaryType(), STRING, b"caf\xc3\xa9", "café"),
+    (BinaryType(), STRING, b"caf\xe9", "caf\ufffd"),
     (MapType(StringType(), LongType()), ATTRIBUTES, {"b": 1, "a": 2}, {"a": "2", "b": "1"}),
 ]
 

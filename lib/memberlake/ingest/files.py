@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame, DataFrameReader, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
@@ -121,7 +121,9 @@ def unreadable(error: Exception) -> UserError | None:
 def _rows(spark: SparkSession, paths: list[str], schema: StructType, csv_options: Mapping[str, str | bool]) -> RawFiles:
     kind = _format(paths[0])
     if kind == "parquet":
-        rows = _with_file(_reader(spark, kind, _PARQUET).load(paths)).withColumn(BROKEN, F.lit(None).cast("string"))
+        found = _with_file(_reader(spark, kind, _PARQUET).load(paths)).withColumn(BROKEN, F.lit(None).cast("string"))
+        # Spark takes the bytes as they are; bytes that are no text are to be seen, as in the other formats
+        rows = found.select(*[_as_text(field).alias(field.name) for field in found.schema.fields])
     elif kind == "json":
         rows = _json_rows(spark, paths, schema)
     elif any(name.lower() == "multiline" and str(value).lower() == "true" for name, value in csv_options.items()):
@@ -172,6 +174,11 @@ def _csv_rows(lines: DataFrame, schema: StructType, csv_options: Mapping[str, st
     return parsed.select(
         *[F.col(_CELLS)[name].alias(name) for name in names], FILE, F.when(~is_whole, F.col(_LINE)).alias(BROKEN)
     )
+
+
+def _as_text(field: StructField) -> Column:
+    cell = F.col(sql.name(field.name))
+    return F.make_valid_utf8(cell) if isinstance(field.dataType, StringType) else cell
 
 
 def _with_file(rows: DataFrame) -> DataFrame:

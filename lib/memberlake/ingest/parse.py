@@ -6,6 +6,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
+    BinaryType,
     BooleanType,
     DataType,
     DateType,
@@ -52,6 +53,8 @@ def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
         return F.when(cell == 1, True).when(cell == 0, False)
     if isinstance(found, NumericType) and isinstance(wanted, DateType | TimestampType):
         return F.lit(None).cast(wanted)  # seconds, or milliseconds? nobody says
+    if isinstance(found, BinaryType) and isinstance(wanted, StringType):
+        return F.make_valid_utf8(cell.cast(wanted))
     if isinstance(found, FloatType | DoubleType) and isinstance(wanted, StringType):
         return _whole(cell, below=2**24 if isinstance(found, FloatType) else 2**53)
     if isinstance(found, IntegralType) or (found == wanted and not isinstance(wanted, MapType)):
