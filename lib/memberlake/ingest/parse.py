@@ -19,6 +19,7 @@ from pyspark.sql.types import (
     MapType,
     NumericType,
     StringType,
+    StructType,
     TimestampNTZType,
     TimestampType,
 )
@@ -53,6 +54,10 @@ def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
         return F.when(cell == 1, True).when(cell == 0, False)
     if isinstance(found, NumericType) and isinstance(wanted, DateType | TimestampType):
         return F.lit(None).cast(wanted)  # seconds, or milliseconds? nobody says
+    if isinstance(found, TimestampType | TimestampNTZType) and isinstance(wanted, NumericType):
+        return F.lit(None).cast(wanted)  # the same the other way round
+    if isinstance(found, ArrayType | MapType | StructType) and isinstance(wanted, StringType):
+        return F.to_json(cell)  # as from a JSON file; Spark's own text is without the names
     if isinstance(found, BinaryType) and isinstance(wanted, StringType):
         return F.make_valid_utf8(cell.cast(wanted))
     if isinstance(found, FloatType | DoubleType) and isinstance(wanted, StringType):
