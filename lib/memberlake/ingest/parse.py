@@ -60,6 +60,8 @@ def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
         return F.to_json(cell)  # as from a JSON file; Spark's own text is without the names
     if isinstance(found, BinaryType) and isinstance(wanted, StringType):
         return F.make_valid_utf8(cell.cast(wanted))
+    if isinstance(found, DateType) and isinstance(wanted, DateType):
+        return _of_calendar(cell)
     if isinstance(found, FloatType | DoubleType) and isinstance(wanted, StringType):
         return _whole(cell, below=2**24 if isinstance(found, FloatType) else 2**53)
     if isinstance(found, IntegralType) or (found == wanted and not isinstance(wanted, MapType)):
@@ -82,7 +84,7 @@ def _from_text(text: Column, wanted: DataType, zone: str) -> Column:
         value = text.try_cast("double")
         return F.when(text.rlike(_FLOAT) & (F.abs(value) < F.lit(float("inf"))), value)
     if isinstance(wanted, DateType):
-        return F.when(text.rlike(_DATE), text.try_cast("date"))
+        return F.when(text.rlike(_DATE), _of_calendar(text.try_cast("date")))
     if isinstance(wanted, TimestampType):
         read = F.replace(text, F.lit(","), F.lit(".")).try_cast("timestamp")  # UTC where it names no offset
         with_seconds = F.regexp_replace(text, r"([T ]\d\d:\d\d)", "$1:00")  # Spark reads no offset after minutes
@@ -95,6 +97,11 @@ def _from_text(text: Column, wanted: DataType, zone: str) -> Column:
         is_one = text.rlike(r"(?s)^\{.*\}$") & _is_one(text)
         return F.when(is_one, _sorted_map(F.from_json(text, wanted.simpleString())))
     return text.try_cast(wanted)
+
+
+def _of_calendar(value: Column) -> Column:
+    """The date, when it is in the years 1 to 9999: Python has no others."""
+    return F.when(F.year(value).between(1, 9999), value)
 
 
 def _is_one(text: Column) -> Column:
