@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
+from pyspark.sql.types import DateType, TimestampType
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.measure import Measurement
@@ -39,6 +40,7 @@ _LOOKED_AT = (  # what people open first; the other tables are named where a com
     "gold.alerts",
 )
 _INSTANT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"  # all that a timestamp holds
+_SHOWN = "yyyy-MM-dd HH:mm:ss.SSSSSS"
 _JSON = {"timestampFormat": _INSTANT}  # else milliseconds
 # a pipe gets whole lines, whatever the width of a terminal that is not there
 out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200)
@@ -124,7 +126,12 @@ def rows(frame: DataFrame, form: str) -> None:
         for row in flat.toLocalIterator():  # as above
             writer.writerow([str(v).lower() if isinstance(v, bool) else v for v in row])
     else:
-        _print_rows([[_rounded(value) for value in row] for row in frame.collect()], frame.columns)  # --limit of them
+        # as texts: in this machine's time zone an instant may be in a year that Python does not have
+        days = {f.name: F.col(f.name).cast("string") for f in frame.schema.fields if isinstance(f.dataType, DateType)}
+        stamps = [f.name for f in frame.schema.fields if isinstance(f.dataType, TimestampType)]
+        texts = {name: F.regexp_replace(F.date_format(name, _SHOWN), r"\.0{6}$", "") for name in stamps}
+        found = frame.withColumns({**days, **texts}).collect()  # --limit of them
+        _print_rows([[_rounded(value) for value in row] for row in found], frame.columns)
 
 
 def _print_rows(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> None:

@@ -305,6 +305,16 @@ def test_instants_are_shown_to_the_microsecond(spark: SparkSession, capsys: pyte
     assert (row["at"], json.loads(row["nested"])) == (told, {"within": told})
 
 
+def test_a_day_without_end_is_shown_wherever_the_machine_is(
+    spark: SparkSession, capsys: pytest.CaptureFixture[str], far_east: None
+) -> None:
+    """There it is in the year 10000 already."""
+    days = "date'9999-12-31' AS day, timestamp'2026-03-01 02:00:00.5' AS part, CAST(NULL AS timestamp) AS never"
+    console.rows(spark.sql(f"SELECT timestamp'9999-12-31 23:59:59' AS at, {days}"), "table")
+    shown = capsys.readouterr().out.split("\n")[3]
+    assert shown.split() == ["9999-12-31", "23:59:59", "9999-12-31", "2026-03-01", "02:00:00.500000", "-"]
+
+
 def test_a_table_that_someone_changed(spark: SparkSession, filled: Path, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     shutil.copytree(filled, lake)
