@@ -48,6 +48,7 @@ ORDERS_JUDGED: list[tuple[dict[str, str | None], str]] = [
     ({"discount_amount": "free"}, "discount_amount is not a readable decimal(18,2)"),
     ({"points_granted": "0"}, ""),
     ({"points_granted": "-1"}, "points_granted is negative"),
+    ({"points_granted": "1000000000001"}, "points_granted is more than 1,000,000,000,000 either way"),
     ({"ordered_at": "1989-12-31T23:59:59Z"}, "ordered_at is before 1990"),
     ({"ordered_at": "1990-01-01T00:00:00Z"}, ""),
     ({"ordered_at": "2026-11-21T12:00:00Z"}, ""),  # a day after ingest to the second

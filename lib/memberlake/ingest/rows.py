@@ -14,11 +14,11 @@ from memberlake.ingest import parse
 from memberlake.ingest.files import BROKEN, FILE
 from memberlake.ingest.source import Load
 from memberlake.lake import contract, sql
-from memberlake.lake.contract import MONEY, Table
+from memberlake.lake.contract import LONG, MONEY, Table
 
 FAULTS, RAW = "_faults", "_raw"
 EARLIEST = datetime(1990, 1, 1, tzinfo=timezone.utc)
-LARGEST = 10**12  # of amounts of money: ten thousand of them can be added up before DECIMAL(18,2) is full
+LARGEST = 10**12  # of money and points: ten thousand amounts can be added up before DECIMAL(18,2) is full
 # to_json stops at milliseconds by itself
 _TO_THE_MICROSECOND = {
     "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
@@ -156,7 +156,7 @@ def _faults(
             broken(value < F.lit(c.minimum).cast(c.type), rule)
         if c.maximum is not None:
             broken(value > F.lit(c.maximum).cast(c.type), f"{c.name} is above {c.maximum}")
-        if c.type == MONEY:
+        if c.type in (MONEY, LONG):
             broken(F.abs(value) > F.lit(LARGEST).cast(c.type), f"{c.name} is more than {LARGEST:,} either way")
         if isinstance(c.type, DateType | TimestampType) and c.span != "any":
             broken(value < F.lit(EARLIEST).cast(c.type), f"{c.name} is before 1990")
