@@ -458,6 +458,7 @@ LINES = {  # of a CSV file: product_id, category, name; None: broken
     "P13,food,\\": ("food", "\\"),
     'P14,food,"x""': None,
     "P15,food,商品 \x01 #": ("food", "商品 \x01 #"),
+    "\0P16,food,\0": ("food", "\0"),
 }
 
 
@@ -471,7 +472,7 @@ def test_a_line_of_csv_with_an_open_quote_is_rejected_whole(lake: Lake, tmp_path
         f"  products:\n    files: products/\n    {query}\n",
     )
     text = "\r\n".join(["product_id,category,name", *LINES, "", "  "])
-    text = text.replace("a, b", "a\0 b").replace(",", sep.replace("\\t", "\t")).replace("\0", ",")
+    text = text.replace("a, b", "a\ue000 b").replace(",", sep.replace("\\t", "\t")).replace("\ue000", ",")
     put(tmp_path / "landing" / "products" / "a.csv", text.encode("gb18030"))
     taken = ingest(lake, tmp_path / "landing", str(own), "ingest.max_reject_ratio=0.9")["products"]
     assert taken.error is None

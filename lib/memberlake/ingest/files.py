@@ -38,8 +38,8 @@ _CSV = {
 }
 _JSON = {"primitivesAsString": "true", "mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN}
 _PARQUET = {"parquet.page.verify-checksum.enabled": "true"}  # else damage may be read as values
-# a line of a CSV file as its one cell: no quotes, and cells parted by what is no character
-_CSV_LINES = {"header": "true", "quote": "", "sep": "\uffff", "columnNameOfCorruptRecord": BROKEN}
+# a line of a CSV file as its one cell: quoted and parted by what is no character; no quote is a NUL for Spark
+_CSV_LINES = {"header": "true", "quote": "\ufdd1", "sep": "\uffff", "columnNameOfCorruptRecord": BROKEN}
 _MOST_CELLS = 20480  # of a line: Spark's default of maxColumns
 _OF_LINES = {"header", "encoding", "charset", "linesep", "comment"}  # options that tell what a line is
 _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\ufffd]")  # what bytes that are no text, or in another encoding, turn into
