@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 import logging
@@ -256,6 +257,14 @@ def parquet() -> bytes:
 
 PARQUET = parquet()
 
+
+def ended_between_blocks() -> bytes:
+    packed = bz2.compress(gzip.decompress(GZ), 1)
+    bits, block = f"{int.from_bytes(packed, 'big'):0{8 * len(packed)}b}", f"{0x314159265359:048b}"
+    second = bits.index(block, bits.index(block) + 1)
+    return packed[: second // 8 + 1]
+
+
 REFUSED = {
     "unknown ending.xlsx": (b"x", "is no file that ingest can take"),
     "no ending": (b"x", "is no file that ingest can take"),
@@ -271,6 +280,7 @@ REFUSED = {
     "cut off.parquet": (PARQUET[: len(PARQUET) // 2], "cannot be read as parquet"),
     "garbled.parquet": (PARQUET[:9999] + bytes(64) + PARQUET[9999 + 64 :], "cannot be read: could not verify"),
     "not packed.csv.gz": (GOOD.encode(), "cannot be read as csv: not a gzip file"),
+    "cut off.csv.bz2": (ended_between_blocks(), "is cut off"),
     "cut off.csv.gz": (GZ[: len(GZ) // 2], "cannot be read: Unexpected end of input stream"),
 }
 

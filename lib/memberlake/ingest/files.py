@@ -194,6 +194,8 @@ def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool
     kind = _format(path)
     if re.search(r"[\[\]{}*?\\]", path):
         csv_options = {**csv_options, "multiLine": False}  # Spark looks for such a header with a reader of patterns
+    if path.lower().endswith(".bz2") and (local := local_path(path)) and not _is_whole(local):
+        raise UserError(f"{readable(path)} is cut off, or has something after its end: deliver it again")
     options: dict[str, Mapping[str, str | bool]]
     options = {"csv": {**_CSV, **csv_options}, "json": _JSON, "parquet": _PARQUET}
     try:
@@ -230,6 +232,15 @@ def _keys(spark: SparkSession, path: str) -> list[str]:
 
 def _twice(path: str, name: str) -> UserError:
     return UserError(f"{readable(path)}: the column {name} stands twice, in whatever case")
+
+
+def _is_whole(packed: Path) -> bool:
+    """Whether a .bz2 ends as such. Spark reads it by blocks, and takes one that ends between two of them for whole."""
+    with packed.open("rb") as file:
+        file.seek(-min(packed.stat().st_size, 11), os.SEEK_END)
+        end = int.from_bytes(file.read(), "big")
+    # a mark of 48 bits, a checksum of 32, and as many bits as fill the byte
+    return any(end >> bits & 0xFFFFFFFFFFFF == 0x177245385090 for bits in range(32, 40))
 
 
 def _reader(spark: SparkSession, form: str, options: Mapping[str, str | bool]) -> DataFrameReader:
