@@ -265,6 +265,12 @@ def ended_between_blocks() -> bytes:
     return packed[: second // 8 + 1]
 
 
+def nanoseconds() -> bytes:
+    content = pa.BufferOutputStream()
+    pyarrow.parquet.write_table(pa.table({"product_id": ["p1"], "at": pa.array([0], pa.timestamp("ns"))}), content)
+    return bytes(content.getvalue())
+
+
 REFUSED = {
     "unknown ending.xlsx": (b"x", "is no file that ingest can take"),
     "no ending": (b"x", "is no file that ingest can take"),
@@ -279,6 +285,7 @@ REFUSED = {
     "garbage.parquet": (b"PAR1 and nothing else", "cannot be read as parquet"),
     "cut off.parquet": (PARQUET[: len(PARQUET) // 2], "cannot be read as parquet"),
     "garbled.parquet": (PARQUET[:9999] + bytes(64) + PARQUET[9999 + 64 :], "cannot be read: could not verify"),
+    "nanoseconds.parquet": (nanoseconds(), "its times are in nanoseconds, which Spark does not read"),
     "not packed.csv.gz": (GOOD.encode(), "cannot be read as csv: not a gzip file"),
     "cut off.csv.bz2": (ended_between_blocks(), "is cut off"),
     "cut off.csv.gz": (GZ[: len(GZ) // 2], "cannot be read: Unexpected end of input stream"),

@@ -205,7 +205,10 @@ def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool
         if isinstance(error, PySparkException) and error.getCondition() == "COLUMN_ALREADY_EXISTS":
             name = (error.getMessageParameters() or {}).get("columnName", "").strip("`")
             raise _twice(path, name) from None
-        raise UserError(f"{readable(path)} cannot be read as {kind}: {_cause(error)}") from None
+        said = _cause(error)
+        if "TIMESTAMP(NANOS" in said:  # as pandas writes them by itself
+            said = "its times are in nanoseconds, which Spark does not read; write them in microseconds"
+        raise UserError(f"{readable(path)} cannot be read as {kind}: {said}") from None
     names = [field.name for field in found.fields if field.name != BROKEN]
     if spelt := [key for key, more in itertools.pairwise(keys) if key.lower() == more.lower()]:
         raise _twice(path, spelt[0].lower())
