@@ -294,6 +294,16 @@ def test_a_lake_on_a_file_system_that_spark_does_not_know(spark: SparkSession, l
         assert line.startswith(f"memberlake: the lake {lake} cannot be opened: ")
 
 
+@pytest.mark.parametrize("place", ["foo://bar/x", "s3a://bucket/landing"])
+def test_a_landing_on_a_file_system_that_spark_does_not_know(spark: SparkSession, tmp_path: Path, place: str) -> None:
+    (tmp_path / "own.yaml").write_text("about: x\ntime_zone: UTC\nloads: {orders: }\n")
+    arguments = ["--source", tmp_path / "own.yaml", "--landing", place, "--lake", tmp_path / "lake"]
+    result = memberlake("ingest", *arguments)
+    assert result.exit_code == 2, (result.output, result.exception)
+    assert f"the landing folder {place}/orders cannot be opened: " in result.stderr
+    assert "Py4J" not in result.stderr
+
+
 def test_instants_are_shown_to_the_microsecond(spark: SparkSession, capsys: pytest.CaptureFixture[str]) -> None:
     at = "timestamp'2026-03-01 02:00:00.123456'"
     frame = spark.sql(f"SELECT {at} AS at, struct({at} AS within) AS nested")

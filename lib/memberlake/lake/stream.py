@@ -36,7 +36,7 @@ def take_new_files(
     repeatable. A folder that is not there has no files.
 
     Raises:
-        UserError: the checkpoint is damaged, or in use.
+        UserError: the folder cannot be opened; the checkpoint is damaged, or in use.
     """
     failed: list[Exception] = []
 
@@ -64,6 +64,8 @@ def take_new_files(
         if error.getCondition() == "PATH_NOT_FOUND":
             return
         raise
+    except (PySparkException, Py4JJavaError) as error:  # Spark knows no such file system, or is not let in
+        raise UserError(f"the landing folder {folder} cannot be opened: {_cause(error)}") from None
     stream = paths.writeStream.foreachBatch(batch).option("checkpointLocation", checkpoint).trigger(availableNow=True)
     try:
         stream.start().awaitTermination()
