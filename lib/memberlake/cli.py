@@ -53,14 +53,18 @@ class _Command(click.Command):
             ctx.exit(2)
 
     def _require_filled(self, ctx: click.Context) -> None:
-        """An empty value is a variable of the shell that is not set: what happens without the option was not meant."""
+        """An empty value is a variable of the shell that is not set: what happens without the option was not meant.
+        One not in UTF-8 is the name of a folder that Java cannot open."""
         for parameter in self.params:
             given = ctx.params.get(str(parameter.name))
             texts = given if isinstance(given, tuple) else (given,)
-            if any(isinstance(text, str) and not text.strip() for text in texts):
-                is_option = isinstance(parameter, click.Option)
-                name = parameter.opts[0] if is_option else parameter.human_readable_name
+            given_texts = [text for text in texts if isinstance(text, str)]
+            is_option = isinstance(parameter, click.Option)
+            name = parameter.opts[0] if is_option else parameter.human_readable_name
+            if any(not text.strip() for text in given_texts):
                 raise UserError(f"{name} is empty: give a value, or leave it out")
+            if any(text != text.encode(errors="ignore").decode() for text in given_texts):
+                raise UserError(f"{name} is not in UTF-8, which Java and Spark need: rename what it names")
 
 
 class _Group(click.Group):

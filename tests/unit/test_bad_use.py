@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def refused(*arguments: object) -> str:
 )
 def test_an_empty_value_is_not_the_default(lake: Path, arguments: list[str], name: str) -> None:
     assert f": {name} is empty" in refused(*arguments, "--lake", lake)
+
+
+def test_a_place_that_java_cannot_open(lake: Path, tmp_path: Path) -> None:
+    place = tmp_path / os.fsdecode("订单".encode("gb18030"))
+    place.mkdir()
+    arguments = ["ingest", "--source", "contracts", "--landing"]
+    assert "--landing is not in UTF-8" in refused(*arguments, place, "--lake", lake)
+    assert "--lake is not in UTF-8" in refused(*arguments, tmp_path, "--lake", place)
 
 
 def test_an_empty_place_is_not_the_default_one(lake: Path) -> None:
