@@ -163,8 +163,8 @@ def _csv_rows(lines: DataFrame, schema: StructType, csv_options: Mapping[str, st
     sep = given.get("sep", given.get("delimiter", ",")).replace("\\t", "\t")
     # a line of more cells ends Spark's parser, which then quotes the line
     most = int(given.get("maxcolumns", _MOST_CELLS))
-    cells = F.length(_LINE) - F.length(F.replace(_LINE, F.lit(sep))) + 2  # not fewer than it has
-    ended = F.when((F.length(_LINE) < most - 1) | (cells <= most), F.concat(_LINE, F.lit(sep + _END)))
+    count = F.length(_LINE) - F.length(F.replace(_LINE, F.lit(sep))) + 2  # not fewer than its cells, ours with them
+    ended = F.when((F.length(_LINE) < most - 1) | (count <= most), F.concat(_LINE, F.lit(sep + _END)))
     columns = ", ".join(f"{sql.name(name)} string" for name in (*schema.fieldNames(), _END, BROKEN))
     cells = F.from_csv(ended, columns, {name: str(value) for name, value in {**_CSV, **csv_options}.items()})
     # exploded, the cells are parsed once; a plain column would be parsed again in each filter
