@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from memberlake import cli
 from memberlake.activity import counts, days, identity, repair, retention, sketches
+from memberlake.activity.night import Night
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.activity import (
@@ -59,7 +60,7 @@ def write_all_days(lake: Lake, conf: Conf, as_of: date) -> None:
     events, zone = lake.read(EVENTS), conf.business_timezone
     lake.replace(SUBJECT_IDENTITY, identity.stretches(events, zone))
     dated = events.transform(days.only_until, as_of, zone)
-    rows = per_day(conf, dated, lake.read(SUBJECT_IDENTITY), as_of, lake.rows(EVENTS))
+    rows = days.counted(dated, lake.read(SUBJECT_IDENTITY), conf.activity, as_of, lake.rows(EVENTS))
     rows = rows.transform(days.with_first_seen)
     with lake.kept(rows) as whole:
         lake.replace(ACTIVITY_DAYS, whole.repartition("active_on"))  # else each task has a file for each date
@@ -71,11 +72,7 @@ def write_all_days(lake: Lake, conf: Conf, as_of: date) -> None:
 def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: date) -> list[date]:
     """Brings what was made as of `until` to as_of, by the days of the subjects concerned, before and after; all but
     gold.active_counts. Returns the dates on which a day is another."""
-    rules, zone = conf.activity, conf.business_timezone
     held, known = lake.read(ACTIVITY_DAYS), lake.read(SUBJECT_IDENTITY)
-    events = lake.read(EVENTS).drop("session_id", "object_id", "received_at")  # they are read to be kept
-    new = [until + timedelta(days=n + 1) for n in range((as_of - until).days)]
-    near = counts.range_start(new[0], rules.rolling_windows) if new else as_of
     with contextlib.ExitStack() as stack:
 
         def kept(frame: DataFrame) -> DataFrame:
@@ -84,43 +81,19 @@ def write_night(lake: Lake, conf: Conf, changed: DataFrame, until: date, as_of: 
             frame.count()
             return frame
 
-        # who a visitor is now, and who came on the new dates
-        visitors = kept(identity.renewed(known, changed))
-        stretches = kept(identity.renewal(visitors, known, changed, events, zone))
-        now = known.join(visitors, on="visitor_id", how="left_anti").unionByName(stretches)
-        claims = kept(identity.claims(known, now, visitors, until, as_of))
-        of_new = events.transform(days.only_on, new, zone)
-        fresh = kept(per_day(conf, of_new, identity.of_visitors(now, of_new), as_of))
-        # whose earlier days may be others, and the days of theirs that matter
-        of_events = kept(repair.by_events(changed, (known, stretches), rules.active_event_types, zone, until))
-        asked = kept(repair.asked(of_events, claims, fresh))
-        lasts = kept(repair.lasts(held, asked, near))
-        others = kept(repair.others(asked, lasts))
-        seen = kept(repair.seen(held, others))
-        again = kept(of_events.unionByName(repair.by_identity(claims, seen)).distinct())
-        moved = again.select("subject_id").distinct()
-        ends = kept(repair.ends(held, asked, lasts, seen, moved))
-        theirs = dates_of(seen.join(moved, on="subject_id", how="left_semi"))
-        before = kept(held.where(F.col("active_on").isin(theirs)).join(moved, on="subject_id", how="left_semi"))
-
-        # their days as they were, with sign -1, and as they are now
-        reread = kept(events.transform(days.only_on, dates_of(again), zone).transform(identity.of_subjects, moved, now))
-        counted = per_day(conf, reread, identity.of_visitors(now, reread), as_of)
-        rows = kept(repair.exchanged(before, again, counted, fresh, ends))
-        earlier = rows.where(F.col("active_on") <= F.lit(until))
-        dates = sorted({*new, *dates_of(repair.differing(earlier))})
+        night = Night(held, known, lake.read(EVENTS), changed, until, as_of, conf, kept)
+        names = night.names()
+        exchange = night.exchange(names)
 
         lake.forget("activity")  # a crash between the tables: they are made anew
-        write_sums(lake, conf, rows.transform(repair.with_ends, ends), as_of)
-        if dates:
-            of_dates = F.col("active_on").isin(dates)
-            rest = held.where(of_dates).join(before, on=repair.DAY, how="left_anti")
-            whole = rows.where(of_dates & (F.col("sign") == 1)).drop("sign").unionByName(rest)
+        write_sums(lake, conf, exchange.rows.transform(repair.with_ends, exchange.ends), as_of)
+        if dates := exchange.dates:
+            whole = held.transform(repair.of_dates, dates, exchange.before, exchange.rows)
             lake.replace(ACTIVITY_DAYS, whole.repartition("active_on"), active_on=dates)
-        if not identity.of_visitors(known, visitors).isEmpty():
-            lake.replace(SUBJECT_IDENTITY, now)
-        elif not stretches.isEmpty():
-            lake.append(SUBJECT_IDENTITY, stretches)
+        if names.has_renamed:
+            lake.replace(SUBJECT_IDENTITY, names.now)
+        elif not names.stretches.isEmpty():
+            lake.append(SUBJECT_IDENTITY, names.stretches)
     return dates
 
 
@@ -140,12 +113,6 @@ def write_changes(lake: Lake, conf: Conf, whole: DataFrame, is_together: bool = 
         lake.replace(ACTIVITY_CHANGES, changes(lake, conf, whole, is_together))
 
 
-def per_day(conf: Conf, dated: DataFrame, stretches: DataFrame, as_of: date, count: int = 0) -> DataFrame:
-    active = dated.transform(days.only_active, conf.activity.active_event_types)
-    known = active.transform(identity.with_subject, stretches, as_of)
-    return days.per_day(known, conf.activity.robot_threshold, count)
-
-
 def changes(lake: Lake, conf: Conf, rows: DataFrame, is_together: bool = False) -> DataFrame:
     rules = conf.activity
     return counts.changes(people(lake, conf, rows), rules.rolling_windows, rules.dimensions, is_together)
@@ -154,10 +121,6 @@ def changes(lake: Lake, conf: Conf, rows: DataFrame, is_together: bool = False) 
 def people(lake: Lake, conf: Conf, rows: DataFrame) -> DataFrame:
     columns = conf.activity.member_columns
     return rows.transform(days.only_people).transform(counts.with_member_columns, lake.read(MEMBERS), columns)
-
-
-def dates_of(rows: DataFrame) -> list[date]:
-    return sorted(row[0] for row in rows.select("active_on").distinct().collect())  # business dates: few
 
 
 def write_counts(lake: Lake, conf: Conf, dates: list[date] | None, as_of: date) -> None:

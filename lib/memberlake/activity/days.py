@@ -9,6 +9,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from memberlake import calendar
+from memberlake.activity import identity
+from memberlake.conf.activity import ActivityConf
 
 UNKNOWN = "unknown"  # stands for no channel, and for no value of a member's column
 
@@ -57,6 +59,12 @@ def per_day(events: DataFrame, robot_threshold: int | None, count: int = 0) -> D
         )
         .withColumn("is_robot", F.col("events") > robot_threshold if robot_threshold else F.lit(False))
     )
+
+
+def counted(dated: DataFrame, stretches: DataFrame, rules: ActivityConf, as_of: date, count: int = 0) -> DataFrame:
+    """`per_day` of events with `active_on`, by whoever their visitors are known as by as_of."""
+    active = dated.transform(only_active, rules.active_event_types)
+    return per_day(active.transform(identity.with_subject, stretches, as_of), rules.robot_threshold, count)
 
 
 def only_people(days: DataFrame) -> DataFrame:

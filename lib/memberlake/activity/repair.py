@@ -126,6 +126,17 @@ def with_ends(exchanged: DataFrame, ends: DataFrame) -> DataFrame:
     return exchanged.unionByName(both, allowMissingColumns=True)
 
 
+def of_dates(held: DataFrame, dates: Sequence[date], before: DataFrame, exchanged: DataFrame) -> DataFrame:
+    """All rows of gold.activity_days on some dates, as they are now.
+
+    Args:
+        before: rows of `held` that no longer stand as they are.
+    """
+    on = F.col("active_on").isin(*dates)
+    stays = held.where(on).join(before, on=DAY, how="left_anti")
+    return exchanged.where(on & (F.col("sign") == 1)).drop("sign").unionByName(stays)
+
+
 def differing(exchanged: DataFrame) -> DataFrame:
     """Rows that are not the same on both sides."""
     columns = [name for name in exchanged.columns if name != "sign"]
