@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from memberlake import calendar, conf, console, jobs, runner
 from memberlake.conf import Conf, Layer, local_path
 from memberlake.console import err
-from memberlake.errors import UserError
+from memberlake.errors import UserError, cause
 from memberlake.explain import job as explain_job
 from memberlake.ingest import source as sources
 from memberlake.ingest.source import Source
@@ -101,7 +101,7 @@ def reached(lake: Lake) -> Lake:
         try:
             lake.ready(RUNS)
         except (PySparkException, Py4JJavaError) as error:
-            raise UserError(f"the lake {lake.conf.root} cannot be opened: {console.cause(error)}") from None
+            raise UserError(f"the lake {lake.conf.root} cannot be opened: {cause(error)}") from None
     return lake
 
 
@@ -172,7 +172,7 @@ def show(name: str, where: str | None, limit: int, form: str, given: Given) -> N
     except (PySparkException, Py4JJavaError) as error:  # some only when it meets a row, as a cast of what is no number
         if where is None:
             raise
-        raise UserError(f"--where {where}: {console.cause(error)}") from None
+        raise UserError(f"--where {where}: {cause(error)}") from None
 
 
 def alerts(with_closed: bool, exit_code: bool, form: str, given: Given) -> None:

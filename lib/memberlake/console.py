@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -193,12 +192,6 @@ def explained(found: Explained, *, as_json: bool) -> None:
     joins = [(j.kind, j.how, j.on or None, j.broadcast_rows, j.rows) for j in found.joins]
     section("Joins", joins, "kind", "how", "on", "rows broadcast", "rows out")
     section("Warnings", [(n + 1, said) for n, said in enumerate(found.warnings)], "", "what will not scale")
-
-
-def cause(error: Exception) -> str:
-    """Why Spark failed, in one line: of an error from Java, whose first lines are about py4j and the task, the last."""
-    causes = re.findall(r"^(?:Caused by)?: [\w.$]+: (.+)$", str(error), re.MULTILINE)
-    return causes[-1] if causes else (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _rounded(value: Any) -> Any:

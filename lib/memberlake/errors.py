@@ -1,4 +1,6 @@
-"""The one error that is the user's to mend."""
+"""The errors that are the user's to mend, and why Spark failed in one line."""
+
+import re
 
 
 class UserError(Exception):
@@ -7,3 +9,11 @@ class UserError(Exception):
 
 class NotYet(UserError):
     """Something is missing that time will bring. A run of only what is needed (nightly) logs it and goes on."""
+
+
+def cause(error: Exception) -> str:
+    """Why Spark failed, in one line: of an error from Java, whose first lines are about py4j and the task, the last
+    cause; of a stream, what ended it."""
+    causes = re.findall(r"(?:^(?:Caused by)?: [\w.$]+: |terminated with exception: )(.+)$", str(error), re.MULTILINE)
+    said = causes[-1] if causes else (str(error).strip() or type(error).__name__).splitlines()[0]
+    return re.sub(r" SQLSTATE: \w+", "", said)

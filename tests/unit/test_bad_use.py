@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from memberlake import cli, commands, console
+from memberlake import cli, commands
 from memberlake.commands import Days
-from memberlake.errors import UserError
+from memberlake.errors import UserError, cause
 from memberlake.ingest.source import Source
 from memberlake.lake import session
 
@@ -113,17 +113,19 @@ def test_more_rows_than_spark_can_count(lake: Path) -> None:
     assert "99999999999 is not in the range" in refused("show", "silver.orders", "--limit", "99999999999")
 
 
-def test_why_spark_failed_is_the_innermost_cause_of_java_or_the_first_line() -> None:
+def test_why_spark_failed_is_the_innermost_cause_of_java_what_ended_a_stream_or_the_first_line() -> None:
     java = """An error occurred while calling o31.collectToPython.
 : org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 1.0 failed
 \tat org.apache.spark.Here.there(Here.scala:1)
 Caused by: java.util.regex.PatternSyntaxException: Unclosed group near index 1
 (
 \tat java.util.regex.Pattern.error(Pattern.java:1)"""
-    assert console.cause(RuntimeError(java)) == "Unclosed group near index 1"
-    assert console.cause(RuntimeError(java.partition("Caused")[0])).startswith("Job aborted due to stage failure")
-    assert console.cause(RuntimeError("[WRONG] This: that.\n== SQL ==\nx")) == "[WRONG] This: that."
-    assert console.cause(RuntimeError()) == "RuntimeError"
+    assert cause(RuntimeError(java)) == "Unclosed group near index 1"
+    assert cause(RuntimeError(java.partition("Caused")[0])).startswith("Job aborted due to stage failure")
+    assert cause(RuntimeError("[WRONG] This: that. SQLSTATE: 42000\n== SQL ==\nx")) == "[WRONG] This: that."
+    stream = "[STREAM_FAILED] Query [id = 1] terminated with exception: batch 3 doesn't exist SQLSTATE: XXKST\nmore"
+    assert cause(RuntimeError(stream)) == "batch 3 doesn't exist"
+    assert cause(RuntimeError()) == "RuntimeError"
 
 
 def test_files_that_no_load_takes_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

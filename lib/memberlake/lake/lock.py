@@ -17,7 +17,7 @@ from io import FileIO
 from pyspark.sql import functions as F
 
 from memberlake.conf import LakeConf, local_path
-from memberlake.errors import UserError
+from memberlake.errors import UserError, cause
 from memberlake.lake import session
 from memberlake.lake.store import Lake
 from memberlake.tables.ops import RUNS
@@ -77,7 +77,7 @@ def _end_killed_runs(lake: Lake) -> None:
         if not left.isEmpty():
             lake.put(RUNS, left.withColumns(failed))
     except Exception as error:  # only the record; what is wrong with the lake, the command will tell by itself
-        log.warning("killed runs could not be marked as failed: %s", str(error).strip().partition("\n")[0])
+        log.warning("killed runs could not be marked as failed: %s", cause(error))
 
 
 def _taken(lock: FileIO, conf: LakeConf) -> bool:

@@ -24,7 +24,7 @@ from pyspark.sql import functions as F
 
 from memberlake import calendar
 from memberlake.conf import LakeConf, local_path
-from memberlake.errors import UserError
+from memberlake.errors import UserError, cause
 from memberlake.lake import guard, session, sql
 from memberlake.lake.contract import CONTRACT_VERSION, Table, conform
 from memberlake.lake.versions import newest, rank_sql, repeated_keys
@@ -171,8 +171,8 @@ class Lake:
             feed = self.spark.read.options(**options).table(self.name(table))
             feed.isEmpty()  # only reading it tells whether it is whole: it may be younger, or vacuumed
         except (PySparkException, Py4JJavaError) as error:
-            said = str(error).strip().partition("\n")[0]
-            log.warning("%s: the change feed does not reach version %s: %s", table.full_name, after + 1, said)
+            why = cause(error)
+            log.warning("%s: the change feed does not reach version %s: %s", table.full_name, after + 1, why)
             return None
         return feed.select(*table.column_names, "_change_type")
 

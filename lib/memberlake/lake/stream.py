@@ -10,7 +10,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import BinaryType, LongType, StructType, TimestampType
 
-from memberlake.errors import UserError
+from memberlake.errors import UserError, cause
 
 _LISTING = (
     StructType()
@@ -65,7 +65,7 @@ def take_new_files(
             return
         raise
     except (PySparkException, Py4JJavaError) as error:  # Spark knows no such file system, or is not let in
-        raise UserError(f"the landing folder {folder} cannot be opened: {_cause(error)}") from None
+        raise UserError(f"the landing folder {folder} cannot be opened: {cause(error)}") from None
     stream = paths.writeStream.foreachBatch(batch).option("checkpointLocation", checkpoint).trigger(availableNow=True)
     try:
         stream.start().awaitTermination()
@@ -75,14 +75,8 @@ def take_new_files(
         if re.search("No space left|Permission denied|AccessControlException", str(error)):
             raise
         # Spark tells of a damaged file in the words of whatever parser met it, and seldom names the file
+        why = cause(error)[:300].rstrip(".")
         raise UserError(
-            f"{checkpoint}, the record of the files taken, cannot be used: {_cause(error)}. If no other ingest "
-            f"is running, delete this folder and ingest again: what was taken is taken again, which changes nothing"
+            f"{checkpoint}, the record of the files taken, cannot be used: {why}. If no other ingest is running, "
+            f"delete this folder and ingest again: what was taken is taken again, which changes nothing"
         ) from None
-
-
-def _cause(error: Exception) -> str:
-    """What ended a stream, in one line."""
-    found = re.search(r"terminated with exception: (.*)|^: [\w.$]*?(\w+: .*)$", str(error), re.MULTILINE)
-    said = (found[1] or found[2]) if found else str(error).partition("\n")[0]
-    return re.sub(r" SQLSTATE: \w+", "", said)[:300].rstrip(".")
