@@ -25,6 +25,8 @@ _DECLARED = StructType(
         StructField("dimensions", STRINGS),
     ]
 )
+_PERIOD = ("period", "period_start")
+_ROW = (*_PERIOD, *CELL)  # the key of gold.kpi but for the metric
 _CHANGING = {"revenue": "all", "member_revenue": "r", "member_orders": "o", "ordering_members": "m"}
 _NEEDED = (
     *_CHANGING,
@@ -58,6 +60,7 @@ def rows(
     declared = periods.literal(one, [_declared(metric, {*known}, conf) for metric in metrics], _DECLARED)
     numerator = F.coalesce(F.col("amounts")[F.col("of")], F.when(F.col("of_is_known"), 0.0))
     denominator = F.coalesce(F.col("amounts")[F.col("by")], F.when(F.col("by_is_known"), 0.0))
+    ratio = F.try_divide("numerator", "denominator")
     return (
         _amounts(sums, spans, used)
         .join(F.broadcast(declared), on=F.array_contains("dimensions", F.col("dimension")), how="inner")
@@ -65,7 +68,7 @@ def rows(
         .withColumn("denominator", denominator)
         .where(F.col("numerator").isNotNull() & (F.col("denominator").isNotNull() | F.col("by").isNull()))
         .where((F.col("dimension") == "all") | (F.col("numerator") != 0) | (F.coalesce("denominator", F.lit(0.0)) != 0))
-        .withColumn("value", _ratio(F.col("numerator"), F.col("denominator"), F.col("by").isNotNull()))
+        .withColumn("value", F.when(F.col("by").isNull(), F.col("numerator")).otherwise(ratio))
         .transform(_with_same_days_before, spans)
         .transform(with_completeness, as_of)
     )
@@ -102,7 +105,7 @@ def _with_same_days_before(found: DataFrame, spans: DataFrame) -> DataFrame:
         .withColumn("numerator", F.coalesce("numerator", F.lit(0.0)))
         .withColumn("denominator", F.coalesce("denominator", F.when(F.col("is_ratio"), 0.0)))
         .withColumn("value", F.when(F.col("is_ratio"), F.col("value")).otherwise(F.col("numerator")))
-        .join(F.broadcast(looked_at), on=["period", "period_start"], how="left")
+        .join(F.broadcast(looked_at), on=[*_PERIOD], how="left")
         .withColumn("same_days_before", F.coalesce("same_days_before", count))
         .drop("is_ratio", "none_before")
     )
@@ -117,10 +120,6 @@ def _declared(metric: Metric, known: set[str], conf: KpiConf) -> dict[str, objec
         "by_is_known": metric.denominator in known,
         "dimensions": conf.dimensions_of(metric),
     }
-
-
-def _ratio(numerator: Column, denominator: Column, is_ratio: Column) -> Column:
-    return F.when(~is_ratio, numerator).otherwise(F.when(denominator != 0, numerator / denominator))
 
 
 def final_on() -> Column:
@@ -171,14 +170,19 @@ def _measured(
     none = F.lit(None).cast("double")
     under = none if denominator is None else denominator.cast("double")
     over = numerator.cast("double")
-    value = over if denominator is None else F.when(under != 0, over / under)
+    value = over if denominator is None else F.try_divide(over, under)
     before = none if same_days_before is None else same_days_before
     named = {"metric": name, "numerator": over, "denominator": under, "value": value, "same_days_before": before}
     return [column.alias(name) for name, column in named.items()]
 
 
 def _of(stored: DataFrame, metric: str, *columns: Column) -> DataFrame:
-    return stored.where(F.col("metric") == metric).select("period", "period_start", *CELL, *columns)
+    return stored.where(F.col("metric") == metric).select(*_ROW, *columns)
+
+
+def _of_metric(metric: str, column: str) -> Column:
+    """Of a group: what the row of the metric has in the column."""
+    return F.max(F.when(F.col("metric") == metric, F.col(column)))
 
 
 def _activity(stored: DataFrame, active: DataFrame, as_of: date, before: DataFrame | None) -> DataFrame:
@@ -197,15 +201,14 @@ def _activity(stored: DataFrame, active: DataFrame, as_of: date, before: DataFra
         F.col("same_days_before").alias("registered_before"),
     )
     rated = registered.where("dimension = 'all'").join(
-        members.select("period", "period_start", "active", "active_before"), on=["period", "period_start"], how="inner"
+        members.select(*_PERIOD, "active", "active_before"), on=[*_PERIOD], how="inner"
     )
     rate_before = F.try_divide("active_before", "registered_before")
     days = by_period.where("period = 'day' AND dimension = 'all' AND active_30 IS NOT NULL")
-    of = ("period", "period_start", *CELL)
     return union(
-        by_period.select(*of, *_measured("active_subjects", F.col("active"), None, F.col("active_before"))),
-        rated.select(*of, *_measured("activity_rate", F.col("active"), F.col("registered_by_then"), rate_before)),
-        days.select(*of, *_measured("stickiness", F.col("active"), F.col("active_30"))),
+        by_period.select(*_ROW, *_measured("active_subjects", F.col("active"), None, F.col("active_before"))),
+        rated.select(*_ROW, *_measured("activity_rate", F.col("active"), F.col("registered_by_then"), rate_before)),
+        days.select(*_ROW, *_measured("stickiness", F.col("active"), F.col("active_30"))),
     )
 
 
@@ -213,11 +216,11 @@ def _with_before(actives: DataFrame, before: DataFrame | None) -> DataFrame:
     """Adds `active_before` to the running periods: 0 where a channel or kind had nobody; other dimensions have none."""
     if before is None:
         return actives.withColumn("active_before", F.lit(None).cast("double"))
-    of = ["period", "period_start"]
-    was = before.select(*of, *CELL, F.col("active").cast("double").alias("was"))
-    looked_at = was.where("dimension = 'all'").select(*of, F.lit(0.0).alias("nobody"))
+    was = before.select(*_ROW, F.col("active").cast("double").alias("was"))
+    looked_at = was.where("dimension = 'all'").select(*_PERIOD, F.lit(0.0).alias("nobody"))
     nobody = F.when(F.col("dimension").isin("channel", "kind"), F.col("nobody"))
-    joined = actives.join(F.broadcast(was), on=[*of, *CELL], how="left").join(F.broadcast(looked_at), on=of, how="left")
+    joined = actives.join(F.broadcast(was), on=[*_ROW], how="left")
+    joined = joined.join(F.broadcast(looked_at), on=[*_PERIOD], how="left")
     return joined.withColumn("active_before", F.coalesce("was", nobody)).drop("was", "nobody")
 
 
@@ -225,7 +228,7 @@ def _per_visit(stored: DataFrame) -> DataFrame:
     """Lifetime conversion: orders and visits so far are running sums of few rows, one a day."""
     so_far = Window.partitionBy("dimension").orderBy("period_start").rowsBetween(Window.unboundedPreceding, 0)
     whole = stored.where("dimension = 'all'")
-    of_day = [F.max(F.when(F.col("metric") == m, F.col("numerator"))).alias(m) for m in ("orders", "visits")]
+    of_day = [_of_metric(m, "numerator").alias(m) for m in ("orders", "visits")]
     days = (
         whole.where("period = 'day'")
         .groupBy("dimension", "period_start")
@@ -233,20 +236,15 @@ def _per_visit(stored: DataFrame) -> DataFrame:
         .where("orders IS NOT NULL AND visits IS NOT NULL")
         .select(F.col("period_start").alias("as_of"), *[F.sum(m).over(so_far).alias(m) for m in ("orders", "visits")])
     )
-    before = days.select(
-        F.col("as_of").alias("same_on"), (F.col("orders") / F.nullif("visits", F.lit(0))).alias("same")
-    )
+    before = days.select(F.col("as_of").alias("same_on"), F.try_divide("orders", "visits").alias("same"))
     begun = F.when(F.col("period") == "week", F.date_sub("period_start", 7)).otherwise(F.add_months("period_start", -1))
     same = F.least(F.date_add(begun, F.date_diff("as_of", "period_start")), F.date_sub("period_start", 1))
     return (
         whole.where("metric = 'visits'")
-        .select("period", "period_start", *CELL, "as_of", F.when(~F.col("is_complete"), same).alias("same_on"))
+        .select(*_ROW, "as_of", F.when(~F.col("is_complete"), same).alias("same_on"))
         .join(days, on="as_of", how="inner")
         .join(before, on="same_on", how="left")
-        .select(
-            *("period", "period_start", *CELL),
-            *_measured("orders_per_visit", F.col("orders"), F.col("visits"), F.col("same")),
-        )
+        .select(*_ROW, *_measured("orders_per_visit", F.col("orders"), F.col("visits"), F.col("same")))
     )
 
 
@@ -266,15 +264,11 @@ def _attributed(stored: DataFrame) -> DataFrame:
     rest = stored.where("metric = 'unattributed_revenue' AND dimension = 'all'").withColumns(
         {"dimension": F.lit("method"), "dimension_value": F.lit("none")}
     )
-    parts = shown.unionByName(rest).select("period", "period_start", *CELL, "numerator", "same_days_before")
+    parts = shown.unionByName(rest).select(*_ROW, "numerator", "same_days_before")
     nothing = F.lit(0.0)
-    before = F.when(F.col("total_before") != 0, F.coalesce("same_days_before", nothing) / F.col("total_before"))
-    return total.join(parts, on=["period", "period_start", *CELL], how="left").select(
-        "period",
-        "period_start",
-        *CELL,
-        *_measured("attributed_share", F.coalesce("numerator", nothing), F.col("total"), before),
-    )
+    before = F.try_divide(F.coalesce("same_days_before", nothing), "total_before")
+    measured = _measured("attributed_share", F.coalesce("numerator", nothing), F.col("total"), before)
+    return total.join(parts, on=[*_ROW], how="left").select(*_ROW, *measured)
 
 
 def _moved(stored: DataFrame) -> DataFrame:
@@ -287,16 +281,11 @@ def _moved(stored: DataFrame) -> DataFrame:
     churned = of("churned_members", "churned").where(~F.col("dimension").isin("kind", "permanence"))
     new = of("new_purchasing_members", "new")
     # the periods with a row of both over all: without a snapshot or without orders the ratio is not known
-    whole = ("period", "period_start")
-    known = churned.where("dimension = 'all'").join(new.where("dimension = 'all'"), on=[*whole], how="left_semi")
-    both = churned.join(new, on=["period", "period_start", *CELL], how="full").join(
-        known.select(*whole), on=[*whole], how="left_semi"
-    )
+    known = churned.where("dimension = 'all'").join(new.where("dimension = 'all'"), on=[*_PERIOD], how="left_semi")
+    both = churned.join(new, on=[*_ROW], how="full").join(known, on=[*_PERIOD], how="left_semi")
     filled = both.na.fill(0.0, ["new", "churned", "new_before", "churned_before"])
-    before = F.when(F.col("churned_before") != 0, F.col("new_before") / F.col("churned_before"))
-    return filled.select(
-        "period", "period_start", *CELL, *_measured("movement_ratio", F.col("new"), F.col("churned"), before)
-    )
+    before = F.try_divide("new_before", "churned_before")
+    return filled.select(*_ROW, *_measured("movement_ratio", F.col("new"), F.col("churned"), before))
 
 
 def _trends(stored: DataFrame, count: int) -> DataFrame:
@@ -313,9 +302,8 @@ def _trends(stored: DataFrame, count: int) -> DataFrame:
         .withColumn("number", number.cast("long"))
         .withColumn("slope", F.regr_slope("value", F.col("number").cast("double")).over(last))
     )
-    return slopes.where("slope IS NOT NULL").select(
-        "period", "period_start", *CELL, *_measured(F.concat("metric", F.lit("_trend")), F.col("slope"))
-    )
+    measured = _measured(F.concat("metric", F.lit("_trend")), F.col("slope"))
+    return slopes.where("slope IS NOT NULL").select(*_ROW, *measured)
 
 
 def _changes(stored: DataFrame) -> DataFrame:
@@ -324,32 +312,21 @@ def _changes(stored: DataFrame) -> DataFrame:
 
     Without members' orders on one of the two sides all of the members' change is owed to their number.
     """
-    measures = _CHANGING
+    letters = [*_CHANGING.values()]
     wide = (
-        stored.where(F.col("metric").isin(*measures) & (F.col("dimension") == "all"))
-        .groupBy("period", "period_start", *CELL)
+        stored.where(F.col("metric").isin(*_CHANGING) & (F.col("dimension") == "all"))
+        .groupBy(*_ROW)
         .agg(
-            *[F.max(F.when(F.col("metric") == k, F.col("value"))).alias(v) for k, v in measures.items()],
-            *[
-                F.max(F.when(F.col("metric") == k, F.col("same_days_before"))).alias(f"{v}_same")
-                for k, v in measures.items()
-            ],
+            *[_of_metric(metric, "value").alias(letter) for metric, letter in _CHANGING.items()],
+            *[_of_metric(metric, "same_days_before").alias(f"{letter}_same") for metric, letter in _CHANGING.items()],
             F.max("is_complete").alias("is_complete"),
         )
     )
-    following = (
-        F.when(F.col("period") == "week", F.date_add("period_start", 7))
-        .when(F.col("period") == "month", F.add_months("period_start", 1))
-        .otherwise(F.date_add("period_start", 1))
-    )
-    before = wide.select(
-        "period", following.alias("period_start"), *[F.col(v).alias(f"{v}_before") for v in measures.values()]
-    )
-    both = wide.join(before, on=["period", "period_start"], how="inner")
-    now = {v: F.col(v) for v in measures.values()}
-    old = {
-        v: F.when(F.col("is_complete"), F.col(f"{v}_before")).otherwise(F.col(f"{v}_same")) for v in measures.values()
-    }
+    following = F.date_add(calendar.period_end(F.col("period"), F.col("period_start")), 1).alias("period_start")
+    before = wide.select("period", following, *[F.col(letter).alias(f"{letter}_before") for letter in letters])
+    both = wide.join(before, on=[*_PERIOD], how="inner")
+    now = {letter: F.col(letter) for letter in letters}
+    old = {p: F.when(F.col("is_complete"), F.col(f"{p}_before")).otherwise(F.col(f"{p}_same")) for p in letters}
     m1, f1, a1 = now["m"], now["o"] / now["m"], now["r"] / now["o"]
     m0, f0, a0 = old["m"], old["o"] / old["m"], old["r"] / old["o"]
     whole = now["r"] - old["r"]
@@ -370,7 +347,7 @@ def _changes(stored: DataFrame) -> DataFrame:
     assert tuple(parts) == CHANGES
     structs = [F.struct(F.lit(name).alias("metric"), amount.alias("amount")) for name, amount in parts.items()]
     return (
-        both.select("period", "period_start", *CELL, F.inline(F.array(*structs)))
+        both.select(*_ROW, F.inline(F.array(*structs)))
         .where("amount IS NOT NULL")
-        .select("period", "period_start", *CELL, *_measured(F.col("metric"), F.col("amount")))
+        .select(*_ROW, *_measured(F.col("metric"), F.col("amount")))
     )
