@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import logging
 import os
 import re
@@ -27,7 +26,7 @@ from memberlake.churn.features import DECLARED, Feature
 from memberlake.churn.monitor import Spread
 from memberlake.churn.training import Trained, Verdict
 from memberlake.conf import LakeConf, MlflowConf, local_path
-from memberlake.errors import NotYet, UserError
+from memberlake.errors import NotYet, UserError, cause
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +50,19 @@ class Version(NamedTuple):
     @property
     def calibrated_on(self) -> date | None:
         """None for a version of before this was kept."""
-        return date.fromisoformat(self.tags["calibrated_on"]) if "calibrated_on" in self.tags else None
+        return self._day("calibrated_on")
 
     @property
     def trained_from(self) -> date | None:
         """The first snapshot that it was trained on. None for a version of before this was kept."""
-        return date.fromisoformat(self.tags["trained_from"]) if "trained_from" in self.tags else None
+        return self._day("trained_from")
+
+    def _day(self, tag: str) -> date | None:
+        return date.fromisoformat(self.tags[tag]) if tag in self.tags else None
+
+    @property
+    def foretells(self) -> str | None:
+        return self.tags.get("foretells")
 
     @property
     def threshold(self) -> float:
@@ -85,7 +91,7 @@ class Registry:
     """Where models of one name are kept.
 
     Args:
-        foretells: what they are to tell. Versions that tell something else are listed, and otherwise left alone.
+        foretells: what they are to foretell. Versions for something else are listed, and otherwise left alone.
 
     Raises:
         NotYet: MLflow is not installed.
@@ -103,7 +109,7 @@ class Registry:
             import sqlalchemy  # noqa: F401  what the default store needs
         except ImportError:
             raise NotYet("churn models are kept in MLflow: pip install 'memberlake[churn]'") from None
-        for noisy in ("mlflow", "alembic", "urllib3"):  # what they say of a failure is told in one sentence
+        for noisy in ("mlflow", "alembic", "urllib3"):  # of a failure the UserError says enough
             logging.getLogger(noisy).setLevel(logging.ERROR)
         self._mlflow = mlflow
         self._folder = None if conf.tracking_uri else self._own_folder(lake)
@@ -120,9 +126,8 @@ class Registry:
         return str(folder)
 
     def _of(self, as_of: date) -> list[Version]:
-        """The versions that tell what is asked, and know nothing later."""
-        told = [v for v in self.versions() if v.tags.get("foretells") == self.foretells]
-        return [v for v in told if v.trained_as_of <= as_of]
+        """The versions that foretell what is asked, and know nothing later."""
+        return [v for v in self.versions() if v.foretells == self.foretells and v.trained_as_of <= as_of]
 
     @cached_property
     def _client(self) -> Any:
@@ -135,8 +140,9 @@ class Registry:
         with self._reached():
             found = self._client.search_model_versions(f"name = '{self.name}'")
         champion = self._at_alias()
-        listed = [self._version(v, champion) for v in found]
-        return sorted((v for v in listed if "as_of" in v.tags), key=lambda v: -int(v.version))
+        ours = [(str(v.version), v.run_id, dict(v.tags)) for v in found if "as_of" in v.tags]
+        listed = [Version(self.name, number, run, tags, number == champion) for number, run, tags in ours]
+        return sorted(listed, key=lambda v: -int(v.version))
 
     def champion(self, as_of: date) -> Version | None:
         """The champion as of a day: the one of now, unless it was trained later; then the last promoted by that day.
@@ -219,7 +225,7 @@ class Registry:
         model: str,
         trained_from: date,
     ) -> Version:
-        """A run with all that is told of the model, a version of it; and the alias, when the verdict says so.
+        """A run with all that is known of the model, a version of it; and the alias, when the verdict says so.
 
         The version says whether it is promoted before the alias does, and its row in gold.churn_models comes last. So
         wherever a training stops, `finish` can tell what is left to do.
@@ -278,8 +284,7 @@ class Registry:
 
     def row(self, version: Version) -> dict[str, Any]:
         """The row of gold.churn_models, as the run has it."""
-        with self._reached():
-            run = self._client.get_run(version.run_id).data
+        run = self._run(version)
         same = ("base_rate", "pr_auc", "roc_auc", "brier", "ece")
         return {
             "as_of": version.trained_as_of,
@@ -305,23 +310,25 @@ class Registry:
         known = {v.version: v for v in self.versions()}
         if version not in known:
             raise UserError(f"there is no version {version} of {self.name}; there are {', '.join(known) or 'none'}")
-        if (told := known[version].tags.get("foretells")) != self.foretells:
+        chosen = known[version]
+        if chosen.foretells != self.foretells:
             raise UserError(
-                f"{self.name} version {version} foretells {told}; the configuration asks for {self.foretells}"
+                f"{self.name} version {version} foretells {chosen.foretells}; "
+                f"the configuration asks for {self.foretells}"
             )
-        rivals = [v for v in known.values() if v.tags.get("foretells") == self.foretells]
-        later = [v for v in rivals if v.was_promoted and v.rank > known[version].rank]
+        rivals = [v for v in known.values() if v.foretells == self.foretells]
+        later = [v for v in rivals if v.was_promoted and v.rank > chosen.rank]
         with self._reached():
             self._client.set_model_version_tag(self.name, version, "promoted", "true")
             for other in later:
                 self._client.set_model_version_tag(self.name, other.version, "promoted", "false")
             self._client.set_registered_model_alias(self.name, CHAMPION, version)
-        return known[version]._replace(is_champion=True)
+        return chosen._replace(is_champion=True)
 
     def _crown(self, version: Version) -> bool:
         """Gives the alias to a version; not that of a champion of a later day, which it was not measured against."""
         champion = next((v for v in self.versions() if v.is_champion), None)
-        if champion and champion.tags.get("foretells") == self.foretells and champion.rank > version.rank:
+        if champion and champion.foretells == self.foretells and champion.rank > version.rank:
             return False
         with self._reached():
             self._client.set_registered_model_alias(self.name, CHAMPION, version.version)
@@ -336,9 +343,13 @@ class Registry:
 
     def measures(self, version: Version) -> dict[str, float]:
         """The measures of a version's run."""
-        with self._reached():
-            found: dict[str, float] = self._client.get_run(version.run_id).data.metrics
+        found: dict[str, float] = self._run(version).metrics
         return found
+
+    def _run(self, version: Version) -> Any:
+        """Parameters, metrics and tags of a version's run."""
+        with self._reached():
+            return self._client.get_run(version.run_id).data
 
     def _log_model(self, trained: Trained) -> Any:
         from mlflow.models import ModelSignature
@@ -370,16 +381,12 @@ class Registry:
                     return None
                 raise
 
-    def _version(self, found: Any, champion: str | None) -> Version:
-        number = str(found.version)
-        return Version(self.name, number, found.run_id, dict(found.tags), number == champion)
-
     def _artifact(self, run_id: str, name: str) -> Any:
-        return json.loads(self._mlflow.artifacts.load_text(f"runs:/{run_id}/{name}"))
+        return self._mlflow.artifacts.load_dict(f"runs:/{run_id}/{name}")
 
     @contextlib.contextmanager
     def _reached(self) -> Iterator[None]:
-        """MLflow, which knows one place at a time, set to this one; tells what it could not do in one sentence."""
+        """MLflow, which knows one place at a time, set to this one; what it could not do becomes one sentence."""
         from requests.exceptions import RequestException
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -388,10 +395,10 @@ class Registry:
             self._mlflow.set_registry_uri(self.registry_uri)
             yield
         except (self._mlflow.exceptions.MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            said = "it does not answer" if "Max retries exceeded" in said else said
-            told = f"the model registry {self.registry_uri} cannot be used: {said}"
-            raise UserError(re.sub(r"//[^/\s@]*@", "//", told)) from error  # without user and password
+            why = cause(error)
+            why = "it does not answer" if "Max retries exceeded" in why else why
+            message = f"the model registry {self.registry_uri} cannot be used: {why}"
+            raise UserError(re.sub(r"//[^/\s@]*@", "//", message)) from error  # without user and password
 
 
 def _uri(version: Version) -> str:
@@ -409,8 +416,8 @@ def _type(feature: Feature) -> str:
 
 def _flat(trained: Trained) -> dict[str, float]:
     """`pr_auc` of the model itself, `recency.pr_auc` of the baseline."""
-    every = {f"{who}.{name}": value for who, found in trained.tests.items() for name, value in found.items()}
-    return {name.removeprefix("model."): value for name, value in every.items()}
+    tests = trained.tests.items()
+    return {f"{who}.{name}".removeprefix("model."): value for who, found in tests for name, value in found.items()}
 
 
 def _deciles(trained: Trained) -> list[dict[str, float]]:
