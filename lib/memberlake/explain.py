@@ -13,6 +13,7 @@ from memberlake.conf import Conf
 from memberlake.errors import NotYet, UserError
 from memberlake.jobs import Job
 from memberlake.lake import session
+from memberlake.lake.asof import AsOfCheck
 from memberlake.lake.rehearsal import rehearsal
 from memberlake.lake.store import Lake
 from memberlake.plans import Join, Plan, Scan, Shuffle, Window
@@ -59,7 +60,7 @@ def job(lake: Lake, conf: Conf, job: Job, as_of: date) -> Explained:
     if not any(lake.ready(table) for table in job.reads):
         wanted = ", ".join(table.full_name for table in job.reads)
         raise UserError(f"there is nothing to explain {job.name} on, the lake has no {wanted}: ingest first")
-    lake.require_data_until(job.reads, calendar.instants(as_of, as_of, conf.business_timezone)[1], as_of)
+    AsOfCheck(lake, as_of, calendar.instants(as_of, as_of, conf.business_timezone)[1]).require_data(job.reads)
     with rehearsal(lake) as tried:
         with session.watched(lake.spark) as graphs:
             try:

@@ -19,6 +19,7 @@ from memberlake.conf import Conf
 from memberlake.errors import NotYet, UserError
 from memberlake.jobs import Job
 from memberlake.lake import session
+from memberlake.lake.asof import AsOfCheck
 from memberlake.lake.store import Lake
 from memberlake.tables.ops import RUNS
 from memberlake.tables.silver import EVENTS, ORDERS
@@ -51,6 +52,7 @@ def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Ite
         stale: names of tables that a failure before this left as they were.
     """
     left = set(stale)
+    check = AsOfCheck(lake, as_of, calendar.instants(as_of, as_of, conf.business_timezone)[1])
     for job in jobs:
         missing = sorted(left & {table.full_name for table in job.waits_for})
         if missing and job.writes:  # one that writes no table only shows what there is, failures too
@@ -58,8 +60,7 @@ def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Ite
             outcome = Outcome(job.name, as_of, state="skipped", error=error)
         else:
             with recorded(lake, conf, job.name, as_of) as outcome:
-                end = calendar.instants(as_of, as_of, conf.business_timezone)[1]
-                lake.require_data_until(job.reads, end, as_of)
+                check.require_data(job.reads)
                 outcome.rows_read = sum(lake.rows(table) for table in job.reads if lake.ready(table))
                 outcome.made = job.run(lake, conf, as_of)
         if outcome.state != "done":

@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from memberlake.errors import UserError
+from memberlake.lake.asof import AsOfCheck
 from memberlake.lake.contract import DATE, INT, STRING, TS, Column, Table
 from memberlake.lake.rehearsal import rehearsal
 from memberlake.lake.store import Lake
@@ -308,13 +309,13 @@ def test_no_space_is_told_before_writing(lake: Lake) -> None:
 
 def test_an_as_of_before_all_data_is_told(lake: Lake, far_east: None) -> None:
     dated = replace(FACTS, happened_at="updated_at")
-    lake.require_data_until((dated,), minute(0), D1)  # a lake without data is no mistake of the date
+    AsOfCheck(lake, D1, minute(0)).require_data((dated,))  # a lake without data is no mistake of the date
     lake.append(dated, facts(lake, [("first", None, None, 7)]))
-    lake.require_data_until((dated,), minute(8), D2)
+    AsOfCheck(lake, D2, minute(8)).require_data((dated,))
     with pytest.raises(
         UserError, match=f"as-of {D1} is before all data: the first of facts is at 2026-11-20 01:07:00 UTC"
     ):
-        lake.require_data_until((dated,), minute(7), D1)
+        AsOfCheck(lake, D1, minute(7)).require_data((dated,))
 
 
 @pytest.mark.parametrize(
@@ -327,9 +328,9 @@ def test_an_as_of_long_after_all_data_is_told(
     dated, last = replace(FACTS, happened_at="updated_at"), minute(7).replace(year=year)
     row = lake.spark.createDataFrame([("last", None, None, last)], FACTS.struct)
     lake.append(dated, row)
-    lake.require_data_until((dated,), last + reach, D2)
+    AsOfCheck(lake, D2, last + reach).require_data((dated,))
     with pytest.raises(UserError, match=f"{said}.* after all data: the last of facts is at {year}-11-20 01:07:00 UTC"):
-        reopened(lake).require_data_until((dated,), last + reach + timedelta(days=1), D2)
+        AsOfCheck(lake, D2, last + reach + timedelta(days=1)).require_data((dated,))
 
 
 def test_the_log_of_a_replaced_slice_is_one_commit(lake: Lake) -> None:

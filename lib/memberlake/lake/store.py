@@ -1,184 +1,35 @@
-"""The lake: reads and writes tables by their contracts. Guards here, once, against what Delta lets through."""
+"""The lake, as jobs see it: its tables, what of them a job has seen, and the day that its own stand at."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
-import shutil
-import threading
-import time
-import uuid
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta, timezone
+from datetime import date
 from functools import reduce
-from types import MappingProxyType
-from typing import Any
 
-from py4j.protocol import Py4JJavaError
-from pyspark import StorageLevel
-from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import Column, DataFrame, DataFrameWriterV2, Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from memberlake import calendar
-from memberlake.conf import LakeConf, local_path
-from memberlake.errors import UserError, cause
-from memberlake.lake import guard, session, sql
-from memberlake.lake.contract import CONTRACT_VERSION, Table, conform
-from memberlake.lake.versions import newest, rank_sql, repeated_keys
-from memberlake.tables.ops import CUTOFFS, RUNS, WATERMARKS
-
-log = logging.getLogger(__name__)
-
-_CHANGE_FEED = "delta.enableChangeDataFeed"
-_MADE = "memberlake.made"  # differs from that of a table which stood in its place before
-_TEN_YEARS = timedelta(days=3653)
-_TEN_MONTHS = timedelta(days=300)  # what will have expired by the end of the year may be asked
-_BOOKS = (CUTOFFS, RUNS, WATERMARKS)  # what the lake keeps of its own jobs: nobody counts their rows
+from memberlake.conf import LakeConf
+from memberlake.lake.contract import Table
+from memberlake.lake.delta import MADE, DeltaTables
+from memberlake.tables.ops import CUTOFFS, WATERMARKS
 
 
-class Lake:
-    """Delta tables below a folder or in a catalog.
+class Lake(DeltaTables):
+    """Delta tables, and the books of the jobs that write them.
 
     Attributes:
         rebuild: incremental jobs are to start from nothing.
         if_needed: jobs are to do only what is due, and to wait for what is missing.
-        written: rows written by this object, by table, but for the lake's own books; the run record reads it.
     """
 
     def __init__(self, spark: SparkSession, conf: LakeConf, *, rebuild: bool = False) -> None:
-        self.spark = spark
-        self.conf = conf
+        super().__init__(spark, conf)
         self.rebuild = rebuild
         self.if_needed = False
-        self.written: Counter[str] = Counter()
-        self._mark = uuid.uuid4().hex  # of the commits of this object
-        self._counted: dict[str, int] = {}  # the commit of each table that was counted last
-        self._checked: set[str] = set()
         self._forgotten: set[str] = set()
-        self._rows: dict[str, int] = {}
-        self._begun: dict[str, Any] = {}  # an instant before which the table holds a row
-        self._writing: dict[str, threading.Lock] = defaultdict(threading.Lock)  # of this process: one writer a table
-
-    def read(self, table: Table) -> DataFrame:
-        """The table's rows; none when it was never written.
-
-        Raises:
-            UserError: the table on disk is not the one of the contract.
-        """
-        if not self.ready(table):
-            return self.spark.range(0).select(*[F.lit(None).cast(c.type).alias(c.name) for c in table.columns])
-        return self.spark.table(self.name(table)).select(*table.column_names)
-
-    def rows(self, table: Table) -> int:
-        """How many rows the table holds; asked once between two writes of this object."""
-        if table.full_name not in self._rows:
-            self._rows[table.full_name] = self.read(table).count()  # from the log's statistics, no file is read
-        return self._rows[table.full_name]
-
-    def replace(self, table: Table, frame: DataFrame, where: Column | None = None, /, **slice: Any) -> None:
-        """Writes the slice of the table whose columns equal the given values, all of it, atomically.
-
-        A second run writes the same. Delta refuses a row outside the slice. No slice is the whole table.
-
-        Args:
-            where: what else holds for the rows of the slice.
-            slice: column to its value, or to a collection of values of which it is one.
-        """
-        self._create(table)
-        held = [_is(F.col(name), value) for name, value in slice.items()] + ([] if where is None else [where])
-        condition = reduce(Column.__and__, held) if held else F.lit(True)
-        started = time.monotonic()
-        self._writer(table, frame).overwrite(condition)
-        self._count(table, started)
-
-    def append(self, table: Table, frame: DataFrame) -> None:
-        """Adds rows that are known to be new."""
-        self._create(table)
-        started = time.monotonic()
-        self._writer(table, frame).append()
-        self._count(table, started)
-
-    def upsert(self, table: Table, frame: DataFrame) -> None:
-        """Adds new keys; a known key is replaced by a later version of its row.
-
-        The outcome depends on the set of rows ever given, not on their order, batches or repetition: of two rows
-        with one key the later `table.version` wins, and at equal versions the greater row content.
-        """
-        rows = conform(frame, table)
-        with self.kept(repeated_keys(rows, table)) as repeated:
-            if not repeated.isEmpty():
-                rows = newest(rows, table, repeated)
-            if self.read(table).isEmpty():
-                self.append(table, rows)
-            else:
-                later = f"({rank_sql(table, 'new')}) > ({rank_sql(table, 'old')})"
-                self._merge(table, rows, f"WHEN MATCHED AND {later} THEN UPDATE SET *")
-
-    def add_new(self, table: Table, frame: DataFrame) -> None:
-        """Adds the rows whose key is not there yet."""
-        with self._writing[table.full_name]:
-            self._merge(table, conform(frame, table).dropDuplicates([*table.key]))
-
-    def put(self, table: Table, frame: DataFrame, **within: Any) -> None:
-        """Adds new keys; the row of a known key is replaced, whatever it was.
-
-        Args:
-            frame: one row a key; a MERGE with two new rows of one key would insert both.
-            within: column to its value, or to a collection of values, that every row has; Delta then reads only the
-                files of the table that may hold them.
-
-        Raises:
-            ValueError: a key stands twice.
-        """
-        rows = conform(frame, table)
-        with self.kept(rows):
-            if self._repeats_a_key(rows, table):
-                raise ValueError(f"{table.full_name}: a key stands twice among the rows to put")
-            self._merge(table, rows, "WHEN MATCHED THEN UPDATE SET *", within)
-
-    def version(self, table: Table) -> int | None:
-        """The number of the table's last commit; None when it was never written."""
-        last = self.last_commit(table)
-        return last[0] if last else None
-
-    def last_commit(self, table: Table) -> tuple[int, datetime] | None:
-        """Number and instant of the table's last commit; None when it was never written."""
-        if not self.ready(table):
-            return None
-        last = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").first()
-        return (int(last["version"]), calendar.utc(last["timestamp"])) if last else None
-
-    def changes(self, table: Table, after: int, until: int | None = None) -> DataFrame | None:
-        """Rows that commits later than version `after` added, removed or changed, old and new form, in any order.
-
-        Columns: those of the table and `_change_type`. None when the change feed does not reach back that far: then
-        everything must be taken as changed.
-
-        Args:
-            until: the last version that counts; None is the newest.
-        """
-        latest = self.version(table) if until is None else until
-        if latest is None or latest <= after:
-            return self.read(table).limit(0).withColumn("_change_type", F.lit(""))
-        if (self._properties(table) or {}).get(_CHANGE_FEED) != "true":
-            self._keep_changes(table)
-            return None
-        options = {"readChangeFeed": "true", "startingVersion": str(after + 1), "endingVersion": str(latest)}
-        try:
-            feed = self.spark.read.options(**options).table(self.name(table))
-            feed.isEmpty()  # only reading it tells whether it is whole: it may be younger, or vacuumed
-        except (PySparkException, Py4JJavaError) as error:
-            why = cause(error)
-            log.warning("%s: the change feed does not reach version %s: %s", table.full_name, after + 1, why)
-            return None
-        return feed.select(*table.column_names, "_change_type")
-
-    def _keep_changes(self, table: Table) -> None:
-        """From its next commit on, the change feed of a table that was made without one is kept."""
-        self.spark.sql(f"ALTER TABLE {self.name(table)} SET TBLPROPERTIES ('{_CHANGE_FEED}' = 'true')")
 
     @contextlib.contextmanager
     def since_last(self, job: str, *tables: Table, rules: object = "") -> Iterator[dict[Table, DataFrame | None]]:
@@ -194,14 +45,12 @@ class Lake:
         seen = {} if self.rebuild else self._seen(job, by)
         versions = {table: self.version(table) for table in tables}
         yield {t: self.changes(t, seen[t.full_name], versions[t]) if t.full_name in seen else None for t in tables}
-        now = [(job, t.full_name, v if v is not None else -1, by[t]) for t, v in versions.items()]
-        if {name: version for _, name, version, _ in now} == seen and job not in self._forgotten:
+        now = {t.full_name: -1 if v is None else v for t, v in versions.items()}
+        if now == seen and job not in self._forgotten:
             return
         self._forgotten.discard(job)
-        rows = [self.spark.range(1).select(*map(F.lit, row)).toDF(*WATERMARKS.column_names) for row in now]
-        self.replace(
-            WATERMARKS, reduce(DataFrame.unionAll, rows).withColumn("version", F.col("version").cast("long")), job=job
-        )
+        rows = [{"job": job, "table": t.full_name, "version": now[t.full_name], "rules": by[t]} for t in tables]
+        self.replace(WATERMARKS, reduce(DataFrame.unionAll, [self.row(WATERMARKS, row) for row in rows]), job=job)
 
     def has_seen(self, job: str, table: Table, rules: object = "") -> bool:
         """Whether the job's last block of `since_last`, by these rules, was given all that the table holds now."""
@@ -226,7 +75,7 @@ class Lake:
 
     def _by(self, rules: object, table: Table) -> str:
         """By what a table was taken in: the rules; and which table it was, for one that is made again counts anew."""
-        made = (self._properties(table) or {}).get(_MADE, "")
+        made = (self._properties(table) or {}).get(MADE, "")
         return f"{_digest(rules)} {made}".rstrip()
 
     def forget(self, job: str) -> None:
@@ -236,10 +85,6 @@ class Lake:
         """
         self.replace(WATERMARKS, self.read(WATERMARKS).limit(0), job=job)
         self._forgotten.add(job)
-
-    def row(self, table: Table, values: Mapping[str, Any]) -> DataFrame:
-        """One row of a table. Of literals, since createDataFrame would start Python workers for it."""
-        return self.spark.range(1).select(*[F.lit(values[c.name]).cast(c.type).alias(c.name) for c in table.columns])
 
     def stands_at(self, job: str) -> date | None:
         """The as_of of the tables of a job that are brought from one day to the next; None when its last run failed."""
@@ -262,216 +107,6 @@ class Lake:
         """From now on the job's tables stand at as_of."""
         self.replace(CUTOFFS, self.row(CUTOFFS, {"job": job, "as_of": as_of}), job=job)
 
-    @contextlib.contextmanager
-    def kept(self, frame: DataFrame) -> Iterator[DataFrame]:
-        """The frame, computed once for the uses within the block; on disk where memory ends."""
-        frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
-        try:
-            yield frame
-        finally:
-            frame.unpersist()
-
-    def settled(self, frame: DataFrame) -> DataFrame:
-        """The frame, computed now and held by the executors; where Spark has a `spark.checkpoint.dir`, in there.
-
-        What is built on it is planned without its past. Planning a long chain of joins again at each step takes longer
-        than the rows of a day do. An executor that is lost takes what it holds with it, and the job fails.
-        """
-        has_place = self.spark.conf.get("spark.checkpoint.dir", None)
-        return frame.checkpoint() if has_place else frame.localCheckpoint()
-
-    def name(self, table: Table) -> str:
-        """The table's name in SQL."""
-        if self.conf.catalog:
-            parts = self.conf.catalog, f"{self.conf.schema_prefix}{table.schema}", table.name
-            return ".".join(map(sql.name, parts))
-        return f"delta.{sql.name(self.location(table))}"
-
-    def location(self, table: Table) -> str:
-        return f"{self.conf.root}/{table.schema}/{table.name}"
-
-    def ready(self, table: Table) -> bool:
-        """True when the table exists and is the contract's.
-
-        Raises:
-            UserError: it was made by a newer memberlake, or someone changed it; lists the differences.
-        """
-        if table.full_name in self._checked:
-            return True
-        properties = self._properties(table)
-        if properties is None:
-            return False
-        guard.require(self.spark, table, self.name(table), properties)
-        self._checked.add(table.full_name)
-        return True
-
-    def detail(self, table: Table) -> dict[str, Any] | None:
-        """Rows, bytes, files and the last change of a table; None when it was never written."""
-        if not self.ready(table):
-            return None
-        found = self.spark.sql(f"DESCRIBE DETAIL {self.name(table)}").first()
-        assert found is not None
-        rows = self.spark.table(self.name(table)).count()  # from the log's statistics, no file is read
-        return {
-            "rows": rows,
-            "bytes": found["sizeInBytes"],
-            "files": found["numFiles"],
-            "last_change": calendar.utc(found["lastModified"]),
-        }
-
-    def require_data_until(self, tables: tuple[Table, ...], end: Any, as_of: date) -> None:
-        """Stops when the tables hold data, but none from the ten years before `end`, the instant at which as_of has
-        ended; of a day to come, from the ten months before. A year was mistyped then, and what is written would stay.
-
-        Raises:
-            UserError: names the first day of data, or the last.
-        """
-        dated = [t for t in tables if t.happened_at and self.ready(t)]
-        is_to_come = end > datetime.now(timezone.utc) + timedelta(days=1)
-        reach, said = (_TEN_MONTHS, "ten months") if is_to_come else (_TEN_YEARS, "ten years")
-        if not is_to_come and any(self._begun[t.full_name] <= end for t in dated if t.full_name in self._begun):
-            return
-        frames = [(t, self.read(t), F.col(str(t.happened_at))) for t in dated]
-        for table, frame, instant in frames:
-            if not frame.where((instant < F.lit(end)) & (instant >= F.lit(end - reach))).isEmpty():
-                self._begun[table.full_name] = end
-                return
-        before, after = {}, {}
-        for table, frame, instant in frames:
-            is_before = instant < F.lit(end)
-            ends = frame.agg(F.max(F.when(is_before, instant)), F.min(F.when(~is_before, instant)))
-            before[table.name], after[table.name] = ends.collect()[0]  # one row
-        if known := {name: calendar.utc(at) for name, at in before.items() if at}:
-            name = max(known, key=lambda n: known[n])
-            said = f"{'still to come, and ' if is_to_come else ''}more than {said} after all data: the last of {name}"
-        elif known := {name: calendar.utc(at) for name, at in after.items() if at}:
-            name = min(known, key=lambda n: known[n])
-            said = f"before all data: the first of {name}"
-        else:
-            return
-        raise UserError(f"as-of {as_of} is {said} is at {known[name]:%Y-%m-%d %H:%M:%S} UTC")
-
-    def _create(self, table: Table) -> None:
-        """Makes the table where there is none; called before each write."""
-        self._rows.pop(table.full_name, None)
-        self._require_space()
-        if self.ready(table):
-            return
-        if self.conf.root and not session.remove_unborn(self.spark, self.location(table)):
-            raise UserError(f"{table.full_name}: {self.location(table)} holds files that are no table: move them away")
-        columns = ", ".join(
-            f"`{c.name}` {c.type.simpleString()}{' NOT NULL' if c.required else ''} COMMENT {sql.text(c.comment)}"
-            for c in table.columns
-        )
-        checks = {f"delta.constraints.{name}": check for name, check in table.checks}
-        feed = {_CHANGE_FEED: "true"} if table.keeps_changes else {}
-        made = {guard.VERSION_PROPERTY: str(CONTRACT_VERSION), _MADE: uuid.uuid4().hex}
-        properties = {**made, **feed, **checks}
-        partitions = f" PARTITIONED BY ({', '.join(table.partitioned_by)})" if table.partitioned_by else ""
-        place = ""
-        if self.conf.catalog:
-            schema = self.name(table).rpartition(".")[0]
-            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            place = f" LOCATION {sql.text(self.location(table))}" if self.conf.root else ""
-        self.spark.sql(
-            f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({columns}) USING delta{partitions}{place}"
-            f" COMMENT {sql.text(table.grain)}"
-            f" TBLPROPERTIES ({', '.join(f'{sql.text(k)} = {sql.text(v)}' for k, v in properties.items())})"
-        )
-        self._checked.add(table.full_name)  # as it was just made
-
-    def _repeats_a_key(self, rows: DataFrame, table: Table) -> bool:
-        return not rows.groupBy(*table.key).count().where("count > 1").isEmpty()
-
-    def _merge(
-        self, table: Table, rows: DataFrame, matched: str = "", within: Mapping[str, Any] = MappingProxyType({})
-    ) -> None:
-        """One row a key in `rows`: a MERGE with two new rows of one key would insert both.
-
-        Args:
-            matched: the clause for a key that is there, of `old` and `new`; without one its row stays.
-            within: see `put`.
-        """
-        self._create(table)
-        started = time.monotonic()
-        required = {c.name for c in table.columns if c.required}
-        same_key = " AND ".join(f"old.`{k}` {'=' if k in required else '<=>'} new.`{k}`" for k in table.key)
-        same_key += "".join(f" AND {sql.is_value(f'old.{sql.name(c)}', value)}" for c, value in within.items())
-        view = f"_memberlake_{table.schema}_{table.name}"
-        rows.createOrReplaceTempView(view)
-        try:
-            rows.sparkSession.sql(
-                f"MERGE INTO {self.name(table)} AS old USING {view} AS new ON {same_key}"
-                f" {matched} WHEN NOT MATCHED THEN INSERT *"
-            )
-        finally:
-            rows.sparkSession.catalog.dropTempView(view)
-        self._count(table, started)
-
-    def _properties(self, table: Table) -> dict[str, str] | None:
-        """The table's properties, None when there is no table. (DESCRIBE DETAIL takes ten times as long.)"""
-        name = self.name(table)
-        if self.conf.catalog and not self.spark.catalog.tableExists(name):
-            # a local catalog forgets its tables at exit; their files are still there
-            if not self.conf.root or self._shown(f"delta.{sql.name(self.location(table))}") is None:
-                return None
-            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name.rpartition('.')[0]}")
-            self.spark.sql(f"CREATE TABLE {name} USING delta LOCATION {sql.text(self.location(table))}")
-        return self._shown(name)
-
-    def _shown(self, name: str) -> dict[str, str] | None:
-        try:
-            listed = self.spark.sql(f"SHOW TBLPROPERTIES {name}").collect()  # a row a property: a handful
-            return {row["key"]: row["value"] for row in listed}
-        except AnalysisException as error:
-            if error.getCondition() in _NOT_THERE:
-                return None
-            raise
-
-    def _writer(self, table: Table, frame: DataFrame) -> DataFrameWriterV2:
-        return conform(frame, table).writeTo(self.name(table)).option("userMetadata", self._mark)
-
-    def _count(self, table: Table, started: float) -> None:
-        """Adds what the last commit wrote, by Delta's own count, and logs it."""
-        if table in _BOOKS:
-            return
-        commit = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").first()
-        assert commit is not None
-        # no row in the place of none makes no commit: the last one is of another write then
-        is_of_others = commit["operation"] == "WRITE" and commit["userMetadata"] != self._mark
-        is_new = not is_of_others and commit["version"] != self._counted.get(table.full_name)
-        self._counted[table.full_name] = commit["version"]
-        metrics = commit["operationMetrics"] if is_new else {}
-        merged = ("numTargetRowsInserted", "numTargetRowsUpdated")
-        rows = sum(int(metrics.get(m, 0)) for m in merged) if "numTargetRowsInserted" in metrics else None
-        rows = int(metrics.get("numOutputRows", 0)) if rows is None else rows
-        self.written[table.full_name] += rows
-        log.info("wrote %s: %s rows, %.1f s", table.full_name, f"{rows:,}", time.monotonic() - started)
-
-    def _require_space(self) -> None:
-        root = local_path(self.conf.root)
-        if root is None:
-            return
-        there = next(p for p in (root, *root.parents) if p.exists())
-        free = shutil.disk_usage(there).free // 2**20
-        if free < self.conf.min_free_mb:
-            raise UserError(
-                f"no space for the lake: {there} has {free} MB free, lake.min_free_mb asks for {self.conf.min_free_mb}"
-            )
-
-
-_NOT_THERE = {
-    "DELTA_MISSING_DELTA_TABLE",
-    "DELTA_TABLE_NOT_FOUND",
-    "DELTA_PATH_DOES_NOT_EXIST",
-    "TABLE_OR_VIEW_NOT_FOUND",
-    "PATH_NOT_FOUND",
-}
-
 
 def _digest(rules: object) -> str:
     return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
-
-
-def _is(column: Column, value: Any) -> Column:
-    return column.isin(*value) if isinstance(value, list | tuple | set | frozenset) else column == F.lit(value)
