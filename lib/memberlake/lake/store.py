@@ -52,11 +52,11 @@ class Lake(DeltaTables):
         rows = [{"job": job, "table": t.full_name, "version": now[t.full_name], "rules": by[t]} for t in tables]
         self.replace(WATERMARKS, reduce(DataFrame.unionAll, [self.row(WATERMARKS, row) for row in rows]), job=job)
 
-    def has_seen(self, job: str, table: Table, rules: object = "") -> bool:
+    def has_seen(self, job: str, table: Table, rules: object) -> bool:
         """Whether the job's last block of `since_last`, by these rules, was given all that the table holds now."""
         return self._seen(job, {table: self._by(rules, table)}).get(table.full_name) == self.version(table)
 
-    def goes_by(self, job: str, rules: object = "") -> bool:
+    def goes_by(self, job: str, rules: object) -> bool:
         """Whether the job's last block of `since_last` went by these rules."""
         return any(row["rules"].startswith(_digest(rules)) for row in self._watermarks(job))
 

@@ -35,13 +35,8 @@ class Series(NamedTuple):
     running: Sequence[bool] = ()
 
 
-def lines(series: Sequence[Series], form: str, *, zero: bool = True) -> Spec:
-    """Lines over days, weeks or months.
-
-    Args:
-        form: format of values, of d3: `,.0f`, `.1%`.
-        zero: the axis begins at zero.
-    """
+def lines(series: Sequence[Series], form: str) -> Spec:
+    """Lines over days, weeks or months. Args: form: format of values, of d3: `,.0f`, `.1%`."""
     data = [
         {
             "type": "scatter",
@@ -52,7 +47,7 @@ def lines(series: Sequence[Series], form: str, *, zero: bool = True) -> Spec:
         }
         for s, (dash, symbol) in zip(series, cycle(_LINES))
     ]
-    return _spec(data, {"yaxis": {"tickformat": form, "rangemode": "tozero" if zero else "normal"}}, series)
+    return _spec(data, {"yaxis": {"tickformat": form, "rangemode": "tozero"}}, series)
 
 
 def bars(
@@ -188,12 +183,12 @@ def _spec(data: list[Spec], layout: Mapping[str, Any], series: Sequence[Series])
     return {"data": data, "layout": {**layout, "showlegend": len(series) > 1}}
 
 
-def sparkline(values: Sequence[float | None], width: int = 120, height: int = 32) -> str:
-    """Points of an SVG polyline; empty when there are not two values."""
+def sparkline(values: Sequence[float | None]) -> str:
+    """Points of an SVG polyline in a box of 120 by 32; empty when there are not two values."""
     known = [(n, v) for n, v in enumerate(values) if v is not None]
     if len(known) < 2:
         return ""
     low, high = min(v for _, v in known), max(v for _, v in known)
     rise = (high - low) or 1.0
-    across = (width - 4) / (len(values) - 1)
-    return " ".join(f"{2 + n * across:.1f},{height - 3 - (v - low) / rise * (height - 6):.1f}" for n, v in known)
+    across = 116 / (len(values) - 1)
+    return " ".join(f"{2 + n * across:.1f},{29 - (v - low) / rise * 26:.1f}" for n, v in known)

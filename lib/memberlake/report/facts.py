@@ -120,7 +120,7 @@ class Facts:
     def exact(self, value: float, form: str) -> str:
         return exact(value, form, self.conf.currency)
 
-    def told(self, value: float | None, of: Defined, period: str) -> Said:
+    def metric(self, value: float | None, of: Defined, period: str) -> Said:
         """A metric's value of a period."""
         return slope(value, of.form, period, self.conf.currency) if of.is_slope else self.written(value, of.form)
 

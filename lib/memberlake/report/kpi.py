@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,7 +39,7 @@ def figure(facts: Facts, name: str) -> Figure | None:
     return Figure(
         key=name,
         defined=of,
-        value=facts.told(last["value"], of, last["period"]),
+        value=facts.metric(last["value"], of, last["period"]),
         numerator=_part(facts, last, "numerator", of),
         denominator=_part(facts, last, "denominator", of),
         period=blocks.period_name(last),
@@ -56,7 +55,7 @@ def _change(last: Row, before: Row | None, of: Defined) -> tuple[Said | None, bo
         return None, None
     difference = last["value"] - before["value"]
     if of.is_slope or last["metric"] in CHANGES:
-        return None, None  # a change of a change tells nothing
+        return None, None  # a change of a change says nothing
     if of.form == "share" and abs(difference) < 0.0005:
         return UI["points"].of(number="±0.0"), None
     if of.form == "share":
@@ -77,7 +76,7 @@ def _running(facts: Facts, name: str) -> Row | None:
 def _so_far(facts: Facts, name: str, of: Defined) -> list[Cell]:
     """The month that is not over, and as many days of the month before, of which no parts are kept."""
     row = _running(facts, name)
-    return [_value(facts, row, of), _told(facts, row["same_days_before"] if row else None, of, "month")]
+    return [_value(facts, row, of), _metric(facts, row["same_days_before"] if row else None, of, "month")]
 
 
 def _part(facts: Facts, row: Row, which: str, of: Defined) -> Said:
@@ -85,6 +84,10 @@ def _part(facts: Facts, row: Row, which: str, of: Defined) -> Said:
     if value is None or of.is_slope:  # a slope is made of many numbers
         return texts.NONE
     return facts.written(value, of.parts[which == "denominator"])
+
+
+def _parts(facts: Facts, row: Row, of: Defined) -> list[Cell]:
+    return [Cell(_part(facts, row, which, of), True) for which in ("numerator", "denominator")]
 
 
 def fraction(facts: Facts, row: Row, of: Defined) -> str:
@@ -97,7 +100,7 @@ def fraction(facts: Facts, row: Row, of: Defined) -> str:
 
 def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False, more: Said | None = None) -> Block:
     """The metrics over months, those that are there."""
-    shown = [name for name in names if facts.series(name, "month")]
+    shown = {name: rows for name in names if (rows := facts.series(name, "month"))}
     series = [
         Series(
             DEFINED[name].label,
@@ -107,12 +110,10 @@ def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False
             color=n + 1,
             running=[not r["is_complete"] for r in rows],
         )
-        for n, name in enumerate(shown)
-        if (rows := facts.series(name, "month"))
+        for n, (name, rows) in enumerate(shown.items())
     ]
-    form = texts.PICTURED[DEFINED[shown[0]].form if shown else "count"]
-    chart = (charts.bars if as_bars else charts.lines)(series, form) if series else None
-    defined = [DEFINED[n] for n in shown or names]
+    defined = [DEFINED[name] for name in shown or names]
+    chart = (charts.bars if as_bars else charts.lines)(series, texts.PICTURED[defined[0].form]) if series else None
     return blocks.block(facts, key, "gold.kpi", "kpi", chart=chart, defined=defined, more=more)
 
 
@@ -136,7 +137,7 @@ def pivot(
         if r := at.get((value, name)):
             return _value(facts, r, DEFINED[name])
         known = None if METRICS[name].denominator else parts.get((value, METRICS[name].numerator))
-        return _told(facts, known, DEFINED[name], "month")
+        return _metric(facts, known, DEFINED[name], "month")
 
     nothing: Row = {"numerator": None}
     values = sorted({value for value, _ in at}, key=lambda v: (-(at.get((v, names[0]), nothing)["numerator"] or 0), v))
@@ -166,16 +167,8 @@ def all_metrics(facts: Facts) -> Block:
         last, before = found[-1], found[-2] if len(found) > 1 else None
         # alike within a metric, for columns hold all of them
         values = blocks.aligned(facts, [_value(facts, r, of) for r in (last, before)] + _so_far(facts, name, of))
-        rows.append(
-            [
-                Cell(of.label),
-                Cell(blocks.period_name(last), mark="whole"),
-                *values[:2],
-                Cell(_part(facts, last, "numerator", of), True),
-                Cell(_part(facts, last, "denominator", of), True),
-                *values[2:],
-            ]
-        )
+        month = Cell(blocks.period_name(last), mark="whole")
+        rows.append([Cell(of.label), month, *values[:2], *_parts(facts, last, of), *values[2:]])
     columns = [HEADERS["metric"], texts.UI["period"]]
     columns += headers("value", "before", "numerator", "denominator", "running", "same_days")
     return blocks.block(
@@ -185,40 +178,20 @@ def all_metrics(facts: Facts) -> Block:
 
 def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
     """The metrics of the latest whole month by dimension, a dimension's largest values first."""
-    rows = []
-    used = []
+    rows, used = [], []
     for name in names:
-        split = [
-            r
-            for (metric, period, dimension), found in facts.by_metric.items()
+        split = {
+            dimension: found
+            for (metric, period, dimension), found in sorted(facts.by_metric.items())
             if (metric, period) == (name, "month") and dimension not in {"all", *_OWN}
-            for r in found
-        ]
-        months = sorted({r["period_start"] for r in split if r["is_complete"]} or {r["period_start"] for r in split})
+        }
+        months = [(r["is_complete"], r["period_start"]) for found in split.values() for r in found]
         if not months:
             continue
-        of = DEFINED[name]
-        used.append(of)
-        by = defaultdict(list)
-        for r in split:
-            if r["period_start"] == months[-1]:
-                by[r["dimension"]].append(r)
-        for dimension, values in sorted(by.items()):
-            ranked = sorted(values, key=lambda r: -(r["denominator"] or r["numerator"] or 0))
-            for r in ranked[:TOP]:
-                rows.append(
-                    [
-                        Cell(of.label),
-                        Cell(word(dimension)),
-                        Cell(texts.value(dimension, r["dimension_value"])),
-                        _value(facts, r, of),
-                        Cell(_part(facts, r, "numerator", of), True),
-                        Cell(_part(facts, r, "denominator", of), True),
-                    ]
-                )
-            if rest := len(ranked[TOP:]):
-                others = Cell(UI["others"].of(number=rest))
-                rows.append([Cell(of.label), Cell(word(dimension)), others, *[Cell(texts.NONE, True)] * 3])
+        used.append(DEFINED[name])
+        for dimension, found in split.items():
+            of_month = [r for r in found if (r["is_complete"], r["period_start"]) == max(months)]
+            rows += _largest(facts, DEFINED[name], dimension, of_month)
     columns = headers("metric", "dimension", "dimension_value", "value", "numerator", "denominator")
     return blocks.block(
         facts,
@@ -232,6 +205,18 @@ def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
     )
 
 
+def _largest(facts: Facts, of: Defined, dimension: str, found: Sequence[Row]) -> list[list[Cell]]:
+    """Lines of the largest values of a dimension, and one that counts the others."""
+    ranked = sorted(found, key=lambda r: -(r["denominator"] or r["numerator"] or 0))
+    lines = [
+        [Cell(texts.value(dimension, r["dimension_value"])), _value(facts, r, of), *_parts(facts, r, of)]
+        for r in ranked[:TOP]
+    ]
+    if others := len(ranked[TOP:]):
+        lines.append([Cell(UI["others"].of(number=others)), *[Cell(texts.NONE, True)] * 3])
+    return [[Cell(of.label), Cell(word(dimension)), *line] for line in lines]
+
+
 def latest(facts: Facts, metric: str, dimension: str) -> list[Row]:
     """The metric's values of a dimension in its latest whole month, the largest first."""
     rows = facts.whole(metric, "month", dimension)
@@ -239,13 +224,13 @@ def latest(facts: Facts, metric: str, dimension: str) -> list[Row]:
     return sorted(latest, key=lambda r: -(r["numerator"] or 0))
 
 
-def _told(facts: Facts, value: float | None, of: Defined, period: str, hover: str = "") -> Cell:
+def _metric(facts: Facts, value: float | None, of: Defined, period: str, hover: str = "") -> Cell:
     amount = value if of.form == "money" and not of.is_slope else None
-    return Cell(facts.told(value, of, period), True, hover, amount=amount)
+    return Cell(facts.metric(value, of, period), True, hover, amount=amount)
 
 
 def _value(facts: Facts, row: Row | None, of: Defined) -> Cell:
     """A row of gold.kpi; on hovering its numerator and denominator."""
     if row is None:
         return Cell(texts.NONE, True)
-    return _told(facts, row["value"], of, row["period"], fraction(facts, row, of))
+    return _metric(facts, row["value"], of, row["period"], fraction(facts, row, of))

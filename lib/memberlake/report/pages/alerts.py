@@ -78,7 +78,7 @@ def _written(facts: Facts, alert: Row, value: float | None) -> Said | None:
     if rule.measure == "change":
         return facts.written(value, "share")
     of = DEFINED[first]
-    return facts.told(value, of._replace(is_slope=of.is_slope or rule.measure == "trend"), rule.period)
+    return facts.metric(value, of._replace(is_slope=of.is_slope or rule.measure == "trend"), rule.period)
 
 
 def _number(facts: Facts, alert: Row, value: float | None) -> Cell:
