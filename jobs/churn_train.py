@@ -81,8 +81,9 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     verdict = training.judge(trained.tests, conf.churn.promote_margin)
     versions = {f"delta:{t.full_name}": lake.version(t) for t in READS}
     days = {**split._asdict(), "train": " ".join(map(str, split.train))}
-    told = {"config_hash": conf.digest, "rule": conf.churn.label_rule, "share_of_members": share, **versions, **days}
-    version = models.record(trained, verdict, as_of, told, conf.churn.model, split.train[0])
+    settings = {"config_hash": conf.digest, "rule": conf.churn.label_rule, "share_of_members": share}
+    parameters = {**settings, **versions, **days}
+    version = models.record(trained, verdict, as_of, parameters, conf.churn.model, split.train[0])
     log.info("%s version %s: %s", version.name, version.version, verdict.reason)
     record(lake, models, version)
 

@@ -81,7 +81,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     changing = (*CHANGING, *OF_CATEGORIES) if by_category else CHANGING
     who_counts = (conf.activity.active_event_types, conf.activity.robot_threshold)
     rules = (conf.kpi, conf.orders, who_counts, zone, tuple(METRICS))  # a metric that is new is counted of all days
-    # as of a day before the last one: everything up to it, and what changed stays for the next run to be told
+    # as of a day before the last one: everything up to it, and what changed is left for the next run
     is_past = held.last_row > as_of
     # days without churn that a later snapshot sees, or by other rules than those after: the next run counts all again
     is_blind = as_of < max(snapshots, default=as_of) and as_of not in snapshots

@@ -33,7 +33,7 @@ WRITES = ()  # no table, but a folder of pages
 
 
 def run(lake: Lake, conf: Conf, as_of: date) -> str:
-    target = write.target(conf.report.folder, lake.conf.root)  # a place that cannot be is told before anything is read
+    target = write.target(conf.report.folder, lake.conf.root)  # refuses a place that cannot be, before anything is read
     return str(write.folder(target, facts(lake, conf, as_of), conf.report.language, memberlake.__version__))
 
 

@@ -76,7 +76,7 @@ def _runs(dates: Collection[date]) -> list[tuple[date, date]]:
 
 
 def utc(collected: datetime) -> datetime:
-    """An instant that Spark gave to Python: it has no zone, and is told by this machine's clock."""
+    """An instant that Spark gave to Python: it has no zone, and is in that of this machine."""
     return collected.astimezone(timezone.utc)
 
 

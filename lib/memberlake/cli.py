@@ -86,7 +86,7 @@ def _log(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
     handler.addFilter(lambda record: record.name != "root")  # py4j's; as those below
     logging.basicConfig(handlers=[handler], format=line, datefmt="%H:%M:%S", force=True)
     for noisy in ("py4j", "pyspark"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)  # their errors are raised, and told without a stack
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)  # their errors are raised, and printed without a stack
     for noisy in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # the same errors, as JSON with the stack
         PySparkLogger.getLogger(noisy).setLevel(logging.CRITICAL)
     for ours in (log, logging.getLogger("__main__")):  # the latter is a job's script of its own

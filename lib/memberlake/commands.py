@@ -142,7 +142,7 @@ def explain(job: jobs.Job, as_of: str | None, as_json: bool, given: Given) -> No
     except UserError:
         raise
     except Exception as error:
-        err.print(f"memberlake: {job.name} as of {day} failed: {runner.told(error)}", markup=False)
+        err.print(f"memberlake: {job.name} as of {day} failed: {runner.message(error)}", markup=False)
         sys.exit(1)
     console.explained(explained, as_json=as_json)
 

@@ -62,7 +62,7 @@ def _grid(rows: Iterable[Sequence[Any]], *headers: str, title: str | None = None
     return made
 
 
-def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+def progress(items: Iterable[T], what: str, total: int) -> Iterator[T]:
     """The items, with a bar on stderr when that is a terminal."""
     if not err.is_terminal:
         yield from items
@@ -78,8 +78,8 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterato
 def summary(taken: Sequence[Taken], outcomes: Sequence[Outcome], place: str, *, as_json: bool) -> None:
     """The closing table of a command."""
     if as_json:
-        told = {"lake": place, "ingest": [asdict(t) for t in taken], "jobs": [asdict(o) for o in outcomes]}
-        sys.stdout.write(json.dumps(told, default=str, ensure_ascii=False) + "\n")
+        found = {"lake": place, "ingest": [asdict(t) for t in taken], "jobs": [asdict(o) for o in outcomes]}
+        sys.stdout.write(json.dumps(found, default=str, ensure_ascii=False) + "\n")
         return
     if taken:
         rows = [(t.table, t.files, t.read, t.rejected, t.written, round(t.seconds, 1)) for t in taken]

@@ -52,7 +52,7 @@ class Explained:
 
 
 def job(lake: Lake, conf: Conf, job: Job, as_of: date) -> Explained:
-    """Runs the job for the day, with its writes going to a folder that is removed, and tells what Spark did.
+    """Runs the job for the day, with its writes going to a folder that is removed, and says what Spark did.
 
     Raises:
         UserError: there is nothing to read.
@@ -74,7 +74,7 @@ def job(lake: Lake, conf: Conf, job: Job, as_of: date) -> Explained:
 
 
 def _kept_to_itself(conf: Conf) -> Conf:
-    """Pages and models that are tried go into the rehearsal's own folder, and nobody is told of alerts."""
+    """Pages and models that are tried go into the rehearsal's own folder, and no alert is sent."""
     webhook = conf.alerts.webhook.model_copy(update={"url": None})
     return conf.model_copy(
         update={

@@ -72,7 +72,7 @@ def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Ite
 
 @contextlib.contextmanager
 def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[Outcome]:
-    """Keeps the record of a run in ops.runs. A failure within the block ends it, and is told in the outcome."""
+    """Keeps the record of a run in ops.runs. A failure within the block ends it, and stands in the outcome."""
     outcome = Outcome(job, as_of)
     before = dict(lake.written)
     run_id, started_at, started = uuid.uuid4().hex, datetime.now(timezone.utc), time.monotonic()
@@ -101,7 +101,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         record(None)
     except Exception as error:
         if _is_full(error):
-            raise UserError(told(error)) from error
+            raise UserError(message(error)) from error
         raise
     try:
         yield outcome
@@ -113,7 +113,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         else:
             outcome.state, outcome.error, outcome.is_users = "failed", str(error), True
     except Exception as error:
-        outcome.state, outcome.error = "failed", told(error)
+        outcome.state, outcome.error = "failed", message(error)
         outcome.is_users = _is_full(error)
         log.debug("%s failed", job, exc_info=True)
     if outcome.error and session.has_stopped(lake.spark):
@@ -126,8 +126,8 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         return
     try:
         record(datetime.now(timezone.utc))
-    except Exception as error:  # what the run did stands; that it could not be recorded is told
-        said = f"the run could not be recorded: {told(error)}"
+    except Exception as error:  # what the run did stands; that it could not be recorded is reported
+        said = f"the run could not be recorded: {message(error)}"
         outcome.error = f"{outcome.error}; {said}" if outcome.error else said
         outcome.state, outcome.is_users = "failed", _is_full(error)
 
@@ -164,7 +164,7 @@ def _is_full(error: Exception) -> bool:
     return "No space left on device" in str(error)
 
 
-def told(error: Exception) -> str:
+def message(error: Exception) -> str:
     """An error in a few lines: what Spark says first, without its stack."""
     text = str(error).strip() or type(error).__name__
     if _is_full(error):

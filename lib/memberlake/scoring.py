@@ -78,7 +78,7 @@ def with_scores(frame: DataFrame, cuts: DataFrame, measures: Sequence[Measure], 
 def combinations(scored: DataFrame, measures: Sequence[Measure]) -> DataFrame:
     """One row a (scope, combination of scores): its subjects, and the least and greatest value of each measure.
 
-    At most tiles ** measures rows a scope. What follows from the scores alone is told of these rows, not of every
+    At most tiles ** measures rows a scope. What follows from the scores alone is found for these rows, not for every
     subject: see `named`. Read several times: persist it.
     """
     values = {m: F.col(m.column).cast("double") for m in measures}
@@ -90,11 +90,11 @@ def combinations(scored: DataFrame, measures: Sequence[Measure]) -> DataFrame:
 
 
 def named(scored: DataFrame, combinations: DataFrame, measures: Sequence[Measure]) -> DataFrame:
-    """Adds to the subjects what was told of the combination of their scores."""
+    """Adds to the subjects what was found for the combination of their scores."""
     scores = ["scope", *[m.score for m in measures]]
-    told = combinations.drop("subjects", *[f"_{end}_{m.column}" for end in ("min", "max") for m in measures])
-    return scored.join(F.broadcast(told), on=scores, how="left").select(
-        *scored.columns, *[name for name in told.columns if name not in scores]
+    found = combinations.drop("subjects", *[f"_{end}_{m.column}" for end in ("min", "max") for m in measures])
+    return scored.join(F.broadcast(found), on=scores, how="left").select(
+        *scored.columns, *[name for name in found.columns if name not in scores]
     )
 
 

@@ -1,4 +1,4 @@
-"""What is told of a failure."""
+"""What a failure is reported as."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ from memberlake import runner
     ids=["without the stack", "without the value", "without the line", "without the row", "disk", "nothing"],
 )
 def test_a_failure_in_a_few_lines(said: str, told: str) -> None:
-    assert runner.told(RuntimeError(said)).startswith(told)
+    assert runner.message(RuntimeError(said)).startswith(told)

@@ -88,16 +88,16 @@ def stretch_at(instant: str) -> Column:
 
 
 def renewed(held: DataFrame, changed: DataFrame) -> DataFrame:
-    """The visitors whose stretches may be others now, and whether the changed events tell all of them (`is_told`).
+    """The visitors whose stretches may be others now, and whether the changed events alone give them (`is_given`).
 
     Most visitors that come are as they were. Of those who are named for the first time, or again by the one name they
-    have, the changed events tell all.
+    have, the changed events give all.
 
     Args:
         held: gold.subject_identity before the change.
         changed: changed events with their `_change_type`, old and new form.
     """
-    told = (
+    named = (
         changed.where(F.col("member_id").isNotNull())
         .groupBy("visitor_id")
         .agg(
@@ -108,7 +108,7 @@ def renewed(held: DataFrame, changed: DataFrame) -> DataFrame:
         )
     )
     known = (
-        of_visitors(held, told)
+        of_visitors(held, named)
         .groupBy("visitor_id")
         .agg(
             F.count(F.lit(1)).alias("stretches"),
@@ -119,26 +119,26 @@ def renewed(held: DataFrame, changed: DataFrame) -> DataFrame:
     of_one = (F.col("stretches") == 1) & (F.col("least") == F.col("member_id"))
     said_again = F.coalesce(of_one & (F.col("greatest") == F.col("member_id")), F.lit(False))
     return (
-        told.join(known, on="visitor_id", how="left")
+        named.join(known, on="visitor_id", how="left")
         .where(~(F.col("only_new") & said_again & (F.col("at") >= F.col("since"))))
-        .select("visitor_id", (F.col("only_new") & (F.col("stretches").isNull() | said_again)).alias("is_told"))
+        .select("visitor_id", (F.col("only_new") & (F.col("stretches").isNull() | said_again)).alias("is_given"))
     )
 
 
 def renewal(renewed: DataFrame, held: DataFrame, changed: DataFrame, events: DataFrame, zone: str) -> DataFrame:
-    """The stretches of the visitors that `renewed` gave. Those who are not told keep what began before anything
+    """The stretches of the visitors that `renewed` found. Those that are not given keep what began before anything
     changed; from there on their events are read.
 
     Runs a query: with the first of the changes as a literal the read of the events skips files.
     """
-    told, others = renewed.where("is_told"), renewed.where("NOT is_told")
+    given, others = renewed.where("is_given"), renewed.where("NOT is_given")
     first = of_visitors(changed, others).agg(F.min("occurred_at")).collect()[0][0]  # one row; NULL without others
     since = F.lit(first and calendar.utc(first)).cast("timestamp")
-    before = of_visitors(held, told).unionByName(of_visitors(held, others).where(F.col("identified_at") < since))
+    before = of_visitors(held, given).unionByName(of_visitors(held, others).where(F.col("identified_at") < since))
     naming = before.select(
         "visitor_id", "member_id", F.col("identified_at").alias("occurred_at"), F.lit("").alias("event_id")
     )
-    for rows, whose in ((changed, told), (events.where(F.col("occurred_at") >= since), others)):
+    for rows, whose in ((changed, given), (events.where(F.col("occurred_at") >= since), others)):
         naming = naming.unionByName(of_visitors(rows, whose).select(*naming.columns))
     return stretches(naming, zone)
 

@@ -222,13 +222,13 @@ def _exact(value: Decimal) -> Column:
 def responses(responses: DataFrame, contacts: DataFrame, campaigns: DataFrame, goals: Mapping[str, str]) -> DataFrame:
     """Daily: leads, and responses that reach the goal of their campaign."""
     of_contact = contacts.select("contact_id", "campaign_id")
-    told = responses.join(of_contact, on="contact_id", how="left").join(
+    answered = responses.join(of_contact, on="contact_id", how="left").join(
         campaigns.select("campaign_id", "goal"), on="campaign_id", how="left"
     )
     asked = reduce(lambda c, goal: c.when(F.col("goal") == goal, goals[goal]), goals, F.when(F.lit(False), ""))
     of_goal, kind = F.col("dimension") == "goal", F.col("response_type")
     return (
-        exploded(told, {"campaign": F.col("campaign_id"), "goal": F.col("goal")})
+        exploded(answered, {"campaign": F.col("campaign_id"), "goal": F.col("goal")})
         .groupBy("business_date", *CELL)
         .agg(
             F.count_if(~of_goal & (kind == "lead")).alias("leads"),

@@ -231,7 +231,7 @@ def _operation(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
     redeemed = inputs.until(VOUCHERS, first).where("redeemed_amount IS NOT NULL")
     campaigns = inputs.tables[CAMPAIGNS]
     money = facts.costs(inputs.until(COSTS, first), inputs.until(CONTACTS, first), redeemed, new, campaigns, kpi)
-    told = facts.responses(inputs.until(RESPONSES, first), inputs.tables[CONTACTS], campaigns, kpi.goals)
+    responses = facts.responses(inputs.until(RESPONSES, first), inputs.tables[CONTACTS], campaigns, kpi.goals)
     piled = sums.where((F.col("period") == "day") & (F.col("period_start") >= F.lit(first))).select(
         F.col("period_start").alias("business_date"),
         *CELL,
@@ -239,7 +239,7 @@ def _operation(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
         F.col("member_revenue").alias("new_life_revenue"),
     )
     before = _of_days(inputs.stored, min(earliest, first - timedelta(days=1)), first)
-    daily = cells.union(by_member, firsts, money, told, piled, before).transform(inputs.keep)
+    daily = cells.union(by_member, firsts, money, responses, piled, before).transform(inputs.keep)
     found = [
         sums,
         cells.flows(daily.select("business_date", *CELL, *_FLOWS), days),

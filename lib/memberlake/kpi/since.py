@@ -75,13 +75,13 @@ def reached(stored: DataFrame) -> DataFrame:
     )
 
 
-def held(told: Sequence[Row]) -> Held:
+def held(rows: Sequence[Row]) -> Held:
     """By the rows of `reached`."""
-    counted = [row["first_day"] for row in told if row["metric"] not in DERIVED]
+    counted = [row["first_day"] for row in rows if row["metric"] not in DERIVED]
     return Held(
-        reached={row["metric"]: row["reached"] for row in told},
+        reached={row["metric"]: row["reached"] for row in rows},
         first_row=min(counted, default=date.max),
-        last_row=max((row["last"] for row in told), default=date.min),
+        last_row=max((row["last"] for row in rows), default=date.min),
     )
 
 
@@ -179,12 +179,12 @@ def _of_campaigns(rows: DataFrame, tables: Mapping[str, DataFrame], zone: str) -
     ids = rows.select("campaign_id").distinct()
     contacts = tables[CONTACTS].join(ids, on="campaign_id", how="left_semi")
     sent = contacts.select(_day(CONTACTS, F.col("sent_at"), zone))
-    told = _of_responses(contacts.select("contact_id"), tables, zone)
+    answered = _of_responses(contacts.select("contact_id"), tables, zone)
     paid = tables[COSTS].join(ids, on="campaign_id", how="left_semi").select(F.col("cost_date").alias("day"))
-    return rows.select(F.col("starts_on").alias("day")).unionAll(sent).unionAll(told).unionAll(paid)
+    return rows.select(F.col("starts_on").alias("day")).unionAll(sent).unionAll(answered).unionAll(paid)
 
 
 def _of_responses(contacts: DataFrame, tables: Mapping[str, DataFrame], zone: str) -> DataFrame:
     """A response is of its contact's campaign; by a wrong clock it comes before the contact."""
-    told = tables[RESPONSES].join(contacts, on="contact_id", how="left_semi")
-    return told.select(_day(RESPONSES, F.col("responded_at"), zone))
+    responses = tables[RESPONSES].join(contacts, on="contact_id", how="left_semi")
+    return responses.select(_day(RESPONSES, F.col("responded_at"), zone))

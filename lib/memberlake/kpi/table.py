@@ -154,7 +154,7 @@ def derived(
     Args:
         stored: of `only_needed`.
         keep: computes a frame once for all its uses.
-        active_before: of `facts.actives`, on the same days before; where it is not given they are not told.
+        active_before: of `facts.actives`, on the same days before; where it is not given they have none.
     """
     parts = (_activity(stored, active, as_of, active_before), _per_visit(stored), _attributed(stored), _moved(stored))
     found = union(*parts).transform(with_completeness, as_of).transform(keep)

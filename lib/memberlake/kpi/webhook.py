@@ -32,8 +32,8 @@ def post(alert: Alert, conf: WebhookConf, wait: Callable[[float], None] = time.s
     Returns:
         `taken`; `refused`, when the last answer was another HTTP status; or `none`, when there was no answer.
     """
-    told = {k: v for k, v in asdict(alert).items() if k not in {"sent_at", "closed_on"}}
-    body = json.dumps(told, default=str, ensure_ascii=False).encode()
+    fields = {k: v for k, v in asdict(alert).items() if k not in {"sent_at", "closed_on"}}
+    body = json.dumps(fields, default=str, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", "Idempotency-Key": alert.alert_id}
     answer: Answer = "none"
     for attempt in range(conf.retries + 1):

@@ -83,7 +83,7 @@ def _end_killed_runs(lake: Lake) -> None:
 def _taken(lock: FileIO, conf: LakeConf) -> bool:
     """Takes the lock, or waits for it. False: the file system has no locks."""
     deadline = time.monotonic() + conf.lock_wait_seconds
-    told = False
+    is_logged = False
     while True:
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 2, _PYTHON)
@@ -99,9 +99,9 @@ def _taken(lock: FileIO, conf: LakeConf) -> bool:
             raise UserError(
                 f"{holder}. Run this again when that has ended, or let it wait: --set lake.lock_wait_seconds=3600"
             )
-        if not told:
+        if not is_logged:
             log.info("waiting: %s", holder)
-            told = True
+            is_logged = True
         time.sleep(0.5)
 
 

@@ -175,7 +175,7 @@ def has_stopped(spark: SparkSession) -> bool:
     """True when nothing can be computed any more: Java is gone, or Spark in it."""
     try:
         spark.range(1).isEmpty()  # writes nothing: a full disk is another matter
-    except Exception:  # Java, py4j and Spark each say it in their own way; told by the runner
+    except Exception:  # Java, py4j and Spark each say it in their own way; the runner reports it
         return True
     return False
 

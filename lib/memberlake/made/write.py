@@ -132,11 +132,11 @@ def into_files(w: World, folder: str, form: str, tables: Sequence[Table]) -> Ite
     for name, make in TRUTH.items():
         yield _files(make(w), f"{folder}/truth/{name}", "parquet", f"truth: {name}")[0]
     if dirt_by_why:
-        told = [
+        lines = [
             w.few(1).select(F.lit(t).alias("table"), F.lit(y).alias("why"), F.lit(n).alias("rows"))
             for t, y, n in dirt_by_why
         ]
-        counts = reduce(DataFrame.unionByName, told).coalesce(1)
+        counts = reduce(DataFrame.unionByName, lines).coalesce(1)
         yield _files(counts, f"{folder}/truth/dirt", "parquet", "truth: dirt")[0]
 
 

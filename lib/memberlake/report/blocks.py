@@ -18,7 +18,7 @@ class Cell(NamedTuple):
 
     Attributes:
         amount: of money, in a column whose cells are written with cents or without, all alike.
-        defined: what the number is, told when it is pressed.
+        defined: what the number is, shown when it is pressed.
     """
 
     said: Said
@@ -133,11 +133,11 @@ def block(
         more: a sentence after the note.
         values: that the note names, besides settings.
     """
-    told = BLOCKS[key]
-    title, note = (text.of(**facts.settings, **values) for text in (told.title, told.note))
+    of_block = BLOCKS[key]
+    title, note = (text.of(**facts.settings, **values) for text in (of_block.title, of_block.note))
     if more:
         note = Said(f"{note.en} {more.en}", f"{note.zh}{more.zh}")
-    meant = [*defined, *(term(facts, name) for name in told.terms)]
+    meant = [*defined, *(term(facts, name) for name in of_block.terms)]
     if figures or chart or rows:
         alike = [*zip(*(aligned(facts, column) for column in zip(*rows, strict=True)), strict=True)]
         return Block(key, source, title, note, figures, chart, columns, alike, meant, command=command)

@@ -314,10 +314,10 @@ def rejected(rejects: DataFrame, runs: DataFrame) -> DataFrame:
 
 def last_runs(runs: DataFrame) -> DataFrame:
     """The last run of each job."""
-    told = F.struct("run_id", "as_of", "started_at", "ended_at", "state", "rows_read", "rows_written", "error")
+    shown = F.struct("run_id", "as_of", "started_at", "ended_at", "state", "rows_read", "rows_written", "error")
     return (
         runs.groupBy("job")
-        .agg(F.max_by(told, F.struct("started_at", "run_id")).alias("last"))
+        .agg(F.max_by(shown, F.struct("started_at", "run_id")).alias("last"))
         .select("job", "last.*")
         .orderBy("job")
     )
@@ -342,7 +342,7 @@ def _total(column: str, name: str) -> Column:
 def _outcome() -> list[Column]:
     """Vouchers so far, redeemed those whose redemption is in force, and what these cost; as in gold.coupon_runs.
 
-    Where redemptions cost nothing at all, no source told their amounts: the cost is not known.
+    Where redemptions cost nothing at all, no source gave their amounts: the cost is not known.
     """
     redeemed, cost = F.sum("in_force"), F.sum("redeemed_amount") - F.sum("returned_amount")
     known = F.when((redeemed == 0) | (cost != 0), cost).cast("double")

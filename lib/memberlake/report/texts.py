@@ -24,7 +24,7 @@ class Said(NamedTuple):
         return Said(*(getattr(self, lang).format(**{k: _in(v, lang) for k, v in values.items()}) for lang in LANGUAGES))
 
 
-class Told(NamedTuple):
+class BlockText(NamedTuple):
     """A part of a page.
 
     Attributes:
@@ -146,7 +146,7 @@ def share(value: Any) -> str:
     return f"{100 * float(value):g}%"
 
 
-def slope(value: float | None, form: str, period: str, currency: str = "") -> Said:
+def slope(value: float | None, form: str, period: str, currency: str) -> Said:
     """How much a number of that form rises in a day, week or month.
 
     Args:
@@ -196,7 +196,7 @@ def _titled(section: str) -> dict[str, tuple[Said, Said]]:
 
 
 PAGES, TERMS = _titled("pages"), _titled("terms")
-BLOCKS = {key: Told(Said(*title), Said(*note), *terms) for key, (title, note, *terms) in _TEXTS["blocks"].items()}
+BLOCKS = {key: BlockText(Said(*title), Said(*note), *terms) for key, (title, note, *terms) in _TEXTS["blocks"].items()}
 UI, HEADERS, WORDS, ALERTS = map(_said, ("ui", "headers", "words", "alerts"))
 FEATURES, VERDICTS, MEASURES, FORETOLD = map(_said, ("features", "verdicts", "measures", "foretold"))
 MISSING = {

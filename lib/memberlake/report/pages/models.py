@@ -69,14 +69,14 @@ _VERDICT = re.compile(
 _RIVAL = re.compile(r"(.+) \((\S+)\)")
 
 
-def _reason(told: str) -> Said:
+def _reason(reason: str) -> Said:
     """Why a model was promoted, or not, in both languages by the form that `training.judge` gives it; in another form,
     such as that of an earlier version, as it is stored."""
-    found = _VERDICT.fullmatch(told)
+    found = _VERDICT.fullmatch(reason)
     rivals = [_RIVAL.fullmatch(rival) for rival in found["rivals"].split(" and ")] if found else []
     each = [texts.VERDICTS["rival"].of(name=word(r[1]), value=r[2]) for r in rivals if r]
     if not found or len(each) < len(rivals) or len(each) > 2:
-        return same(told)
+        return same(reason)
     all_of_them = texts.VERDICTS["both"].of(first=each[0], second=each[1]) if len(each) == 2 else each[0]
     said = texts.VERDICTS["beats" if found["said"] == "beats" else "fails"]
     return said.of(own=found["own"], rivals=all_of_them, margin=found["margin"])

@@ -83,7 +83,7 @@ def _jobs(facts: Facts) -> Block:
             blocks.number(facts, (r["ended_at"] - r["started_at"]).total_seconds() if r["ended_at"] else None),
             blocks.number(facts, r["rows_read"]),
             blocks.number(facts, r["rows_written"]),
-            Cell(same(_told(r["error"] or "–"))),
+            Cell(same(_without_values(r["error"] or "–"))),
         ]
         for r in facts.of("jobs")
         if r is not facts.run
@@ -92,7 +92,7 @@ def _jobs(facts: Facts) -> Block:
     return blocks.block(facts, "jobs", "ops.runs", "kpi", columns=columns, rows=rows, command=facts.show("ops.runs"))
 
 
-def _told(error: str) -> str:
+def _without_values(error: str) -> str:
     """Its class by Spark, else its first sentence without what that quotes: it may quote a member's row."""
     if by_spark := re.match(r"\w+: \[[A-Z0-9_.]+\]", error):
         return by_spark[0]
