@@ -84,6 +84,14 @@ class Days(NamedTuple):
         return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
+class Declared(NamedTuple):
+    """A source under the name that it was asked for by, and its settings as a layer of the configuration."""
+
+    name: str
+    source: Source
+    settings: Layer
+
+
 def opened(given: Given) -> Lake:
     """The lake of a command that only looks."""
     rules = given.configuration()
@@ -201,7 +209,7 @@ def generate(scale: str, out: str | None, form: str, names: Sequence[str], given
 
 
 def _require_lake(rules: Conf) -> None:
-    """Tells before Spark starts that there is no lake, where that can be seen."""
+    """Stops before Spark starts when there is no lake, where that can be seen."""
     root = local_path(rules.lake.root)
     if root and not any((root / table.schema).is_dir() for table in ALL):
         raise UserError(f"there is no lake at {root}: fill one with `memberlake ingest --source NAME --lake {root}`")
@@ -209,11 +217,11 @@ def _require_lake(rules: Conf) -> None:
 
 def ingest(job: jobs.Job, name: str, as_json: bool, given: Given) -> None:
     """Takes the new files of a source, and ends with the summary."""
-    source, settings = _source(name)
-    rules = given.configuration(settings)
-    _landing(source, given, rules)  # a missing folder is told before Spark starts
-    with _writing(rules, given, settings) as lake:
-        outcome, taken = _take(job, lake, rules, name, source, settings, given)
+    declared = _declared(name)
+    rules = given.configuration(declared.settings)
+    _landing(declared.source, given, rules)  # a missing folder is refused before Spark starts
+    with _writing(rules, given, declared.settings) as lake:
+        outcome, taken = _take(job, lake, rules, declared, given)
     _close(taken, [outcome], lake, as_json)
 
 
@@ -233,45 +241,49 @@ def run(
         rebuild: incremental jobs start from nothing on the first day.
         if_needed: jobs do only what is due, and what they lack is no failure.
     """
-    declared = [(name, *_source(name)) for name in names]
-    rules = given.configuration(declared[0][2] if declared else None)
+    declared = [_declared(name) for name in names]
+    settings = declared[0].settings if declared else None
+    rules = given.configuration(settings)
     dates = asked.listed(rules.business_timezone)
-    for _, source, _ in declared:
-        _landing(source, given, rules)
+    for each in declared:
+        _landing(each.source, given, rules)
     if not declared:
         _require_lake(rules)
     outcomes: list[Outcome] = []
     taken: list[Taken] = []
     stale: set[str] = set()
-    with _writing(rules, given, declared[0][2] if declared else None) as lake:
-        for name, source, settings in declared:
-            outcome, loads = _take(jobs.find("ingest"), lake, rules, name, source, settings, given)
+    with _writing(rules, given, settings) as lake:
+        for each in declared:
+            outcome, loads = _take(jobs.find("ingest"), lake, rules, each, given)
             outcomes.append(outcome)
             taken += loads
             fresh = {load.table for load in loads if not load.error} - {load.table for load in loads if load.error}
-            stale |= {load.contract.full_name for load in source.loads.values() if load.table not in fresh}
+            stale |= {load.contract.full_name for load in each.source.loads.values() if load.table not in fresh}
             if outcome.has_stopped:
                 break
-
-        def each() -> Iterator[Outcome]:
-            if any(outcome.has_stopped for outcome in outcomes):
-                return
-            try:
-                days = dates or [runner.last_day(lake, rules.business_timezone)]
-            except UserError:
-                if stale:  # the ingest that failed has more to tell
-                    return
-                raise
+        if not any(outcome.has_stopped for outcome in outcomes):
             lake.rebuild, lake.if_needed = rebuild, if_needed
-            for day in days:
-                for outcome in runner.run_day(lake, rules, found, day, stale):
-                    yield outcome
-                    if outcome.has_stopped:
-                        return
-                lake.rebuild = False
-
-        outcomes += console.progress(each(), "jobs", len(found) * max(len(dates), 1))
+            days = _run_days(lake, rules, found, dates, stale)
+            outcomes += console.progress(days, "jobs", len(found) * max(len(dates), 1))
     _close(taken, outcomes, lake, as_json)
+
+
+def _run_days(
+    lake: Lake, rules: Conf, found: Sequence[jobs.Job], dates: Sequence[date], stale: set[str]
+) -> Iterator[Outcome]:
+    """Args: dates: without any, the last day of the lake's data."""
+    try:
+        days = dates or [runner.last_day(lake, rules.business_timezone)]
+    except UserError:
+        if stale:  # the ingest that failed has more to say
+            return
+        raise
+    for day in days:
+        for outcome in runner.run_day(lake, rules, found, day, stale):
+            yield outcome
+            if outcome.has_stopped:
+                return
+        lake.rebuild = False
 
 
 def report(as_of: str | None, folder: str | None, as_json: bool, given: Given) -> None:
@@ -291,15 +303,14 @@ def _writing(rules: Conf, given: Given, settings: Layer | None) -> Iterator[Lake
         yield reached(lake)
 
 
-def _take(
-    job: jobs.Job, lake: Lake, rules: Conf, name: str, source: Source, settings: Layer, given: Given
-) -> tuple[Outcome, list[Taken]]:
+def _take(job: jobs.Job, lake: Lake, rules: Conf, declared: Declared, given: Given) -> tuple[Outcome, list[Taken]]:
+    name, source, settings = declared
     taken: list[Taken] = []
     with runner.recorded(lake, rules, "ingest", None) as outcome:
         conf.remember(settings, rules.lake)
         landing = _landing(source, given, rules)
         if (folder := local_path(landing)) and (given.landing is not None or source.landing is None):
-            _tell_left(folder, name, source)  # a source's own folder is known to hold more than its loads take
+            _warn_of_files_left(folder, name, source)  # a source's own folder is known to hold more than its loads take
         now = datetime.now(timezone.utc)
         takes = Ingest(lake, rules, source, Path(name).stem, landing, now)
         taken.extend(console.progress(job.run(takes), f"ingest {name}", len(source.loads)))
@@ -333,7 +344,7 @@ def _landing(source: Source, given: Given, rules: Conf) -> str:
     return place
 
 
-def _tell_left(folder: Path, name: str, source: Source) -> None:
+def _warn_of_files_left(folder: Path, name: str, source: Source) -> None:
     """Warns of files that no load takes: folders and names that are written wrong were passed over in silence."""
     loads = [load.folder_and_pattern for load in source.loads.values()]
     loads += [(file.rpartition("/")[0], file.rpartition("/")[2]) for file in source.lookups.values()]
@@ -362,9 +373,9 @@ def _close(taken: Sequence[Taken], outcomes: Sequence[Outcome], lake: Lake, as_j
         sys.exit(2 if all(o.is_users or o.state == "skipped" for o in failed) else 1)
 
 
-def _source(name: str) -> tuple[Source, Layer]:
+def _declared(name: str) -> Declared:
     source = sources.find(name)
-    return source, Layer(f"source {name}", source.settings)
+    return Declared(name, source, Layer(f"source {name}", source.settings))
 
 
 def table(name: str) -> Table:

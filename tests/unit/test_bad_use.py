@@ -143,10 +143,10 @@ def test_files_that_no_load_takes_are_named(tmp_path: Path, caplog: pytest.LogCa
     for name in (*taken, *passed):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    commands._tell_left(tmp_path, "mine", source)
+    commands._warn_of_files_left(tmp_path, "mine", source)
     assert caplog.messages == []
     for name in left:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    commands._tell_left(tmp_path, "mine", source)
+    commands._warn_of_files_left(tmp_path, "mine", source)
     assert caplog.messages == [f"{tmp_path}: no load of mine takes {', '.join(left[:3])} and 2 more"]
