@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
-from pyspark.sql.types import DateType, TimestampType
+from pyspark.sql.types import ArrayType, DataType, DateType, MapType, StructType, TimestampType
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.measure import Measurement
@@ -116,21 +116,23 @@ def rows(frame: DataFrame, form: str) -> None:
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(frame.columns)
-        nested = [
-            f.name for f in frame.schema.fields if f.dataType.simpleString().startswith(("array", "map", "struct"))
-        ]
-        flat = frame.withColumns({name: F.to_json(name, _JSON) for name in nested}) if nested else frame
-        stamps = [f.name for f in flat.schema.fields if f.dataType.simpleString() == "timestamp"]
-        flat = flat.withColumns({name: F.date_format(name, _INSTANT) for name in stamps})
-        for row in flat.toLocalIterator():  # as above
+        texts = {
+            **{name: F.to_json(name, _JSON) for name in _columns(frame, ArrayType, MapType, StructType)},
+            **{name: F.date_format(name, _INSTANT) for name in _columns(frame, TimestampType)},
+        }
+        for row in frame.withColumns(texts).toLocalIterator():  # as above
             writer.writerow([str(v).lower() if isinstance(v, bool) else v for v in row])
     else:
         # as texts: in this machine's time zone an instant may be in a year that Python does not have
-        days = {f.name: F.col(f.name).cast("string") for f in frame.schema.fields if isinstance(f.dataType, DateType)}
-        stamps = [f.name for f in frame.schema.fields if isinstance(f.dataType, TimestampType)]
-        texts = {name: F.regexp_replace(F.date_format(name, _SHOWN), r"\.0{6}$", "") for name in stamps}
-        found = frame.withColumns({**days, **texts}).collect()  # --limit of them
+        days = {name: F.col(name).cast("string") for name in _columns(frame, DateType)}
+        stamps = {name: F.date_format(name, _SHOWN) for name in _columns(frame, TimestampType)}
+        stamps = {name: F.regexp_replace(text, r"\.0{6}$", "") for name, text in stamps.items()}
+        found = frame.withColumns({**days, **stamps}).collect()  # --limit of them
         _print_rows([[_rounded(value) for value in row] for row in found], frame.columns)
+
+
+def _columns(frame: DataFrame, *types: type[DataType]) -> list[str]:
+    return [field.name for field in frame.schema.fields if isinstance(field.dataType, types)]
 
 
 def _print_rows(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> None:
@@ -173,22 +175,15 @@ def explained(found: Explained, *, as_json: bool) -> None:
         else:
             out.print(f"{title}: none\n", markup=False)
 
-    section(
-        "Reads",
-        [
-            (r.table, _of(r.files, r.of_files), _of(r.bytes, r.of_bytes, _size), _of(r.rows, r.of_rows))
-            for r in found.reads
-        ],
-        "table",
-        "files",
-        "bytes",
-        "rows",
-    )
+    reads = [
+        (r.table, _of(r.files, r.of_files), _of(r.bytes, r.of_bytes, _size), _of(r.rows, r.of_rows))
+        for r in found.reads
+    ]
+    section("Reads", reads, "table", "files", "bytes", "rows")
     shuffles = [(s.by, s.partitions, s.rows, _size(s.bytes)) for s in found.shuffles]
     section("Shuffles", shuffles, "by", "partitions", "rows", "bytes")
-    section(
-        "Windows", [(w.partition_by or None, w.order_by or None) for w in found.windows], "partition by", "order by"
-    )
+    windows = [(w.partition_by or None, w.order_by or None) for w in found.windows]
+    section("Windows", windows, "partition by", "order by")
     joins = [(j.kind, j.how, j.on or None, j.broadcast_rows, j.rows) for j in found.joins]
     section("Joins", joins, "kind", "how", "on", "rows broadcast", "rows out")
     section("Warnings", [(n + 1, said) for n, said in enumerate(found.warnings)], "", "what will not scale")

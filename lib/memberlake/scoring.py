@@ -133,37 +133,27 @@ def with_segment(combinations: DataFrame, rules: Sequence[Rule], tiles: int) -> 
 
 def bins(combinations: DataFrame, measures: Sequence[Measure], model: str) -> DataFrame:
     """Rows of gold.score_bins but for as_of: who got each score, so that a reader sees what heavy ties did."""
-    entries = F.explode(
-        F.array(
-            *[
-                F.struct(
-                    F.lit(m.column).alias("measure"),
-                    F.col(m.score).alias("score"),
-                    F.col(f"_min_{m.column}").alias("min"),
-                    F.col(f"_max_{m.column}").alias("max"),
-                )
-                for m in measures
-            ]
+    entries = [
+        F.struct(
+            F.lit(m.column).alias("measure"),
+            F.col(m.score).alias("score"),
+            F.col(f"_min_{m.column}").alias("min"),
+            F.col(f"_max_{m.column}").alias("max"),
         )
-    )
+        for m in measures
+    ]
     return (
-        combinations.select("scope", "subjects", entries.alias("entry"))
-        .groupBy("scope", F.col("entry.measure"), F.col("entry.score"))
-        .agg(
-            F.sum("subjects").alias("subjects"),
-            F.min("entry.min").alias("min_value"),
-            F.max("entry.max").alias("max_value"),
-        )
+        combinations.select("scope", "subjects", F.inline(F.array(*entries)))
+        .groupBy("scope", "measure", "score")
+        .agg(F.sum("subjects").alias("subjects"), F.min("min").alias("min_value"), F.max("max").alias("max_value"))
         .select(F.lit(model).alias("model"), "scope", "measure", "score", "subjects", "min_value", "max_value")
     )
 
 
 def _with_bins(frame: DataFrame, measures: Sequence[Measure]) -> DataFrame:
     """One row a (subject, measure): scope, number of the measure, value in ticks, and the bin that holds it."""
-    entries = F.explode(
-        F.array(*[F.struct(F.lit(n).alias("measure"), _ticks(m, frame).alias("tick")) for n, m in enumerate(measures)])
-    )
-    return frame.select("scope", entries.alias("entry")).select("scope", "entry.*").withColumn("bin", _bin("tick"))
+    entries = [F.struct(F.lit(n).alias("measure"), _ticks(m, frame).alias("tick")) for n, m in enumerate(measures)]
+    return frame.select("scope", F.inline(F.array(*entries))).withColumn("bin", _bin("tick"))
 
 
 def _bins_at_cuts(ticks: DataFrame, tiles: int) -> DataFrame:
@@ -180,10 +170,7 @@ def _bins_at_cuts(ticks: DataFrame, tiles: int) -> DataFrame:
         .agg(F.count(F.lit(1)).alias("held"))
         .withColumn("below", F.coalesce(F.sum("held").over(lower_bins), F.lit(0)))
         .withColumn("total", F.sum("held").over(all_bins))
-        .withColumn(
-            "ranks",
-            F.filter(ranks, lambda at: (F.col("below") < at) & (at <= F.col("below") + F.col("held"))),
-        )
+        .withColumn("ranks", F.filter(ranks, lambda at: (F.col("below") < at) & (at <= F.col("below") + F.col("held"))))
         .where(F.size("ranks") > 0)
         .select("scope", "measure", "bin", "below", "ranks")
     )

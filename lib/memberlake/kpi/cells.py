@@ -28,13 +28,12 @@ def exploded(frame: DataFrame, cells: Mapping[str, Column], *, with_all: bool = 
     Args:
         cells: dimension to its value; NULL is `unknown`.
     """
+    values = {**({"all": F.lit("all")} if with_all else {}), **cells}
     structs = [
-        F.struct(
-            F.lit(name).alias("dimension"), F.coalesce(value.cast("string"), F.lit("unknown")).alias("dimension_value")
-        )
-        for name, value in [*([("all", F.lit("all"))] if with_all else []), *cells.items()]
+        F.struct(F.lit(name).alias(CELL[0]), F.coalesce(value.cast("string"), F.lit("unknown")).alias(CELL[1]))
+        for name, value in values.items()
     ]
-    return frame.withColumn("cell", F.explode(F.array(*structs))).select("*", "cell.*").drop("cell")
+    return frame.select("*", F.inline(F.array(*structs)))
 
 
 def of_members(dimensions: Iterable[str]) -> dict[str, Column]:

@@ -27,12 +27,7 @@ CHANNELS = {"sms": "phone", "email": "email", "qq": "qq", "wechat": "wechat"}  #
 
 
 def orders(
-    orders: DataFrame,
-    members: DataFrame,
-    contacts: DataFrame,
-    vouchers: DataFrame,
-    conf: KpiConf,
-    zone: str,
+    orders: DataFrame, members: DataFrame, contacts: DataFrame, vouchers: DataFrame, conf: KpiConf, zone: str
 ) -> DataFrame:
     """Counted orders with what they are owed to and who ordered; only the columns that are counted, for these are kept.
 
@@ -130,12 +125,8 @@ def member_days(members: DataFrame, dimensions: Sequence[str], first: date, as_o
         "*", F.col("registered_on").alias("business_date"), *[v.alias(c) for c, v in reached.items()]
     ).where(on >= F.lit(first))
     anyhow = reduce(Column.__or__, [F.col(c) for c in reached])
-    by_channel = registered.select(
-        "business_date",
-        F.explode(
-            F.array(*[F.struct(F.lit(c).alias("dimension_value"), F.col(c).alias("can")) for c in reached])
-        ).alias("channel"),
-    ).select("business_date", F.lit("channel").alias("dimension"), "channel.*")
+    channels = F.array(*[F.struct(F.lit(c).alias("dimension_value"), F.col(c).alias("can")) for c in reached])
+    by_channel = registered.select("business_date", F.lit("channel").alias("dimension"), F.inline(channels))
     return union(
         exploded(registered, cells)
         .groupBy("business_date", *CELL)
