@@ -130,9 +130,7 @@ _lake_options = _together(
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the closing summary as JSON.")
 _IF_NEEDED = click.option(
-    "--if-needed",
-    is_flag=True,
-    help="Only what is due; what time will bring is no failure. As in nightly.",
+    "--if-needed", is_flag=True, help="Only what is due; what time will bring is no failure. As in nightly."
 )
 _LANDING = click.option(
     "--landing", metavar="DIR", help="Folder of the files. Default: the source's, or the configuration's."

@@ -101,13 +101,7 @@ def tables_page(jobs: Iterable[Job]) -> str:
 
 
 def _lineage(jobs: list[Job]) -> list[str]:
-    lines = [
-        "## Lineage",
-        "",
-        "```mermaid",
-        "flowchart LR",
-        "  landing[/landing files/] --> ingest([ingest])",
-    ]
+    lines = ["## Lineage", "", "```mermaid", "flowchart LR", "  landing[/landing files/] --> ingest([ingest])"]
     for job in jobs:
         lines += [f"  {t.schema}_{t.name}[({t.full_name})] --> {job.name}([{job.name}])" for t in job.reads]
         lines += [f"  {job.name}([{job.name}]) --> {t.schema}_{t.name}[({t.full_name})]" for t in job.writes]

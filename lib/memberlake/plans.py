@@ -171,14 +171,8 @@ _JOINS = {
 }
 _PRODUCTS = ("BroadcastNestedLoopJoin", "CartesianProduct")
 _BOUNDED = {
-    "LocalLimit",
-    "GlobalLimit",
-    "CollectLimit",
-    "TakeOrderedAndProject",
-    "LocalTableScan",
-    "Range",
-    "CommandResult",
-    "EmptyRelation",
+    *("LocalLimit", "GlobalLimit", "CollectLimit", "TakeOrderedAndProject"),
+    *("LocalTableScan", "Range", "CommandResult", "EmptyRelation"),
 }
 # one row, but with something of every row in it
 _HOLDS_ALL = re.compile(

@@ -66,9 +66,7 @@ def with_subject(events: DataFrame, identity: DataFrame, as_of: date) -> DataFra
         nameless.withColumn("_member", stretch_at("occurred_at")["member_id"])
         .drop("stretches")
         .unionByName(named)
-        .withColumns(
-            {"subject_id": F.coalesce("_member", "visitor_id"), "is_member": F.col("_member").isNotNull()},
-        )
+        .withColumns({"subject_id": F.coalesce("_member", "visitor_id"), "is_member": F.col("_member").isNotNull()})
         .drop("_member")
     )
 

@@ -31,8 +31,7 @@ def attributed(orders: DataFrame, contacts: DataFrame, vouchers: DataFrame, days
     )
     last = F.array_max(
         F.filter(
-            "contacts",
-            lambda c: (c["sent_at"] <= F.col("ordered_at")) & (c["on"] > F.date_sub("business_date", days)),
+            "contacts", lambda c: (c["sent_at"] <= F.col("ordered_at")) & (c["on"] > F.date_sub("business_date", days))
         )
     )
     is_named_by_voucher = F.col("has_voucher").isNotNull()

@@ -326,9 +326,7 @@ def _cohorts(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
 
 
 OPERATION = Family(
-    metrics.OPERATION,
-    frozenset({MEMBERS, ORDERS, COSTS, CONTACTS, RESPONSES, CAMPAIGNS, VOUCHERS, CHURN}),
-    _operation,
+    metrics.OPERATION, frozenset({MEMBERS, ORDERS, COSTS, CONTACTS, RESPONSES, CAMPAIGNS, VOUCHERS, CHURN}), _operation
 )
 FAMILIES = (
     OPERATION,
@@ -336,7 +334,4 @@ FAMILIES = (
     Family(("visits",), frozenset({EVENTS}), _visits),
     Family(metrics.COHORT, frozenset({MEMBERS, ORDERS}), _cohorts, max(metrics.COHORT_DAYS)),
 )
-BY_CATEGORY = (
-    Family(OPERATION.metrics, OPERATION.tables | {since.LINES, since.PRODUCTS}, _operation),
-    *FAMILIES[1:],
-)
+BY_CATEGORY = (Family(OPERATION.metrics, OPERATION.tables | {since.LINES, since.PRODUCTS}, _operation), *FAMILIES[1:])

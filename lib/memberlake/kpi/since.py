@@ -109,10 +109,7 @@ def _day(name: str, at: Column, zone: str) -> Column:
 
 
 def changed(
-    changes: Mapping[str, DataFrame],
-    tables: Mapping[str, DataFrame],
-    zone: str,
-    keep: Callable[[DataFrame], DataFrame],
+    changes: Mapping[str, DataFrame], tables: Mapping[str, DataFrame], zone: str, keep: Callable[[DataFrame], DataFrame]
 ) -> DataFrame:
     """Of each table with changed rows the first day that they touch: `name`, `day`; NULL when nothing changed.
 

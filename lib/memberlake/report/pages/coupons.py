@@ -13,38 +13,20 @@ from memberlake.report.facts import Defined, Facts, Row
 from memberlake.report.texts import HEADERS, Said, headers, same, word
 
 COUPON = (
-    "coupon_member_ratio",
-    "coupon_amount_ratio",
-    "coupon_order_ratio",
-    "coupon_aov",
-    "no_coupon_aov",
-    "coupon_repurchase_rate",
-    "no_coupon_repurchase_rate",
-)
+    "coupon_member_ratio", "coupon_amount_ratio", "coupon_order_ratio", "coupon_aov", "no_coupon_aov",
+    "coupon_repurchase_rate", "no_coupon_repurchase_rate",
+)  # fmt: skip
 _ISSUED = Said("vouchers issued", "发券数")
 _STEPS = ("issued", "claimed", "redeemed", "returned", "expired")
 _OUTCOME = ("campaign", "issued", "claimed", "redeemed", "redemption_rate", "redeemed_amount")
+_OPEN = Said("vouchers that can still be redeemed", "仍可核销的券")
+_EXPIRED = Said("vouchers that expired unredeemed", "未核销即过期的券")
+_VALUE = Said("value of {what}", "{what}的金额")
 _LIABILITY = {  # form, label, sentence
-    "open_vouchers": (
-        "count",
-        Said("Open vouchers", "未使用券"),
-        Said("vouchers that can still be redeemed", "仍可核销的券"),
-    ),
-    "open_value": (
-        "money",
-        Said("Liability", "待兑付金额"),
-        Said("value of vouchers that can still be redeemed", "仍可核销的券的金额"),
-    ),
-    "expired_vouchers": (
-        "count",
-        Said("Expired", "已过期"),
-        Said("vouchers that expired unredeemed", "未核销即过期的券"),
-    ),
-    "expired_value": (
-        "money",
-        Said("Breakage", "过期金额"),
-        Said("value of vouchers that expired unredeemed", "未核销即过期的券的金额"),
-    ),
+    "open_vouchers": ("count", Said("Open vouchers", "未使用券"), _OPEN),
+    "open_value": ("money", Said("Liability", "待兑付金额"), _VALUE.of(what=_OPEN)),
+    "expired_vouchers": ("count", Said("Expired", "已过期"), _EXPIRED),
+    "expired_value": ("money", Said("Breakage", "过期金额"), _VALUE.of(what=_EXPIRED)),
 }
 
 

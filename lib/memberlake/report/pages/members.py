@@ -12,13 +12,9 @@ from memberlake.report.facts import DEFINED, Facts
 from memberlake.report.texts import HEADERS, Said, word
 
 MEMBERS = (
-    "registered_members",
-    "activated_members",
-    "purchasing_members",
-    "activation_rate",
-    "register_to_purchase_rate",
+    "registered_members", "activated_members", "purchasing_members", "activation_rate", "register_to_purchase_rate",
     "activate_to_purchase_rate",
-)
+)  # fmt: skip
 NEW = ("new_registered_members", "new_activated_members", "new_purchasing_members")
 
 

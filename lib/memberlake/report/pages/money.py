@@ -13,16 +13,9 @@ from memberlake.report.texts import HEADERS, word
 
 CAMPAIGN = ("marketing_cost", "marketing_revenue", "marketing_cost_ratio", "leads", "cost_per_lead")
 UNIT = (
-    "revenue_per_registration",
-    "revenue_per_order",
-    "revenue_per_member",
-    "cost_per_registration",
-    "cost_per_order",
-    "cost_per_member",
-    "cost_per_winback",
-    "cost_per_lead",
-    "cost_per_goal",
-)
+    "revenue_per_registration", "revenue_per_order", "revenue_per_member", "cost_per_registration",
+    "cost_per_order", "cost_per_member", "cost_per_winback", "cost_per_lead", "cost_per_goal",
+)  # fmt: skip
 
 
 def content(facts: Facts) -> Iterable[Block]:

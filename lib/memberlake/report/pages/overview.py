@@ -13,19 +13,10 @@ from memberlake.report.pages import activity, alerts, members
 from memberlake.report.texts import PICTURED, Said, word
 
 HEADLINE = (
-    "purchasing_members",
-    "new_registered_members",
-    "new_purchasing_members",
-    "revenue",
-    "average_order_value",
-    "repurchase_rate",
-    "coupon_order_ratio",
-    "marketing_cost_ratio",
-    "churn_rate",
-    "movement_ratio",
-    "register_to_purchase_rate",
-    "activity_rate",
-)
+    "purchasing_members", "new_registered_members", "new_purchasing_members", "revenue", "average_order_value",
+    "repurchase_rate", "coupon_order_ratio", "marketing_cost_ratio", "churn_rate", "movement_ratio",
+    "register_to_purchase_rate", "activity_rate",
+)  # fmt: skip
 
 
 def content(facts: Facts) -> Iterable[Block]:

@@ -13,13 +13,9 @@ from memberlake.report.facts import Facts, Row
 from memberlake.report.texts import HEADERS, PICTURED, Said, headers, word
 
 VALUE = (
-    "repurchase_rate",
-    "average_order_value",
-    "lifetime_value",
-    "lifetime_orders",
-    "lifetime_average_order_value",
+    "repurchase_rate", "average_order_value", "lifetime_value", "lifetime_orders", "lifetime_average_order_value",
     "orders_per_member",
-)
+)  # fmt: skip
 _TIERS = {"high": 0, "middle": 1, "low": 2}  # best first, as classes are by name
 _Groups = Mapping[str, Mapping[str, float]]
 

@@ -14,10 +14,7 @@ RFM_SCORES = Table(
     checks=(
         ("recency_within", "recency_days >= 0"),
         ("frequency_within", "frequency >= 1"),
-        (
-            "scores_within",
-            "least(r_score, f_score, m_score) >= 1 and greatest(r_score, f_score, m_score) <= 10",
-        ),
+        ("scores_within", "least(r_score, f_score, m_score) >= 1 and greatest(r_score, f_score, m_score) <= 10"),
     ),
     columns=(
         AS_OF,
