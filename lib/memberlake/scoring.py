@@ -17,7 +17,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DecimalType, IntegralType
 
-from memberlake.conf.value import SegmentMap
+from memberlake.conf.value import ScoredConf, SegmentMap
 
 Condition = tuple[int, int] | Literal["high", "low"]
 
@@ -95,6 +95,18 @@ def named(scored: DataFrame, combinations: DataFrame, measures: Sequence[Measure
     found = combinations.drop("subjects", *[f"_{end}_{m.column}" for end in ("min", "max") for m in measures])
     return scored.join(F.broadcast(found), on=scores, how="left").select(
         *scored.columns, *[name for name in found.columns if name not in scores]
+    )
+
+
+def described(
+    scored: DataFrame, measures: Sequence[Measure], conf: ScoredConf, weights: Sequence[float] = ()
+) -> DataFrame:
+    """The combinations with code, sum, weighted sum, rank and segment."""
+    return (
+        combinations(scored, measures)
+        .transform(with_code, measures, conf.tiles, weights)
+        .transform(with_rank)
+        .transform(with_segment, rules(conf.segments), conf.tiles)
     )
 
 

@@ -71,13 +71,7 @@ def score(subjects: DataFrame, cuts: DataFrame, conf: RfeConf) -> DataFrame:
 
 def combinations(scored: DataFrame, conf: RfeConf) -> DataFrame:
     """The combinations of scores that subjects have, with code, sum, rank and segment; persist them."""
-    ranked = measures(conf.thresholds)
-    return (
-        scoring.combinations(scored, ranked)
-        .transform(scoring.with_code, ranked, conf.tiles)
-        .transform(scoring.with_rank)
-        .transform(scoring.with_segment, scoring.rules(conf.segments), conf.tiles)
-    )
+    return scoring.described(scored, measures(conf.thresholds), conf)
 
 
 def _weight(weights: Mapping[str, float]) -> Column:

@@ -74,14 +74,8 @@ def score(buyers: DataFrame, cuts: DataFrame, conf: RfmConf) -> DataFrame:
 
 def combinations(scored: DataFrame, conf: RfmConf) -> DataFrame:
     """The combinations of scores that buyers have, with code, sum, weighted sum, rank and segment; persist them."""
-    ranked = measures(conf.thresholds)
     weights = [conf.weights[m] for m in ("r", "f", "m")] if conf.weights else []
-    return (
-        scoring.combinations(scored, ranked)
-        .transform(scoring.with_code, ranked, conf.tiles, weights)
-        .transform(scoring.with_rank)
-        .transform(scoring.with_segment, scoring.rules(conf.segments), conf.tiles)
-    )
+    return scoring.described(scored, measures(conf.thresholds), conf, weights)
 
 
 def _monetary(kind: Monetary) -> Column:
