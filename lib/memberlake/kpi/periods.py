@@ -9,20 +9,12 @@ from datetime import date, timedelta
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BooleanType, DateType, StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, StructType
 
 PERIODS = ("day", "week", "month")
 _DAY = timedelta(days=1)
-_SPAN = StructType(
-    [
-        StructField("period", StringType()),
-        StructField("period_start", DateType()),
-        StructField("first_on", DateType()),
-        StructField("last_on", DateType()),
-        StructField("is_before", BooleanType()),
-    ]
-)
-SNAPSHOT = StructType([*_SPAN.fields, StructField("as_of", DateType())])
+_SPAN = "period string, period_start date, first_on date, last_on date, is_before boolean"
+SNAPSHOT = f"{_SPAN}, as_of date"
 
 
 @dataclass(frozen=True)
@@ -93,13 +85,15 @@ def frame(one: DataFrame, listed: Sequence[Span]) -> DataFrame:
     return literal(one, [asdict(span) for span in listed], _SPAN)
 
 
-def literal(one: DataFrame, rows: Iterable[Mapping[str, object]], struct: StructType) -> DataFrame:
+def literal(one: DataFrame, rows: Iterable[Mapping[str, object]], columns: str | StructType) -> DataFrame:
     """Rows known to the driver as a frame.
 
     Args:
         one: any frame of one row; a literal on it needs no Python worker, as createDataFrame would.
+        columns: names and types; in SQL, or those of a contract.
     """
-    return one.select(F.inline(F.from_json(F.lit(json.dumps([*rows], default=str)), ArrayType(struct))))
+    kind = f"array<struct<{columns}>>" if isinstance(columns, str) else ArrayType(columns)
+    return one.select(F.inline(F.from_json(F.lit(json.dumps([*rows], default=str)), kind)))
 
 
 def with_days(listed: DataFrame) -> DataFrame:

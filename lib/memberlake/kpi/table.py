@@ -7,7 +7,6 @@ from datetime import date
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField, StructType
 
 from memberlake import calendar
 from memberlake.conf.kpi import KpiConf
@@ -16,15 +15,8 @@ from memberlake.kpi.attribution import METHODS
 from memberlake.kpi.cells import CELL, SPAN, union
 from memberlake.kpi.metrics import CHANGES, METRICS, TRENDS, WAITS, Metric
 from memberlake.kpi.periods import PERIODS
-from memberlake.lake.contract import BOOL, STRING, STRINGS
 
-_DECLARED = StructType(
-    [
-        *[StructField(name, STRING) for name in ("metric", "of", "by")],
-        *[StructField(name, BOOL) for name in ("of_is_known", "by_is_known")],
-        StructField("dimensions", STRINGS),
-    ]
-)
+_DECLARED = "metric string, of string, of_is_known boolean, by string, by_is_known boolean, dimensions array<string>"
 _PERIOD = ("period", "period_start")
 _ROW = (*_PERIOD, *CELL)  # the key of gold.kpi but for the metric
 _CHANGING = {"revenue": "all", "member_revenue": "r", "member_orders": "o", "ordering_members": "m"}

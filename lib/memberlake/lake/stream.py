@@ -8,17 +8,10 @@ from collections.abc import Callable
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import BinaryType, LongType, StructType, TimestampType
 
 from memberlake.errors import UserError, cause
 
-_LISTING = (
-    StructType()
-    .add("path", "string")
-    .add("modificationTime", TimestampType())
-    .add("length", LongType())
-    .add("content", BinaryType())
-)
+_LISTING = "path string, modificationTime timestamp, length bigint, content binary"
 
 
 def take_new_files(

@@ -53,14 +53,7 @@ class Frames(NamedTuple):
 
     @property
     def silver(self) -> dict[Table, DataFrame]:
-        return {
-            silver.MEMBERS: self.members,
-            silver.ORDERS: self.orders,
-            silver.EVENTS: self.events,
-            silver.CAMPAIGNS: self.campaigns,
-            silver.CAMPAIGN_CONTACTS: self.campaign_contacts,
-            silver.COUPON_EVENTS: self.coupon_events,
-        }
+        return {table: getattr(self, table.name) for table in silver.TABLES if table.name in self._fields}
 
 
 def small(of: Frames, as_of: date, zone: str) -> dict[str, DataFrame]:
