@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from memberlake.kpi.metrics import CHANGES, METRICS
@@ -16,17 +16,14 @@ TOP = 8  # values of a dimension that a table lists
 _OWN = ("cost_type", "method", "campaign", "goal", "permanence")  # dimensions with a picture of their own
 
 
+def block(facts: Facts, key: str, names: Iterable[str], needs: str = "kpi", **parts: Any) -> Block:
+    """A block of the metrics of those names; what else it has: see `blocks.block`."""
+    return blocks.block(facts, key, "gold.kpi", needs, defined=[DEFINED[name] for name in names], **parts)
+
+
 def figures_of(facts: Facts, key: str, names: Sequence[str], more: Said | None = None) -> Block:
     figures = [made for name in names if (made := figure(facts, name))]
-    return blocks.block(
-        facts,
-        key,
-        "gold.kpi",
-        "kpi",
-        figures=figures,
-        defined=[f.defined for f in figures] or [DEFINED[n] for n in names],
-        more=more,
-    )
+    return block(facts, key, [f.key for f in figures] or names, figures=figures, more=more)
 
 
 def figure(facts: Facts, name: str) -> Figure | None:
@@ -98,23 +95,20 @@ def fraction(facts: Facts, row: Row, of: Defined) -> str:
     return " / ".join(facts.exact(value, form) for value, form in parts)
 
 
+def by_month(facts: Facts, name: str, rows: Sequence[Row], color: int) -> Series:
+    """A metric over months, on hovering its numerator and denominator."""
+    months, running = [blocks.month(r["period_start"]) for r in rows], [not r["is_complete"] for r in rows]
+    hover = [fraction(facts, r, DEFINED[name]) for r in rows]
+    return Series(DEFINED[name].label, months, [r["value"] for r in rows], hover, color, running)
+
+
 def trend(facts: Facts, key: str, names: Sequence[str], *, as_bars: bool = False, more: Said | None = None) -> Block:
     """The metrics over months, those that are there."""
     shown = {name: rows for name in names if (rows := facts.series(name, "month"))}
-    series = [
-        Series(
-            DEFINED[name].label,
-            [blocks.month(r["period_start"]) for r in rows],
-            [r["value"] for r in rows],
-            [fraction(facts, r, DEFINED[name]) for r in rows],
-            color=n + 1,
-            running=[not r["is_complete"] for r in rows],
-        )
-        for n, (name, rows) in enumerate(shown.items())
-    ]
-    defined = [DEFINED[name] for name in shown or names]
-    chart = (charts.bars if as_bars else charts.lines)(series, texts.PICTURED[defined[0].form]) if series else None
-    return blocks.block(facts, key, "gold.kpi", "kpi", chart=chart, defined=defined, more=more)
+    series = [by_month(facts, name, rows, n) for n, (name, rows) in enumerate(shown.items(), 1)]
+    form = texts.PICTURED[DEFINED[next(iter(shown or names))].form]
+    chart = (charts.bars if as_bars else charts.lines)(series, form) if series else None
+    return block(facts, key, shown or names, chart=chart, more=more)
 
 
 def pivot(
@@ -147,12 +141,9 @@ def pivot(
         [Cell(named.get(value) or texts.value(dimension, value), mark="name"), *[cell(value, name) for name in names]]
         for value in shown
     ]
-    defined = [DEFINED[name] for name in names]
-    more = blocks.largest(len(shown), len(values), defined[0].label)
+    more = blocks.largest(len(shown), len(values), DEFINED[names[0]].label)
     shown_in = blocks.period_of([*at.values()])
-    return blocks.block(
-        facts, key, "gold.kpi", needs, columns=columns, rows=rows, defined=defined, more=more, month=shown_in
-    )
+    return block(facts, key, names, needs, columns=columns, rows=rows, more=more, month=shown_in)
 
 
 def all_metrics(facts: Facts) -> Block:
@@ -168,9 +159,7 @@ def all_metrics(facts: Facts) -> Block:
         rows.append([Cell(of.label), month, *values[:2], *_parts(facts, last, of), *values[2:]])
     columns = [HEADERS["metric"], texts.UI["period"]]
     columns += headers("value", "before", "numerator", "denominator", "running", "same_days")
-    return blocks.block(
-        facts, "all_metrics", "gold.kpi", "kpi", columns=columns, rows=rows, defined=[*DEFINED.values()]
-    )
+    return block(facts, "all_metrics", DEFINED, columns=columns, rows=rows)
 
 
 def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
@@ -185,21 +174,12 @@ def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
         months = [(r["is_complete"], r["period_start"]) for found in split.values() for r in found]
         if not months:
             continue
-        used.append(DEFINED[name])
+        used.append(name)
         for dimension, found in split.items():
             of_month = [r for r in found if (r["is_complete"], r["period_start"]) == max(months)]
             rows += _largest(facts, DEFINED[name], dimension, of_month)
     columns = headers("metric", "dimension", "dimension_value", "value", "numerator", "denominator")
-    return blocks.block(
-        facts,
-        "by_dimension",
-        "gold.kpi",
-        "kpi",
-        columns=columns,
-        rows=rows,
-        defined=used or [DEFINED[n] for n in names],
-        top=TOP,
-    )
+    return block(facts, "by_dimension", used or names, columns=columns, rows=rows, top=TOP)
 
 
 def _largest(facts: Facts, of: Defined, dimension: str, found: Sequence[Row]) -> list[list[Cell]]:

@@ -36,9 +36,7 @@ def _funnel(facts: Facts) -> Block:
     steps = {n: rows[-1]["value"] for n in MEMBERS[:3] if (rows := facts.whole(n))}
     series = Series(HEADERS["members"], [], [*steps.values()])
     chart = charts.ranking([DEFINED[n].label for n in steps], [series], ",.0f") if steps else None
-    return blocks.block(
-        facts, "funnel", "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in steps or MEMBERS[:3]]
-    )
+    return kpi.block(facts, "funnel", steps or MEMBERS[:3], chart=chart)
 
 
 def _reachable(facts: Facts) -> Block:
@@ -49,4 +47,4 @@ def _reachable(facts: Facts) -> Block:
     hover = [f"{r['value']:,.0f} / {registered[0]['value']:,.0f}" if registered else "" for _, r in rows]
     series = Series(HEADERS["members"], [], [r["value"] for _, r in rows], hover)
     chart = charts.ranking([name for name, _ in rows], [series], ",.0f") if rows else None
-    return blocks.block(facts, "reachable", "gold.kpi", "kpi", chart=chart, defined=[DEFINED["reachable_members"]])
+    return kpi.block(facts, "reachable", ["reachable_members"], chart=chart)

@@ -35,18 +35,11 @@ def _cost(facts: Facts) -> Block:
         Series(word(kind), [blocks.month(r["period_start"]) for r in rows], [r["value"] for r in rows], color=n + 1)
         for n, (kind, rows) in enumerate(sorted(kinds.items()))
     ]
-    revenue, ratio = facts.whole("marketing_revenue"), facts.whole("marketing_cost_ratio")
-    line = Series(
-        DEFINED["marketing_cost_ratio"].label,
-        [blocks.month(r["period_start"]) for r in ratio],
-        [r["value"] for r in ratio],
-        [kpi.fraction(facts, r, DEFINED["marketing_cost_ratio"]) for r in ratio],
-        color=5,
-    )
-    form, costing = texts.PICTURED[DEFINED["marketing_cost_ratio"].form], texts.PICTURED["money"]
-    drawn = line if revenue else None
-    chart = charts.bars(costs, costing, stacked=True, line=drawn, line_form=form) if costs else None
-    return blocks.block(facts, "cost", "gold.kpi", "kpi", chart=chart, defined=[DEFINED[n] for n in CAMPAIGN[:3]])
+    ratio = "marketing_cost_ratio"
+    line = kpi.by_month(facts, ratio, facts.whole(ratio), 5) if facts.whole("marketing_revenue") else None
+    money, form = (texts.PICTURED[of] for of in ("money", DEFINED[ratio].form))
+    chart = charts.bars(costs, money, stacked=True, line=line, line_form=form) if costs else None
+    return kpi.block(facts, "cost", CAMPAIGN[:3], chart=chart)
 
 
 def _attribution(facts: Facts) -> Block:
@@ -54,5 +47,4 @@ def _attribution(facts: Facts) -> Block:
     hover = [kpi.fraction(facts, r, DEFINED["attributed_share"]) for r in rows]
     series = Series(HEADERS["of_money"], [], [r["value"] for r in rows], hover)
     chart = charts.ranking([word(r["dimension_value"]) for r in rows], [series], ".1%") if rows else None
-    defined, shown_in = [DEFINED["attributed_share"]], blocks.period_of(rows)
-    return blocks.block(facts, "attribution", "gold.kpi", "kpi", chart=chart, defined=defined, month=shown_in)
+    return kpi.block(facts, "attribution", ["attributed_share"], chart=chart, month=blocks.period_of(rows))

@@ -45,6 +45,4 @@ def _revenue_change(facts: Facts) -> Block:
     is_known = found and facts.whole(CHANGES[0])
     chart = charts.ranking(names, series, PICTURED["money"], one_each=True) if is_known else None
     figures = [made for n in ("revenue", CHANGES[0]) if (made := kpi.figure(facts, n))] if chart else []
-    return blocks.block(
-        facts, "revenue_change", "gold.kpi", "kpi", chart=chart, figures=figures, defined=[DEFINED[n] for n in CHANGES]
-    )
+    return kpi.block(facts, "revenue_change", CHANGES, chart=chart, figures=figures)
