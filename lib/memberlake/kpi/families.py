@@ -121,12 +121,12 @@ class Family:
         if self.metrics == metrics.CHURN_METRICS:
             return ["churned_members"] if inputs.snapshots else []
         always = [METRICS[name] for name in self.metrics if METRICS[name].by != ("goal",)]
-        return [m.name for m in always if {m.numerator, m.denominator or m.numerator} <= inputs.known]
+        return [m.name for m in always if {*m.measures} <= inputs.known]
 
     def is_lost(self, inputs: Inputs, stored: Collection[str]) -> bool:
         """True when one of the stored metrics has a table without rows now, and so no rows in any period."""
         mine = [METRICS[name] for name in self.metrics if name in stored]
-        return any(not {m.numerator, m.denominator or m.numerator} <= inputs.sourced for m in mine)
+        return any(not {*m.measures} <= inputs.sourced for m in mine)
 
     def touched_since(self, inputs: Inputs, held: Held, changed: Mapping[str, date | None]) -> date:
         """The first day from which the family is counted again.
@@ -210,6 +210,11 @@ def _rows(inputs: Inputs, sums: Sequence[DataFrame], listed: DataFrame, names: S
     return table.rows(sums, listed, names, inputs.known, inputs.one, inputs.conf.kpi, inputs.as_of)
 
 
+def _flows(inputs: Inputs, daily: DataFrame, spans: Sequence[Span], names: Sequence[str]) -> DataFrame:
+    listed = periods.frame(inputs.one, spans)
+    return _rows(inputs, [cells.flows(daily, periods.with_days(listed))], listed, names)
+
+
 def _operation(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
     """Members, orders and money. What each of the days before `first` added is taken from gold.kpi; their orders are
     looked at again only for members, who count once a period."""
@@ -271,7 +276,7 @@ def _of_days(stored: DataFrame, first: date, until: date) -> DataFrame:
     """Daily: what gold.kpi has of the days before `until`."""
     known = {**_FLOWS, **_STOCKS}
     amounts = [
-        F.max(F.when(F.col("metric") == metric, F.col(_side(measure, metric)))).cast("decimal(38,6)").alias(measure)
+        table.of_metric(metric, _side(measure, metric)).cast("decimal(38,6)").alias(measure)
         for measure, metric in known.items()
     ]
     on = F.col("period_start")
@@ -308,10 +313,7 @@ def _visits(inputs: Inputs, spans: Sequence[Span], first: date) -> DataFrame:
     ).select(F.col("period_start").alias("business_date"), *CELL, F.col("numerator").cast("long").alias("visits"))
     activity = inputs.conf.activity
     came = facts.visits(inputs.until(EVENTS, first), activity.active_event_types, activity.robot_threshold)
-    daily = cells.union(came, earlier)
-    listed = periods.frame(inputs.one, spans)
-    sums = [cells.flows(daily, periods.with_days(listed))]
-    return _rows(inputs, sums, listed, ("visits",))
+    return _flows(inputs, cells.union(came, earlier), spans, ("visits",))
 
 
 def _cohorts(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
@@ -320,9 +322,7 @@ def _cohorts(inputs: Inputs, spans: Sequence[Span], _: date) -> DataFrame:
     names = [name for name in metrics.COHORT if METRICS[name].numerator in inputs.known]
     first = min(span.first_on for span in now)
     daily = facts.cohorts(inputs.until(MEMBERS, first), inputs.until(ORDERS, first), inputs.conf.kpi.of_members)
-    listed = periods.frame(inputs.one, now)
-    sums = [cells.flows(daily, periods.with_days(listed))]
-    return _rows(inputs, sums, listed, names)
+    return _flows(inputs, daily, now, names)
 
 
 OPERATION = Family(

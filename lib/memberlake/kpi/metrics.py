@@ -73,16 +73,17 @@ class Metric:
     @property
     def needs(self) -> tuple[str, ...]:
         """The tables without which it is absent."""
-        return tuple(dict.fromkeys(table for m in self._measures for table in m.needs))
+        return tuple(dict.fromkeys(table for m in self.measures for table in MEASURES[m].needs))
 
     @property
     def sources(self) -> tuple[str, ...]:
         """All tables that it comes from."""
-        return tuple(dict.fromkeys((*self.needs, *(table for m in self._measures for table in m.also))))
+        return tuple(dict.fromkeys((*self.needs, *(table for m in self.measures for table in MEASURES[m].also))))
 
     @property
-    def _measures(self) -> list[Measure]:
-        return [MEASURES[name] for name in (self.numerator, self.denominator) if name]
+    def measures(self) -> list[str]:
+        """The names in MEASURES of what it is made of."""
+        return [name for name in (self.numerator, self.denominator) if name]
 
     @property
     def zero_rule(self) -> str:

@@ -46,7 +46,7 @@ def rows(
         one: a frame of one row.
     """
     metrics = [METRICS[name] for name in names]
-    used = {m for metric in metrics for m in (metric.numerator, metric.denominator) if m}
+    used = {measure for metric in metrics for measure in metric.measures}
     if missing := sorted((used & {*known}).difference(*[part.columns for part in sums])):
         raise ValueError(f"no frame has the measure {', '.join(missing)}")  # else it would be 0 in every period
     declared = periods.literal(one, [_declared(metric, {*known}, conf) for metric in metrics], _DECLARED)
@@ -172,7 +172,7 @@ def _of(stored: DataFrame, metric: str, *columns: Column) -> DataFrame:
     return stored.where(F.col("metric") == metric).select(*_ROW, *columns)
 
 
-def _of_metric(metric: str, column: str) -> Column:
+def of_metric(metric: str, column: str) -> Column:
     """Of a group: what the row of the metric has in the column."""
     return F.max(F.when(F.col("metric") == metric, F.col(column)))
 
@@ -220,7 +220,7 @@ def _per_visit(stored: DataFrame) -> DataFrame:
     """Lifetime conversion: orders and visits so far are running sums of few rows, one a day."""
     so_far = Window.partitionBy("dimension").orderBy("period_start").rowsBetween(Window.unboundedPreceding, 0)
     whole = stored.where("dimension = 'all'")
-    of_day = [_of_metric(m, "numerator").alias(m) for m in ("orders", "visits")]
+    of_day = [of_metric(m, "numerator").alias(m) for m in ("orders", "visits")]
     days = (
         whole.where("period = 'day'")
         .groupBy("dimension", "period_start")
@@ -309,8 +309,8 @@ def _changes(stored: DataFrame) -> DataFrame:
         stored.where(F.col("metric").isin(*_CHANGING) & (F.col("dimension") == "all"))
         .groupBy(*_ROW)
         .agg(
-            *[_of_metric(metric, "value").alias(letter) for metric, letter in _CHANGING.items()],
-            *[_of_metric(metric, "same_days_before").alias(f"{letter}_same") for metric, letter in _CHANGING.items()],
+            *[of_metric(metric, "value").alias(letter) for metric, letter in _CHANGING.items()],
+            *[of_metric(metric, "same_days_before").alias(f"{letter}_same") for metric, letter in _CHANGING.items()],
             F.max("is_complete").alias("is_complete"),
         )
     )
