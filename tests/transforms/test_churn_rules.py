@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructField, StructType
 from tests.conftest import configured
+from tests.frames import rows
 
 from memberlake.churn import facts, rules
 from memberlake.churn.facts import Facts
 from memberlake.conf import ChurnRule
 from memberlake.errors import UserError
-from memberlake.lake.contract import Table
 
 D = date(2026, 11, 20)
 SPELLS = "member_id string, starts_on date, ends_on date"
@@ -40,12 +39,6 @@ def day(back: int) -> date:
 
 def at(back: int) -> datetime:
     return datetime.fromisoformat(f"{day(back)}T12:00:00+00:00")
-
-
-def rows(spark: SparkSession, table: Table, given: Sequence[dict[str, Any]]) -> DataFrame:
-    """Rows of a table; whatever is not given is NULL, also where the contract wants it."""
-    loose = StructType([StructField(c.name, c.type) for c in table.columns])
-    return spark.createDataFrame([tuple(row.get(c) for c in table.column_names) for row in given], loose)
 
 
 def of(
