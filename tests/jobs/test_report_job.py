@@ -73,5 +73,6 @@ def test_the_readme_reads_gold_without_spark(
     exec(snippet, scope)
     printed = capsys.readouterr().out
     rows = in_time.groupBy("segment").agg(F.count("*").alias("n"), F.sum("monetary").alias("m")).orderBy(F.desc("m"))
-    for row in rows.limit(3).collect():
-        assert re.search(rf"│ {row.segment} +│ +{row.n} │ +{row.m} │", printed), printed
+    expected = [(row.segment, str(row.n), str(row.m)) for row in rows.limit(3).collect()]
+    assert len(expected) == 3
+    assert re.findall(r"│ (\w+) +│ +(\d+) │ +([\d.]+) │", printed) == expected
