@@ -324,7 +324,7 @@ def test_without_orders_no_metric_of_orders_has_a_row(lake: Lake, tmp_path: Path
     assert "movement_ratio_trend" not in found
 
 
-def test_vouchers_of_another_day_are_told(
+def test_vouchers_of_another_day_are_warned_of(
     lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Enough(Exception):

@@ -156,7 +156,7 @@ def test_a_table_that_someone_changed_is_refused(lake: Lake, change: str, differ
     assert str(error.value).startswith(f"gold.results was changed by someone else: {difference}. ")
 
 
-def test_all_differences_are_told_at_once(lake: Lake) -> None:
+def test_all_differences_are_named_at_once(lake: Lake) -> None:
     other = replace(
         RESULTS,
         checks=(),
@@ -179,7 +179,7 @@ def test_all_differences_are_told_at_once(lake: Lake) -> None:
         reopened(lake).read(without)
 
 
-def test_a_column_that_is_gone_is_told(lake: Lake) -> None:
+def test_a_column_that_is_gone_is_named(lake: Lake) -> None:
     lake.append(
         replace(RESULTS, columns=RESULTS.columns[:3], checks=()), results(lake, [(D1, "r", "a", 1)]).drop("score")
     )
@@ -187,8 +187,8 @@ def test_a_column_that_is_gone_is_told(lake: Lake) -> None:
         reopened(lake).read(RESULTS)
 
 
-def test_a_table_of_an_older_memberlake_that_is_another_now_is_told(lake: Lake) -> None:
-    """One that has stayed the same is taken as it is, whatever words its columns were told in."""
+def test_a_table_of_an_older_memberlake_that_is_another_now_is_refused(lake: Lake) -> None:
+    """One that has stayed the same is taken as it is, whatever words its columns are described in."""
     older = f"ALTER TABLE {lake.name(RESULTS)} SET TBLPROPERTIES ('memberlake.contract' = '1')"
     lake.append(RESULTS, results(lake, [(D1, "r", "a", 1)]))
     lake.spark.sql(older)
@@ -301,13 +301,13 @@ def test_a_kept_frame_is_computed_once(lake: Lake) -> None:
     assert not frame.is_cached
 
 
-def test_no_space_is_told_before_writing(lake: Lake) -> None:
+def test_no_space_is_refused_before_writing(lake: Lake) -> None:
     full = Lake(lake.spark, lake.conf.model_copy(update={"min_free_mb": 2**40}))
     with pytest.raises(UserError, match="no space for the lake"):
         full.append(RESULTS, results(lake, []))
 
 
-def test_an_as_of_before_all_data_is_told(lake: Lake, far_east: None) -> None:
+def test_an_as_of_before_all_data_is_refused(lake: Lake, far_east: None) -> None:
     dated = replace(FACTS, happened_at="updated_at")
     AsOfCheck(lake, D1, minute(0)).require_data((dated,))  # a lake without data is no mistake of the date
     lake.append(dated, facts(lake, [("first", None, None, 7)]))
@@ -322,7 +322,7 @@ def test_an_as_of_before_all_data_is_told(lake: Lake, far_east: None) -> None:
     ("year", "reach", "said"),
     [(2001, timedelta(days=3653), "more than ten years"), (2999, timedelta(days=300), "still to come.* ten months")],
 )
-def test_an_as_of_long_after_all_data_is_told(
+def test_an_as_of_long_after_all_data_is_refused(
     lake: Lake, far_east: None, year: int, reach: timedelta, said: str
 ) -> None:
     dated, last = replace(FACTS, happened_at="updated_at"), minute(7).replace(year=year)

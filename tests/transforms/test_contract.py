@@ -38,7 +38,7 @@ def test_columns_are_put_in_the_order_of_the_contract(spark: SparkSession) -> No
     assert_df_equality(found, expected, ignore_nullable=True, ignore_metadata=True)
 
 
-def test_all_differences_are_told_in_one_message(spark: SparkSession) -> None:
+def test_all_differences_are_in_one_message(spark: SparkSession) -> None:
     frame = spark.sql("SELECT 'x' AS Thing_ID, 1.5D AS amount, 2L AS pieces, array(1) AS tags, 'u' AS `un.known`")
     with pytest.raises(ValueError, match=r"^gold\.things: ") as error:
         conform(frame, THINGS)

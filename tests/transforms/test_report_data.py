@@ -151,7 +151,7 @@ def test_counts_and_sums(rows: Rows) -> None:
     ]  # fmt: skip
 
 
-def test_money_that_nobody_told_is_not_known(spark: SparkSession) -> None:
+def test_money_that_no_source_gives_is_not_known(spark: SparkSession) -> None:
     """A liability of 0 beside a million open vouchers would be believed."""
     due = spark.createDataFrame(
         [(D, 1, 10.0, 0, 0.0), (D, 5, None, 3, 30.0)],
@@ -199,7 +199,7 @@ def shares(found: Block) -> Iterator[tuple[str, str]]:
                     yield trace.get("name", found.title).en, str(text)
 
 
-def test_every_share_and_ratio_tells_what_it_is_made_of(rows: Rows) -> None:
+def test_every_share_and_ratio_has_what_it_is_made_of(rows: Rows) -> None:
     """In tables, figures and pictures, but for those above, each of which there is."""
     blocks = [found for page in every(Facts(rows, D, "lake", configured())) for found in page.blocks]
     told = [(found.key, name, parts) for found in blocks for name, parts in shares(found)]

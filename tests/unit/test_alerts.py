@@ -222,7 +222,7 @@ def test_a_day_that_is_judged_again_with_more_data_goes_on_from_the_day_before(c
         ),
     ],
 )
-def test_a_rule_that_is_wrong_is_told(rules: str, said: str) -> None:
+def test_a_rule_that_is_wrong_is_refused(rules: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         configured(f"alerts.rules={rules}", "activity.dimensions=[all, tier]")
 

@@ -76,7 +76,7 @@ def test_a_load_may_have_a_name_of_its_own(tmp_path: Path) -> None:
         ("orders\n", "must be a mapping"),
     ],
 )
-def test_a_mistake_is_told_with_the_file_and_what_is_allowed(tmp_path: Path, text: str, told: str) -> None:
+def test_a_mistake_is_refused_with_the_file_and_what_is_allowed(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(UserError) as error:
         own(tmp_path, text)
     assert told in str(error.value)
@@ -88,7 +88,7 @@ def test_an_unknown_source_names_the_known_ones() -> None:
         sources.find("contract", PROJECT)
 
 
-def test_a_package_that_is_not_installed_is_told(tmp_path: Path) -> None:
+def test_a_package_that_is_not_installed_is_named(tmp_path: Path) -> None:
     source = own(tmp_path, HEAD + "landing: {package: no_such_package, folder: data}\nloads:\n  orders:\n")
     assert isinstance(source.landing, sources.Package)
     with pytest.raises(UserError, match="no_such_package is not installed"):

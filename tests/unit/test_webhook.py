@@ -73,7 +73,7 @@ def test_an_answer_that_drips_is_none() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://me:t0ken@chat.invalid/", "http://chat.invalid/?key=t0 ken"])
-def test_an_address_that_is_none_is_not_told(url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_address_that_is_none_is_not_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
     """It may hold a token."""
     assert webhook.post(ALERT, WebhookConf(url=url, timeout_seconds=1, retries=0)) == "none"
     assert caplog.messages == ["alert a1 was not taken by the webhook: InvalidURL"]
