@@ -204,17 +204,13 @@ def _warnings(graph: Graph, node: Node) -> Iterator[str]:
     grows = not all(graph.is_bounded(child) for child in below)
     if node.name == "Window" and grows and not (window := _window(node)).partition_by:
         yield f"a window without PARTITION BY (order by {window.order_by or 'nothing'}) takes all rows in one task"
-    if (_shuffle(node).by == "one task" or node.text == "Coalesce 1") and grows and not _is_of_a_window(graph, node):
-        yield f"all rows meet in one task, for {_next(graph, node)}"
+    meets = _shuffle(node).by == "one task" or node.text == "Coalesce 1"
+    if meets and grows and (reason := _next(graph, node)) != "Window":  # which is warned of by itself
+        yield f"all rows meet in one task, for {reason}"
     if node.name in _PRODUCTS and not any(graph.is_bounded(side) for side in below):
         yield f"a {_JOINS[node.name]} join of rows that grow on both sides: every row is held against every other"
     if spilled := node.bytes("spill size"):
         yield f"{node.name} {', '.join(node.arguments[:1])} spilled {spilled:,} bytes to disk"
-
-
-def _is_of_a_window(graph: Graph, exchange: Node) -> bool:
-    """True when the one task is that of a window without PARTITION BY, which is warned of by itself."""
-    return _next(graph, exchange) == "Window"
 
 
 def _next(graph: Graph, node: Node) -> str:
