@@ -96,7 +96,7 @@ def as_rows(counted: DataFrame, windows: Sequence[int], as_of: date) -> DataFram
         "window", "period_start", "period_end", "dimension", "dimension_value", *SUMMED,
         (F.col("period_end") <= F.lit(as_of)).alias("is_complete"),
         "active_30",
-        (F.col("active") / F.nullif(F.col("active_30"), F.lit(0))).alias("stickiness"),
+        F.try_divide("active", "active_30").alias("stickiness"),
         F.lit(None).cast("double").alias("relative_error"),
     )  # fmt: skip
 
@@ -118,7 +118,7 @@ def with_registered(counts: DataFrame, members: DataFrame, windows: Sequence[int
         .unionByName(registrations, allowMissingColumns=True)
         .withColumn("registered", F.coalesce(F.sum("n").over(until), F.lit(0)))
         .where(F.col("active").isNotNull())
-        .withColumn("activity_rate", F.col("active") / F.nullif(F.col("registered"), F.lit(0)))
+        .withColumn("activity_rate", F.try_divide("active", "registered"))
         .drop("at", "n")
     )
     return of_members.unionByName(counts.where(~is_kind), allowMissingColumns=True)
