@@ -153,6 +153,16 @@ def test_the_language_and_the_light_are_the_readers(browser: WebDriver, report: 
     assert browser.get_log("browser") == []
 
 
+def test_on_a_phone_the_page_that_is_read_is_in_sight_among_the_pages(browser: WebDriver, report: Path) -> None:
+    inside = """(({ left, right }) => left >= 0 && right <= innerWidth)
+        (document.querySelector("nav [aria-current]").getBoundingClientRect())"""
+    opened(browser, report / "money.html", PHONE)
+    assert script(browser, inside)
+    for _ in ("zh", "en"):
+        browser.find_element(By.ID, "switch").click()
+        assert script(browser, inside)
+
+
 def test_every_number_tells_what_it_is_by_keyboard_alone(browser: WebDriver, report: Path) -> None:
     opened(browser, report / "members.html")
     keys = webdriver.ActionChains(browser)

@@ -38,6 +38,20 @@ def test_a_figure_is_the_last_whole_month_with_its_parts_and_the_change() -> Non
     assert figure.defined.label == Said("Churn rate", "流失率")
 
 
+@pytest.mark.parametrize(
+    ("metric", "before", "change"),
+    [
+        ("average_order_value", 110.9, Said("±0.0%", "±0.0%")),
+        ("average_order_value", 111.0, Said("-0.1%", "-0.1%")),
+        ("churn_rate", 110.8904, Said("±0.0 pts", "±0.0 个百分点")),
+    ],
+)
+def test_a_change_too_small_to_be_seen_has_no_direction(metric: str, before: float, change: Said) -> None:
+    rows = [month(metric, "2026-09-01", before, (1, 1)), month(metric, "2026-10-01", 110.89, (1, 1))]
+    (figure,) = block("churn" if metric == "churn_rate" else "value", "headline", kpi=rows).figures
+    assert (figure.change, figure.is_good is None) == (change, change.en[0] == "±")
+
+
 def test_the_table_of_all_metrics_has_the_parts_of_every_month() -> None:
     rows = [
         month("churn_rate", "2026-09-01", 0.02, (2, 100)),
@@ -331,15 +345,17 @@ def test_who_is_dormant_is_drawn_once_the_period_is_over() -> None:
 
 
 @pytest.mark.parametrize(("first", "is_noted"), [(date(2026, 10, 9), True), (date(2026, 9, 30), False)])
-def test_who_is_new_since_the_record_begins(first: date, is_noted: bool) -> None:
+def test_what_the_begin_of_the_record_does_is_noted(first: date, is_noted: bool) -> None:
     """In the middle of a record there is nothing to note."""
     began = [{"what": what, "first_on": first} for what in ("active", "bought")]
     rows = actives(new=1, retained=4, resurrected=0, dormant=3)
     bought = [month("new_purchasing_members", f"2026-{n}-01", 1.0, (1.0, None)) for n in (10, 11)]
+    left = [month("churn_rate", f"2026-{n}-01", 0.1, (1, 10)) for n in (10, 11)]
     for found in (
         block("activity", "active_months", actives=rows, began=began),
         block("members", "new_members", kpi=bought, began=began),
         block("index", "new_members", kpi=bought, began=began),
+        block("churn", "churn_rate", kpi=left, began=began),
     ):
         assert (f" begins on {first}" in found.note.en, f"始于 {first}" in found.note.zh) == (is_noted, is_noted)
 

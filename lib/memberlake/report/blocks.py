@@ -96,8 +96,13 @@ def largest(shown: int, of: int, by: Said) -> Said | None:
 
 
 def begins(facts: Facts, what: str, drawn: Sequence[Row]) -> Said | None:
-    """That the record begins within the periods drawn, so that whoever was there before is new in the first of them."""
-    first = next((r["first_on"] for r in facts.of("began") if r["what"] == what), None)
+    """That the record begins within the periods drawn, and what that does to the first of them.
+
+    Args:
+        what: "active" or "bought", whose record it is; "away": both.
+    """
+    firsts = [r["first_on"] for r in facts.of("began") if what in ("away", r["what"])]
+    first = min(firsts, default=None)
     return UI[f"{what}_since"].of(first=first) if first and drawn and drawn[0]["period_start"] <= first else None
 
 

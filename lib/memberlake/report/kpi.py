@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -53,15 +54,15 @@ def _change(last: Row, before: Row | None, of: Defined) -> tuple[Said | None, bo
     difference = last["value"] - before["value"]
     if of.is_slope or last["metric"] in CHANGES:
         return None, None  # a change of a change says nothing
-    if of.form == "share" and abs(difference) < 0.0005:
-        return UI["points"].of(number="±0.0"), None
     if of.form == "share":
         said = UI["points"].of(number=f"{difference * 100:+.1f}")
     elif before["value"]:
         said = same(f"{difference / abs(before['value']):+.1%}")
     else:
         return None, None
-    return said, None if not difference or not of.direction else (difference > 0) == (of.direction > 0)
+    if not re.search("[1-9]", said.en):  # too little to be seen
+        return Said(*(f"±{text[1:]}" for text in said)), None
+    return said, None if not of.direction else (difference > 0) == (of.direction > 0)
 
 
 def _running(facts: Facts, name: str) -> Row | None:

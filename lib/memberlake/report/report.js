@@ -131,6 +131,7 @@
 
   const plots = [...document.querySelectorAll(".plot")];
   function redraw() {
+    document.querySelector("nav [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
     document.title = [document.querySelector("h1"), document.querySelector(".brand")].map((e) => e.innerText.trim()).join(" · ");
     plots.forEach(draw);
     document.querySelectorAll(".numbers[open]").forEach(numbers);
@@ -147,7 +148,6 @@
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   document.querySelectorAll(".numbers").forEach((each) => each.addEventListener("toggle", () => each.open && numbers(each)));
-  document.querySelector("nav [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
 
   /* On paper: light, every definition open, pictures as wide as the page. */
   let before;

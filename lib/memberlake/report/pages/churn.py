@@ -19,7 +19,8 @@ _MOVEMENT = (
 
 def content(facts: Facts) -> Iterable[Block]:
     yield kpi.figures_of(facts, "headline", [m for name in _MOVEMENT for m in (name, f"{name}_trend")])
-    yield kpi.trend(facts, "churn_rate", ("churn_rate", "churned_share"))
+    since = blocks.begins(facts, "away", facts.series("churn_rate", "month"))
+    yield kpi.trend(facts, "churn_rate", ("churn_rate", "churned_share"), more=since)
     yield kpi.trend(facts, "movement", ("new_purchasing_members", "churned_members"), as_bars=True)
     yield from _churned(facts)
     yield _risk(facts)
