@@ -83,7 +83,7 @@ def period_name(row: Row) -> Said:
 
 def period_of(rows: Sequence[Row]) -> Said:
     """The period that all these rows are of."""
-    return period_name(rows[0]) if rows else texts.NONE
+    return period_name(rows[0]) if rows else Said("none so far", "暂无")
 
 
 def month(start: date) -> str:
