@@ -82,8 +82,9 @@ def summary(taken: Sequence[Taken], outcomes: Sequence[Outcome], place: str, *, 
         sys.stdout.write(json.dumps(found, default=str, ensure_ascii=False) + "\n")
         return
     if taken:
-        rows = [(t.table, t.files, t.read, t.rejected, t.written, round(t.seconds, 1)) for t in taken]
-        grid(rows, "silver table", "files", "rows read", "rejected", "written", "seconds", title="Ingest")
+        rows = [(t.table, t.files, t.read, t.rejected, t.repeated, t.written, round(t.seconds, 1)) for t in taken]
+        columns = ("silver table", "files", "rows read", "rejected", "repeated", "written", "seconds")
+        grid(rows, *columns, title="Ingest")
         if not any(t.files or t.error for t in taken):
             out.print("Nothing new in landing: silver is as it was.")
     if outcomes:

@@ -58,7 +58,7 @@ def test_ingest_ends_with_what_was_read_rejected_written_and_where_to_look(
     first = memberlake(*args)
     assert first.exit_code == 0, first.output
     (row,) = [line.split() for line in first.stdout.splitlines() if line.strip().startswith("orders")]
-    assert row[:5] == ["orders", "1", "6", "1", "5"]
+    assert row[:6] == ["orders", "1", "6", "1", "0", "5"]
     assert "memberlake show ops.rejects" in first.stdout
 
     again = memberlake(*args, "--json")

@@ -196,7 +196,7 @@ def test_later_runs_take_what_is_new_whatever_its_age(
 
     put(landing / "products" / "repeat.csv", (landing / "products" / "plain.csv").read_bytes())
     taken = ingest(lake, landing)["products"]
-    assert (taken.files, taken.read, taken.written) == (1, 1, 0)
+    assert (taken.files, taken.read, taken.repeated, taken.written) == (1, 1, 1, 0)
     assert (products(lake), version(lake, REJECTS)) == (before, rejects)
 
     late = put(landing / "products" / "late.csv", "product_id,name\nlate,long on its way\n")
@@ -231,7 +231,8 @@ def test_the_newest_version_wins_in_whatever_batch_it_comes(lake: Lake, tmp_path
         put(tmp_path / "orders" / f"{n}.csv", header + "".join(lines))
         os.utime(tmp_path / "orders" / f"{n}.csv", (1_000_000_000 + n, 1_000_000_000 + n))
     taken = ingest(lake, tmp_path, "contracts", "ingest.max_files_per_batch=1")["orders"]
-    assert (taken.files, taken.read, taken.written) == (2, 8, 6)  # two batches: else the second would update nothing
+    # two batches: else the second would update nothing
+    assert (taken.files, taken.read, taken.repeated, taken.written) == (2, 8, 2, 6)
     assert {row["order_id"]: row["status"] for row in lake.read(ORDERS).collect()} == {
         "up": "paid",
         "down": "paid",

@@ -32,12 +32,17 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Taken:
-    """What one load took."""
+    """What one load took.
+
+    Attributes:
+        repeated: rows that were not newer than what the table had, or other rows read with them, of the same key.
+    """
 
     table: str
     files: int = 0
     read: int = 0
     rejected: int = 0
+    repeated: int = 0
     written: int = 0
     seconds: float = 0.0
     error: str | None = None
@@ -73,7 +78,7 @@ class Ingest:
     def _load(self, name: str, load: Load) -> Taken:
         """Takes the new files of a load, a batch after the other. Its error is in the result, not raised."""
         taken = Taken(load.table)
-        started, before = time.monotonic(), self.lake.written[load.contract.full_name]
+        started = time.monotonic()
         folder, pattern = load.folder_and_pattern
         place = f"{self.landing}/{folder}".rstrip("/")
         try:
@@ -96,7 +101,6 @@ class Ingest:
             )
         except UserError as error:
             taken.error = str(error)
-        taken.written = self.lake.written[load.contract.full_name] - before
         taken.seconds = time.monotonic() - started
         return taken
 
@@ -110,7 +114,7 @@ class Ingest:
             raise UserError(f"the defaults of {load.table} in the source do not fit: {'; '.join(told)}")
 
     def _batch(self, spark: SparkSession, load: Load, paths: list[str], taken: Taken) -> None:
-        before = files.states(paths)
+        states = files.states(paths)
         judged = reduce(
             DataFrame.unionByName,
             [self._judged(spark, load, group) for group in files.read(spark, paths, self.source.csv)],
@@ -121,7 +125,7 @@ class Ingest:
             except (PySparkException, Py4JJavaError) as error:
                 told = _of_a_line(error, paths) or files.unreadable(error) or _of_a_value(error, load, paths)
                 raise told or error from None
-            if changed := [path for path, state in files.states(paths).items() if state and state != before[path]]:
+            if changed := [path for path, state in files.states(paths).items() if state and state != states[path]]:
                 raise UserError(
                     f"{_shortened(changed)}: changed while it was read; nothing of the batch was written. "
                     f"Run this again when it is whole"
@@ -134,12 +138,16 @@ class Ingest:
                     f"ingest.max_reject_ratio {self.conf.ingest.max_reject_ratio} allows; nothing of them was written. "
                     f"{_most_common(rules)}. Files: {_shortened(paths)}. Mend or move them, or raise the ratio"
                 )
+            before = self.lake.written[load.contract.full_name]
             self.lake.upsert(load.contract, rows.only_good(judged))
+            written = self.lake.written[load.contract.full_name] - before
             if rejected:
                 self.lake.add_new(REJECTS, rows.as_rejects(judged, load.contract, self.taken_at))
         taken.files += len(paths)
         taken.read += read
         taken.rejected += rejected
+        taken.written += written
+        taken.repeated += read - rejected - written
         taken.rules = dict(Counter(taken.rules) + rules)
 
     def _judged(self, spark: SparkSession, load: Load, group: RawFiles) -> DataFrame:
