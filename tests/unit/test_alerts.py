@@ -220,6 +220,10 @@ def test_a_day_that_is_judged_again_with_more_data_goes_on_from_the_day_before(c
             "[{name: a, metric: active_subjects, period: day, dimension: channel, below: 1}]",
             "active_subjects has no dimension channel; with activity.dimensions as they are it has all, tier$",
         ),
+        (
+            "[{name: a, metric: activity_rate, period: day, below: 0.1}]",
+            "a: activity_rate is of members: it needs kind in activity.dimensions$",
+        ),
     ],
 )
 def test_a_rule_that_is_wrong_is_refused(rules: str, said: str) -> None:

@@ -100,6 +100,8 @@ class Conf(Section):
             section, there = "kpi", info.data["kpi"].dimensions_of(METRICS[rule.metric])
             if rule.metric == "active_subjects":  # has a row for each of gold.active_counts
                 section, there = "activity", info.data["activity"].dimensions
+            if rule.metric == "activity_rate" and "kind" not in info.data["activity"].dimensions:
+                raise ValueError(f"{rule.name}: activity_rate is of members: it needs kind in activity.dimensions")
             if rule.dimension not in there:
                 raise ValueError(
                     f"{rule.name}: {rule.metric} has no dimension {rule.dimension};"
