@@ -145,6 +145,9 @@ def test_a_wrong_key_in_a_file_names_the_file(tmp_path: Path) -> None:
         ("rfm: {tiles: 4}\nrfm: {tiles: 5}\n", "'rfm' stands twice"),
         ("rfm: [", "is not valid YAML"),
         ("- a\n", "must be a mapping"),
+        ("false\n", "must be a mapping"),
+        ("rfm: {tiles: 4}\x07\n", "is not valid YAML: unacceptable character #x0007: [^\n]*$"),
+        ("rfm:\n  tiles: 010\n", "is not valid YAML: 010 would be read as 8, line 2: write that, or put it in quotes"),
         ("made:\n  first_on: 2024-02-30\n", "is not valid YAML: day is out of range for month"),
         ("base: &b {tiles: 4}\nrfm: {<<: *b}\n", "`<<` is not allowed, line 2: write out the keys it stands for"),
         ("rfm: &a {tiles: *a}\n", "is not valid YAML: .*[Cc]ircular|recursive"),
@@ -160,11 +163,34 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, said: str) -
 
 
 @pytest.mark.parametrize(
-    "value", ["2024-02-30", "!!int x", "!!int ''", "!!float x", "!!bool x", "!!timestamp x", "!x 1"]
+    "value",
+    [
+        *("2024-02-30", "!!int x", "!!int ''", "!!float x", "!!bool x", "!!timestamp x", "!x 1", "!!set {a}"),
+        *("!!binary aGk=", r'"\0"', r'"\ud83d"', r'"\ude00\ud83d"', r'{"\ud83d": 1}'),
+    ],
 )
 def test_a_value_that_yaml_cannot_make(value: str) -> None:
     with pytest.raises(UserError, match=r"^--set rfm\.tiles: the value is not valid YAML: (?!.*object has no).+"):
         conf.load(sets=[f"rfm.tiles={value}"])
+
+
+@pytest.mark.parametrize("number", ["010", "0x10", "0b11", "1_000", "12:30", "1:30.5", "1_0.5"])
+def test_a_number_that_yaml_would_read_as_another_is_refused(number: str) -> None:
+    """Of a store's 010 it makes 8, of the time 12:30 it makes 750."""
+    with pytest.raises(UserError, match=rf"the value is not valid YAML: {number} would be read as [\d.]+, line 1: "):
+        conf.load(sets=[f"rfm.look_back_days={number}"])
+
+
+def test_numbers_and_texts_are_read_as_they_are_written() -> None:
+    read = {"rfm.look_back_days=90": 90, "churn.seed=-5": -5, "churn.promote_margin=.5": 0.5}
+    texts = {
+        "mlflow.experiment='010'": "010",
+        r'mlflow.experiment="\ud83d\ude00"': "😀",
+        "mlflow.experiment=1e3": "1e3",
+    }
+    for setting, value in {**read, **texts}.items():
+        section, _, key = setting.partition("=")[0].partition(".")
+        assert getattr(getattr(configured(setting), section), key) == value
 
 
 def test_a_missing_file() -> None:

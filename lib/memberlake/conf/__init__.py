@@ -7,11 +7,14 @@ sections; this one puts them together and loads them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +65,8 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 class Conf(Section):
@@ -228,7 +233,7 @@ def read_layer(file: Path) -> Layer:
         raise UserError(f"cannot read {file}: {getattr(error, 'strerror', None) or error}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{file} is not valid YAML: {_told(error)}") from None
-    if not isinstance(values or {}, dict):
+    if values is not None and not isinstance(values, dict):
         raise UserError(f"{file} must be a mapping of keys to values")
     return Layer(str(file), values or {})
 
@@ -242,8 +247,27 @@ def project_home() -> Path:
     raise UserError("no conf/base.yaml here: run in the project's folder, or set MEMBERLAKE_HOME to it")
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error, not a silent choice."""
+class _Strict(yaml.SafeLoader):
+    """YAML in which what would be read as something else is an error, not a silent choice."""
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        text = super().construct_scalar(node)
+        if not isinstance(text, str):
+            return text
+        with contextlib.suppress(UnicodeDecodeError):
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16")  # JSON writes a character as two escapes
+        if _NO_TEXT.search(text):  # by an escape, "\\0" or "\\ud800"
+            raise yaml.YAMLError(f"a text has a NUL or half of a character, line {node.start_mark.line + 1}")
+        return text
+
+    def construct_number(self, node: yaml.ScalarNode) -> Any:
+        """Of 010 YAML makes 8, of 1:30 it makes 90."""
+        is_whole = node.tag.endswith("int")
+        value = self.construct_yaml_int(node) if is_whole else self.construct_yaml_float(node)
+        if re.search("[:_]", node.value) or (is_whole and not re.fullmatch("[-+]?(0|[1-9][0-9]*)", node.value)):
+            line = node.start_mark.line + 1
+            raise yaml.YAMLError(f"{node.value} would be read as {value}, line {line}: write that, or put it in quotes")
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
@@ -257,6 +281,10 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+for _kind in ("int", "float"):
+    _Strict.add_constructor(f"tag:yaml.org,2002:{_kind}", _Strict.construct_number)
+
+
 def _parsed(text: str) -> Any:
     """The values of a YAML text.
 
@@ -264,8 +292,8 @@ def _parsed(text: str) -> Any:
         yaml.YAMLError: it is none, also for what PyYAML lets pass as it comes: of 2024-02-30, `!!int x` or `!!bool x`.
     """
     try:
-        values = yaml.load(text, Loader=_UniqueKeys)
-        json.dumps(values, default=str, skipkeys=True)  # fails when an anchor contains itself
+        values = yaml.load(text, Loader=_Strict)
+        json.dumps(values, default=_date_as_text, skipkeys=True)  # fails when an anchor contains itself
     except (ValueError, RecursionError) as error:
         raise yaml.YAMLError(str(error)) from None
     except (LookupError, AttributeError):  # with words about PyYAML's own code
@@ -273,10 +301,16 @@ def _parsed(text: str) -> Any:
     return values
 
 
+def _date_as_text(value: object) -> str:
+    if isinstance(value, date):
+        return str(value)
+    raise ValueError("a set (!!set) or bytes (!!binary) stand where no setting has them: write a list or a text")
+
+
 def _told(error: yaml.YAMLError) -> str:
     """What is wrong and where, without the text around it: it may hold a secret."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return str(error)
+        return " ".join(str(error).split())
     mark = error.problem_mark
     return f"{error.problem}, line {mark.line + 1}, column {mark.column + 1}"
 
