@@ -65,9 +65,25 @@ def test_a_load_may_have_a_name_of_its_own(tmp_path: Path) -> None:
         ),
         (HEAD + "loads:\n  orders: {defaults: {colour: x}}\n", "silver.orders has no column colour"),
         (HEAD + "loads:\n  orders: {colums: {}}\n", "colums"),
-        (HEAD + "load:\n  orders:\n", "load: unknown key"),
+        (HEAD + "loads:\n  orders:\nload:\n  orders:\n", "load: unknown key"),
         (HEAD, "loads: is missing"),
         (HEAD + "csv: {Mode: DROPMALFORMED}\nloads:\n  orders:\n", "csv: Mode cannot be set"),
+        (HEAD + "csv: {seperator: ';'}\nloads:\n  orders:\n", "csv: there is no option seperator; there are charset, "),
+        (HEAD + "csv: {multiLines: true}\nloads:\n  orders:\n", "no option multiLines; did you mean multiLine?"),
+        (HEAD + "csv: {dateFormat: dd/MM/yyyy}\nloads:\n  orders:\n", "csv: there is no option dateFormat"),
+        (HEAD + "csv: {ignoreCorruptFiles: true}\nloads:\n  orders:\n", "csv: there is no option ignoreCorruptFiles"),
+        (HEAD + "csv: {sep: ';', SEP: ','}\nloads:\n  orders:\n", "csv: sep stands twice"),
+        (HEAD + "csv: {encoding: UTF-16}\nloads:\n  orders:\n", "csv: utf-16 needs multiLine: true"),
+        (HEAD + "csv: {charset: UTF-16, lineSep: ;}\nloads:\n  orders:\n", "csv: utf-16 needs multiLine: true"),
+        (HEAD + "csv: {encoding: utf-16le}\nloads:\n  orders:\n", "csv: utf-16le needs multiLine: true"),
+        (HEAD + "loads:\n  ../x: {table: orders}\n", "'../x' is no name of a load"),
+        (HEAD + "loads:\n  a/b: {table: orders}\n", "'a/b' is no name of a load"),
+        (HEAD + "loads:\n  ..: {table: orders}\n", "'..' is no name of a load"),
+        (HEAD + "loads:\n  '': {table: orders}\n", "'' is no name of a load"),
+        (HEAD + "loads:\n  orders: {defaults: {channel: no}}\n", "put that of channel in quotes"),
+        (HEAD + "loads:\n  orders: {defaults: {channel: 1.10}}\n", "put that of channel in quotes"),
+        (HEAD + "csv: {nullValue: NULL}\nloads:\n  orders:\n", "csv: nullValue: write a text or a number; a date, or"),
+        (HEAD + "loads:\n  orders: {defaults: {updated_at: 2024-01-01}}\n", "defaults: updated_at: write a text or"),
         (HEAD + "lookups: {Input: x.csv}\nloads:\n  orders:\n", "is the rows of a batch"),
         ("about: x\ntime_zone: Shanghai\nloads:\n  orders:\n", "is no time zone of the IANA list"),
         (HEAD + "loads: [orders]\n", "loads"),
@@ -80,7 +96,19 @@ def test_a_mistake_is_refused_with_the_file_and_what_is_allowed(tmp_path: Path, 
     with pytest.raises(UserError) as error:
         own(tmp_path, text)
     assert told in str(error.value)
-    assert str(tmp_path / "own.yaml") in str(error.value)
+    assert str(error.value).count(str(tmp_path / "own.yaml")) == 1  # one sentence for one mistake
+
+
+@pytest.mark.parametrize(
+    "csv",
+    [
+        "{sep: ';', encoding: GB18030, header: false, nullValue: 'NULL', maxColumns: 9, MULTILINE: true}",
+        "{encoding: UTF-16, multiLine: true}",
+        '{encoding: UTF-16LE, lineSep: "\\n"}',
+    ],
+)
+def test_options_that_tell_what_a_cell_is(tmp_path: Path, csv: str) -> None:
+    assert own(tmp_path, HEAD + f"csv: {csv}\nloads:\n  订单 1.2-x: {{table: orders, defaults: {{store_id: 7}}}}\n").csv
 
 
 def test_an_unknown_source_names_the_known_ones() -> None:

@@ -23,6 +23,7 @@ from memberlake.conf import local_path
 from memberlake.errors import UserError
 from memberlake.lake import sql
 
+CsvOptions = Mapping[str, str | bool | int]
 FORMATS = {"csv": "csv", "json": "json", "jsonl": "json", "ndjson": "json", "parquet": "parquet"}
 COMPRESSIONS = ("gz", "bz2")
 FILE, BROKEN = "_source_file", "_broken_line"  # columns that are added to the raw rows
@@ -53,7 +54,7 @@ class RawFiles(NamedTuple):
     rows: DataFrame
 
 
-def read(spark: SparkSession, paths: list[str], csv_options: Mapping[str, str | bool]) -> list[RawFiles]:
+def read(spark: SparkSession, paths: list[str], csv_options: CsvOptions) -> list[RawFiles]:
     """The rows of files, one group for each format and set of columns.
 
     CSV and JSON cells are strings (nested JSON as its text), Parquet cells have their types. `_source_file` is the
@@ -118,7 +119,7 @@ def unreadable(error: Exception) -> UserError | None:
     return UserError(f"{readable(unquote(found[1]))} cannot be read: {_cause(error)}") if found else None
 
 
-def _rows(spark: SparkSession, paths: list[str], schema: StructType, csv_options: Mapping[str, str | bool]) -> RawFiles:
+def _rows(spark: SparkSession, paths: list[str], schema: StructType, csv_options: CsvOptions) -> RawFiles:
     kind = _format(paths[0])
     if kind == "parquet":
         found = _with_file(_reader(spark, kind, _PARQUET).load(paths)).withColumn(BROKEN, F.lit(None).cast("string"))
@@ -153,7 +154,7 @@ def _json_rows(spark: SparkSession, paths: list[str], schema: StructType) -> Dat
     return rows.unionByName(more, allowMissingColumns=True)
 
 
-def _csv_rows(lines: DataFrame, schema: StructType, csv_options: Mapping[str, str | bool]) -> DataFrame:
+def _csv_rows(lines: DataFrame, schema: StructType, csv_options: CsvOptions) -> DataFrame:
     """The cells of CSV lines. Spark takes the end of a line for the end of a cell, although its quote is still open.
 
     So a cell of ours ends each line: it falls into a cell that is open.
@@ -190,13 +191,13 @@ def _with_broken(schema: StructType) -> StructType:
     return StructType([*schema.fields, StructField(BROKEN, StringType())])
 
 
-def _schema(spark: SparkSession, path: str, csv_options: Mapping[str, str | bool]) -> StructType:
+def _schema(spark: SparkSession, path: str, csv_options: CsvOptions) -> StructType:
     kind = _format(path)
     if re.search(r"[\[\]{}*?\\]", path):
         csv_options = {**csv_options, "multiLine": False}  # Spark looks for such a header with a reader of patterns
     if path.lower().endswith(".bz2") and (local := local_path(path)) and not _is_whole(local):
         raise UserError(f"{readable(path)} is cut off, or has something after its end: deliver it again")
-    options: dict[str, Mapping[str, str | bool]]
+    options: dict[str, CsvOptions]
     options = {"csv": {**_CSV, **csv_options}, "json": _JSON, "parquet": _PARQUET}
     try:
         found = _reader(spark, kind, options[kind]).load(path).schema
@@ -246,7 +247,7 @@ def _is_whole(packed: Path) -> bool:
     return any(end >> bits & 0xFFFFFFFFFFFF == 0x177245385090 for bits in range(32, 40))
 
 
-def _reader(spark: SparkSession, form: str, options: Mapping[str, str | bool]) -> DataFrameReader:
+def _reader(spark: SparkSession, form: str, options: CsvOptions) -> DataFrameReader:
     # a file named [1].csv is no pattern; this is how Spark's own file stream says so
     return spark.read.format(form).options(**options).option("__globPaths__", "false")
 

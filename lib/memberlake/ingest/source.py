@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,31 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from memberlake.conf import Section, explain, known_zone, project_home, read_layer
+from memberlake.conf.section import repeated
 from memberlake.errors import UserError
-from memberlake.lake.contract import Table
+from memberlake.lake.contract import STRING, Table
 from memberlake.tables import silver
 
 _TABLES = {table.name: table for table in silver.TABLES}
+# Spark's options that tell how a CSV file is parted into cells, and when a cell is NULL. The others are about types,
+# which the contract tells, about writing, or would pass over files and lines in silence.
+_CSV_OPTIONS = (
+    *("charset", "charToEscapeQuoteEscaping", "comment", "delimiter", "emptyValue", "encoding", "escape", "header"),
+    *("ignoreLeadingWhiteSpace", "ignoreTrailingWhiteSpace", "lineSep", "maxCharsPerColumn", "maxColumns"),
+    *("multiLine", "nullValue", "quote", "sep", "unescapedQuoteHandling"),
+)
+
+
+def plain(values: Any) -> Any:
+    """The values, when they are texts, numbers, true or false; told once, not once for each of these.
+
+    Raises:
+        ValueError: one is a date, NULL, a list or a mapping.
+    """
+    for name, value in values.items() if isinstance(values, Mapping) else ():
+        if not isinstance(value, str | int | float):
+            raise ValueError(f"{name}: write a text or a number; a date, or the text NULL, needs quotes")
+    return values
 
 
 class Package(Section):
@@ -49,6 +70,11 @@ class Load(Section):
     columns: dict[str, str] = Field(default_factory=dict)
     defaults: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
+    @field_validator("defaults", mode="before")
+    @classmethod
+    def _of_plain_values(cls, defaults: Any) -> Any:
+        return plain(defaults)
+
     @field_validator("table")
     @classmethod
     def _known_table(cls, name: str) -> str:
@@ -63,6 +89,9 @@ class Load(Section):
         known = self.contract.column_names
         if unknown := sorted({*self.columns, *self.defaults} - {*known}):
             raise ValueError(f"silver.{self.table} has no column {', '.join(unknown)}; it has {', '.join(known)}")
+        for column in self.contract.columns:
+            if column.type == STRING and isinstance(self.defaults.get(column.name), bool | float):
+                raise ValueError(f"defaults: put that of {column.name} in quotes: YAML reads no as false, 1.10 as 1.1")
         return self
 
     @property
@@ -82,7 +111,7 @@ class Source(Section):
         time_zone: of timestamps and dates without one; IANA name.
         landing: where the files are unless --landing says otherwise.
         settings: configuration that a lake fed by this source starts with.
-        csv: options of Spark's CSV reader, such as sep or encoding.
+        csv: options of Spark's CSV reader that tell how lines are parted into cells, such as sep or encoding.
         lookups: name to file that queries read whole, below the landing folder.
         loads: what to fill, in this order.
     """
@@ -91,18 +120,35 @@ class Source(Section):
     time_zone: str
     landing: Package | str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
-    csv: dict[str, str | bool] = Field(default_factory=dict)
+    csv: dict[str, str | bool | int] = Field(default_factory=dict)
     lookups: dict[str, str] = Field(default_factory=dict)
     loads: dict[str, Load]
 
+    @field_validator("csv", mode="before")
+    @classmethod
+    def _of_plain_values(cls, csv: Any) -> Any:
+        return plain(csv)
+
     @field_validator("csv")
     @classmethod
-    def _rejects_bad_lines(cls, csv: dict[str, str | bool]) -> dict[str, str | bool]:
+    def _part_lines_into_cells(cls, csv: dict[str, str | bool | int]) -> dict[str, str | bool | int]:
         if own := [name for name in csv if name.lower() in ("mode", "columnnameofcorruptrecord")]:
             raise ValueError(f"{own[0]} cannot be set: a line that cannot be split into cells is always rejected")
-        for name in csv:
-            if name.lower() == "maxcolumns" and not str(csv[name]).isdecimal():
+        known = {name.lower(): name for name in _CSV_OPTIONS}
+        if unknown := [name for name in csv if name.lower() not in known]:
+            close = difflib.get_close_matches(unknown[0].lower(), known, 1)
+            hint = f"did you mean {known[close[0]]}?" if close else f"there are {', '.join(_CSV_OPTIONS)}"
+            raise ValueError(f"there is no option {', '.join(unknown)}; {hint}")
+        if twice := repeated([name.lower() for name in csv]):
+            raise ValueError(f"{twice} stands twice, in whatever case")
+        for name, value in csv.items():
+            if name.lower() == "maxcolumns" and not str(value).isdecimal():
                 raise ValueError(f"{name} is no number")
+        given = {name.lower(): str(value).lower() for name, value in csv.items()}
+        encoding = given.get("encoding", given.get("charset", ""))
+        is_parted = encoding.endswith(("le", "be")) and "linesep" in given
+        if encoding.startswith(("utf-16", "utf-32")) and given.get("multiline") != "true" and not is_parted:
+            raise ValueError(f"{encoding} needs multiLine: true: Spark parts other lines in the middle of a character")
         return csv
 
     @field_validator("lookups")
@@ -111,6 +157,14 @@ class Source(Section):
         if any(name.lower() == "input" for name in lookups):
             raise ValueError("a query's `input` is the rows of a batch: give the lookup another name")
         return lookups
+
+    @field_validator("loads")
+    @classmethod
+    def _folders(cls, loads: dict[str, Load]) -> dict[str, Load]:
+        """The record of the files taken is in a folder of the load's name."""
+        if bad := [name for name in loads if not re.fullmatch(r"\w[\w .-]*", name)]:
+            raise ValueError(f"{bad[0]!r} is no name of a load: it may have letters, digits, blanks, `_`, `-` and `.`")
+        return loads
 
     @field_validator("time_zone")
     @classmethod
