@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 import os
+import random
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -282,6 +283,12 @@ REFUSED = {
     "garbage.csv": (bytes(range(256)) * 9, "is not text in UTF-8"),
     "other encoding.csv": ("product_id,名\n1,2\n".encode("gb18030"), "is not text in UTF-8"),
     "spelt.jsonl": (b'{"product_id": "1"}\n{"Product_ID": "2"}\n', "column product_id stands twice, in whatever case"),
+    "own.csv": (b"product_id,_END_of_line\n1,2\n", "the column _END_of_line has a name that ingest itself uses"),
+    "own.jsonl": (b'{"product_id": "1"}\n{"_broken_line": "2"}\n', "the column _broken_line has a name that ingest"),
+    "half.jsonl": (
+        rb'{"product_id": "1"}' + b"\n" + rb'{"product_id": "2", "name": "\ud83d\ude00\\\\\ud83d"}',
+        r"a text was cut within a character, whose halves are written as \ud83d\ude00: write \ufffd",
+    ),
     "garbage.jsonl": (bytes(range(128, 256)) * 9, "is not JSON lines"),
     "garbage.parquet": (b"PAR1 and nothing else", "cannot be read as parquet"),
     "cut off.parquet": (PARQUET[: len(PARQUET) // 2], "cannot be read as parquet"),
@@ -411,7 +418,7 @@ def test_the_command_tells_the_error_and_ends_with_2(lake: Lake, tmp_path: Path)
 
 ONE_OBJECT = [  # the cells are the texts as they stand
     '{"product_id": "1", "name": 7.10, "category": {"x" : 1.50, "y": [1,  2]}}',
-    '  { "product_id" : 2e0, "name": NaN, "category": "\\u5546" }\t',
+    r'  { "product_id" : 2e0, "name": NaN, "category": "\u5546\ud83d\uDE00 \\ud83d" }' + "\t",
     '{"product_id": "3", "name": 12345678901234567890.10, "category": null}',
 ]
 MORE_THAN_ONE_OBJECT = [
@@ -435,6 +442,26 @@ NO_OBJECT = [
 ]
 
 
+def test_a_text_cut_within_a_character_is_rejected_when_its_half_is_replaced(lake: Lake, tmp_path: Path) -> None:
+    """As the refusal of the file says."""
+    put(tmp_path / "products" / "a.jsonl", rb'{"product_id": "1"}' + b"\n" + rb'{"product_id": "2", "name": "x\ufffd"}')
+    assert ingest(lake, tmp_path, "contracts", "ingest.max_reject_ratio=0.5")["products"].error is None
+    assert products(lake) == {"1": None}
+    (reject,) = lake.read(REJECTS).collect()
+    assert reject["rule"] == "name is not in the encoding of the source"
+
+
+def test_a_bz2_file_of_several_streams_is_read_whole(lake: Lake, tmp_path: Path) -> None:
+    """As pbzip2 writes them; Spark reads so large a file in parts that begin anywhere."""
+    rng = random.Random(7)
+    text = "product_id,name\n" + "".join(f"{n},{rng.randbytes(40).hex()}\n" for n in range(100_000))
+    cuts = range(0, len(text), 100_000)
+    put(tmp_path / "products" / "a.csv.bz2", b"".join(bz2.compress(text[n : n + 100_000].encode(), 1) for n in cuts))
+    taken = ingest(lake, tmp_path)["products"]
+    assert (taken.error, taken.read, taken.rejected) == (None, 100_000, 0)
+    assert lake.read(PRODUCTS).count() == 100_000
+
+
 def test_what_follows_the_first_object_of_a_json_line_is_told(lake: Lake, tmp_path: Path) -> None:
     lines = [*ONE_OBJECT, "", " \t ", *MORE_THAN_ONE_OBJECT, *NO_OBJECT, '[{"product_id": "5"}, {"product_id": "6"}]']
     put(tmp_path / "products" / "a.jsonl", "\ufeff" + "\n".join(lines))
@@ -445,7 +472,7 @@ def test_what_follows_the_first_object_of_a_json_line_is_told(lake: Lake, tmp_pa
         lake,
         PRODUCTS,
         ("1", "7.10", '{"x" : 1.50, "y": [1,  2]}', None, None, None),
-        ("2e0", "NaN", "商", None, None, None),
+        ("2e0", "NaN", r"商😀 \ud83d", None, None, None),
         ("3", "12345678901234567890.10", None, None, None, None),
         *[(product, None, None, None, None, None) for product in "456a"],
     )

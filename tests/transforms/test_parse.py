@@ -132,6 +132,7 @@ TEXTS: dict[DataType, list[tuple[str | None, Any]]] = {
         ("", None),
     ],
     STRINGS: [
+        (r'["x\ud83d", "y"]', None),
         ('["a", "b"]', ["a", "b"]),
         ("[]", []),
         ('["001", 2, null]', ["001", "2", None]),
@@ -145,6 +146,9 @@ TEXTS: dict[DataType, list[tuple[str | None, Any]]] = {
         ("", None),
     ],
     ATTRIBUTES: [
+        (r'{"a": "\ud83d\uDE00", "b": "\\ud83d"}', {"a": "😀", "b": r"\ud83d"}),
+        (r'{"a": "\ude00\ud83d"}', None),  # half of a character would be a question mark
+        (r'{"\\\ud83d": "a"}', None),
         ('{"年龄": "30", "n": 1}', {"年龄": "30", "n": "1"}),
         ("{}", {}),
         ('{"a": {"b": [1]}}', {"a": '{"b":[1]}'}),

@@ -21,6 +21,7 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from memberlake.conf import local_path
 from memberlake.errors import UserError
+from memberlake.ingest import parse
 from memberlake.lake import sql
 
 CsvOptions = Mapping[str, str | bool | int]
@@ -213,6 +214,9 @@ def _schema(spark: SparkSession, path: str, csv_options: CsvOptions) -> StructTy
     names = [field.name for field in found.fields if field.name != BROKEN]
     if spelt := [key for key, more in itertools.pairwise(keys) if key.lower() == more.lower()]:
         raise _twice(path, spelt[0].lower())
+    given = keys if kind == "json" else [field.name for field in found.fields]  # of JSON Spark adds the broken lines
+    if own := [name for name in given if name.lower() in (FILE, BROKEN, _END)]:
+        raise UserError(f"{readable(path)}: the column {own[0]} has a name that ingest itself uses: rename it")
     if kind == "json" and not names and found.fields:
         raise UserError(f"{readable(path)} is not JSON lines: no line of it is a JSON object")
     if kind == "csv" and any(_NO_TEXT.search(name) for name in names):
@@ -228,10 +232,22 @@ def _schema(spark: SparkSession, path: str, csv_options: CsvOptions) -> StructTy
 
 
 def _keys(spark: SparkSession, path: str) -> list[str]:
-    """The keys of JSON lines as they are spelt. Of `city` in one line and `City` in another Spark reads one alone."""
+    """The keys of JSON lines as they are spelt. Of `city` in one line and `City` in another Spark reads one alone.
+
+    Raises:
+        UserError: a line has half of a character; Spark would make it a question mark, as one that was written.
+    """
     lines = _reader(spark, "text", {}).load(path).select(F.ltrim("value", F.lit("\ufeff")).alias("line"))
-    keys = lines.select(F.explode(F.json_object_keys("line"))).distinct()
-    return sorted((row[0] for row in keys.collect()), key=lambda key: (key.lower(), key))  # names of columns: few
+    keys = lines.select(
+        F.explode(F.json_object_keys("line")).alias("key"), parse.has_half_a_character(F.col("line")).alias("is_cut")
+    )
+    found = keys.groupBy("key").agg(F.bool_or("is_cut")).collect()  # names of columns: few
+    if any(row[1] for row in found):
+        raise UserError(
+            f"{readable(path)}: a text was cut within a character, whose halves are written as \\ud83d\\ude00: "
+            f"write \\ufffd for each half that stands alone, and the rows with it are rejected, the others taken"
+        )
+    return sorted((row[0] for row in found), key=lambda key: (key.lower(), key))
 
 
 def _twice(path: str, name: str) -> UserError:

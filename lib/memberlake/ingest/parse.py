@@ -32,6 +32,8 @@ _OFFSET = r"Z|UTC|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?"
 _INSTANT = rf"^\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{2}}:\d{{2}}(?::\d{{2}}(?:[.,]\d{{1,9}})?)?(?:\s?(?:{_OFFSET}))?)?$"
 _WITH_OFFSET = rf":.*(?:{_OFFSET})$"  # the colon of the time: a date alone ends as an offset may
 _END = "_end_of_cell"
+_HALF = r"\\u[dD][89a-fA-F]"  # the first or second of the two escapes that JSON has for a character such as an emoji
+_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 
 
 def typed(cell: Column, found: DataType, wanted: DataType, zone: str) -> Column:
@@ -104,10 +106,16 @@ def _of_calendar(value: Column) -> Column:
     return F.when(F.year(value).between(1, 9999), value)
 
 
+def has_half_a_character(text: Column) -> Column:
+    """True when a JSON text escapes one half of a character alone; Spark makes it a question mark, as if written."""
+    whole = F.regexp_replace(F.replace(text, F.lit(r"\\")), _PAIR, "")  # without escaped backslashes and whole pairs
+    return F.when(text.rlike(_HALF), whole.rlike(_HALF)).otherwise(False)
+
+
 def _is_one(text: Column) -> Column:
-    """True when a JSON text is one value. Spark reads the first, and drops in silence what follows it."""
+    """True when a JSON text is one value of whole characters. Spark drops in silence what follows the first value."""
     listed = F.from_json(F.concat(F.lit("["), text, F.lit(f',"{_END}"]')), ArrayType(StringType()))
-    return F.coalesce(F.get(listed, F.lit(1)) == _END, F.lit(False))
+    return F.coalesce(F.get(listed, F.lit(1)) == _END, F.lit(False)) & ~has_half_a_character(text)
 
 
 def _whole(value: Column, below: int) -> Column:
