@@ -107,3 +107,19 @@ def test_what_goes_wrong_is_one_sentence_and_exit_code_2(root: str, arguments: l
 def test_a_folder_that_is_no_lake(tmp_path: Path) -> None:
     ended = models(str(tmp_path / "none"))
     assert (ended.exit_code, "there is no lake at" in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["a%20b", "a?b", "a#b"])
+def test_a_lake_that_mlflow_would_seek_elsewhere(tmp_path: Path, name: str) -> None:
+    """Of `a%20b` it makes `a b`, which may be another lake."""
+    (tmp_path / name / "ops").mkdir(parents=True)
+    ended = models(str(tmp_path / name))
+    assert (ended.exit_code, "MLflow keeps no models in" in ended.stderr) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_lake_by_any_other_name(tmp_path: Path) -> None:
+    root = tmp_path / "a b'\"%会员+{c};&="
+    (root / "ops").mkdir(parents=True)
+    assert models(str(root)).exit_code == 0
+    assert (root / "_mlflow" / "mlflow.db").is_file()

@@ -121,6 +121,8 @@ class Registry:
         root = local_path(lake.root)
         if root is None:
             raise UserError("a lake that is not a folder of this machine needs mlflow.tracking_uri, a server's URI")
+        if re.search("[?#]|%[0-9A-Fa-f]{2}", str(root)):  # of a URI they mean something, which leads to another folder
+            raise UserError(f"MLflow keeps no models in {root}: rename what has ?, # or %, or set mlflow.tracking_uri")
         folder = root / "_mlflow"
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)
