@@ -274,6 +274,8 @@ def _run_days(
     """Args: dates: without any, the last day of the lake's data."""
     try:
         days = dates or [runner.last_day(lake, rules.business_timezone)]
+        for day in (days[0], days[-1]) if len(days) > 1 else ():  # else each day between would fail by itself
+            runner.as_of_check(lake, rules, day).require_data({table for job in found for table in job.reads})
     except UserError:
         if stale:  # the ingest that failed has more to say
             return

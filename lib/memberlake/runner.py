@@ -52,7 +52,7 @@ def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Ite
         stale: names of tables that a failure before this left as they were.
     """
     left = set(stale)
-    check = AsOfCheck(lake, as_of, calendar.instants(as_of, as_of, conf.business_timezone)[1])
+    check = as_of_check(lake, conf, as_of)
     for job in jobs:
         missing = sorted(left & {table.full_name for table in job.waits_for})
         if missing and job.writes:  # one that writes no table only shows what there is, failures too
@@ -100,7 +100,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
     try:
         record(None)
     except Exception as error:
-        if _is_full(error):
+        if is_full(error):
             raise UserError(message(error)) from error
         raise
     try:
@@ -114,7 +114,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
             outcome.state, outcome.error, outcome.is_users = "failed", str(error), True
     except Exception as error:
         outcome.state, outcome.error = "failed", message(error)
-        outcome.is_users = _is_full(error)
+        outcome.is_users = is_full(error)
         log.debug("%s failed", job, exc_info=True)
     if outcome.error and session.has_stopped(lake.spark):
         outcome.error = "Spark has stopped, killed or out of memory: give the same command again"
@@ -129,7 +129,11 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
     except Exception as error:  # what the run did stands; that it could not be recorded is reported
         said = f"the run could not be recorded: {message(error)}"
         outcome.error = f"{outcome.error}; {said}" if outcome.error else said
-        outcome.state, outcome.is_users = "failed", _is_full(error)
+        outcome.state, outcome.is_users = "failed", is_full(error)
+
+
+def as_of_check(lake: Lake, conf: Conf, as_of: date) -> AsOfCheck:
+    return AsOfCheck(lake, as_of, calendar.instants(as_of, as_of, conf.business_timezone)[1])
 
 
 def last_day(lake: Lake, zone: str) -> date:
@@ -160,14 +164,14 @@ def last_run_day(lake: Lake) -> date:
     return last
 
 
-def _is_full(error: Exception) -> bool:
+def is_full(error: Exception) -> bool:
     return "No space left on device" in str(error)
 
 
 def message(error: Exception) -> str:
     """An error in a few lines: what Spark says first, without its stack."""
     text = str(error).strip() or type(error).__name__
-    if _is_full(error):
+    if is_full(error):
         return "no space left on the device of the lake or of Spark's scratch folder: free some and run again"
     if re.search(r"SQLSTATE: (22|23|KD000)", text):  # of a value, a constraint or a line: quoted, and maybe a member's
         condition = re.search(r"\[[A-Z0-9_.]+\]", text)

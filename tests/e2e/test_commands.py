@@ -105,6 +105,10 @@ def test_every_run_is_recorded_also_a_failed_one(filled: Path, tmp_path: Path) -
     failed = memberlake("run", "rfm", "--as-of", "1999-01-01", "--lake", lake)
     assert failed.exit_code == 2
     assert "as-of 1999-01-01 is before all data: the first of orders is at 2026-03-01 02:00:00 UTC" in failed.stderr
+    for first, last, said in (("1999-01-01", "2026-03-02", "before"), ("2026-03-01", "2999-12-31", "after")):
+        backfill = memberlake("run", "rfm", "--from", first, "--to", last, "--lake", lake)  # no run is recorded
+        assert backfill.exit_code == 2
+        assert f"{said} all data: the " in backfill.stderr
 
     shown = memberlake("show", "ops.runs", "--format", "json", "--lake", lake)
     runs = {(r["job"], r["state"]): r for r in json.loads(shown.stdout)}
