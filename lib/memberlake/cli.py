@@ -38,10 +38,10 @@ class _Command(click.Command):
             self._require_filled(ctx)
             return super().invoke(ctx)
         except UserError as error:
-            err.print(f"memberlake: {error}", markup=False)
+            console.tell(error)
             ctx.exit(2)
         except KeyboardInterrupt:
-            err.print("memberlake: interrupted: give the same command again")
+            console.tell("interrupted: give the same command again")
             ctx.exit(130)
         except BrokenPipeError:  # the reader of our output had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -49,7 +49,7 @@ class _Command(click.Command):
         except OSError as error:  # a name that is too long, a folder of somebody else
             if error.filename is None:
                 raise
-            err.print(f"memberlake: {error.filename}: {error.strerror}", markup=False)
+            console.tell(f"{error.filename}: {error.strerror}")
             ctx.exit(2)
 
     def _require_filled(self, ctx: click.Context) -> None:
@@ -75,15 +75,20 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:  # click would say three lines
             path = error.ctx.command_path if error.ctx else ctx.command_path
-            err.print(f"memberlake: {error.format_message().rstrip('.')} (see `{path} --help`)", markup=False)
+            console.tell(f"{error.format_message().rstrip('.')} (see `{path} --help`)")
             ctx.exit(2)
+
+
+def _in_a_line(record: logging.LogRecord) -> bool:
+    record.msg, record.args = console.in_a_line(record.getMessage()), ()
+    return record.name != "root"  # py4j's; as those below
 
 
 def _log(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
     bar_safe = RichHandler(console=err, show_path=False, show_level=False, log_time_format="%H:%M:%S")
     handler = bar_safe if err.is_terminal else logging.StreamHandler(sys.stderr)
     line = "%(message)s" if err.is_terminal else "%(asctime)s %(message)s"
-    handler.addFilter(lambda record: record.name != "root")  # py4j's; as those below
+    handler.addFilter(_in_a_line)
     logging.basicConfig(handlers=[handler], format=line, datefmt="%H:%M:%S", force=True)
     for noisy in ("py4j", "pyspark"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # their errors are raised, and printed without a stack

@@ -22,7 +22,6 @@ from pyspark.sql import functions as F
 
 from memberlake import calendar, conf, console, jobs, runner
 from memberlake.conf import Conf, Layer, local_path
-from memberlake.console import err
 from memberlake.errors import UserError, cause
 from memberlake.explain import job as explain_job
 from memberlake.ingest import source as sources
@@ -150,7 +149,7 @@ def explain(job: jobs.Job, as_of: str | None, as_json: bool, given: Given) -> No
     except UserError:
         raise
     except Exception as error:
-        err.print(f"memberlake: {job.name} as of {day} failed: {runner.message(error)}", markup=False)
+        console.tell(f"{job.name} as of {day} failed: {runner.message(error)}")
         sys.exit(1)
     console.explained(explained, as_json=as_json)
 
@@ -370,7 +369,7 @@ def _close(taken: Sequence[Taken], outcomes: Sequence[Outcome], lake: Lake, as_j
     failed = [o for o in outcomes if o.state != "done"]
     for o in failed:
         day = f" as of {o.as_of}" if o.as_of else ""
-        err.print(f"memberlake: {o.job}{day} {o.state}: {o.error}", markup=False)
+        console.tell(f"{o.job}{day} {o.state}: {o.error}")
     if failed:
         sys.exit(2 if all(o.is_users or o.state == "skipped" for o in failed) else 1)
 

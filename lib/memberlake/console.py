@@ -46,6 +46,24 @@ out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() el
 err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # controls of terminals and of writing
+
+
+def visible(text: str) -> str:
+    """The text with its control characters written out: names and values from files are to change no terminal."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def in_a_line(text: str) -> str:
+    """The text in one line, for errors and logs."""
+    return visible(" ".join(text.splitlines()))
+
+
+def tell(error: object) -> None:
+    """Prints what went wrong to stderr, in one line."""
+    err.print(in_a_line(f"memberlake: {error}"), markup=False)
+
+
 def grid(rows: Iterable[Sequence[Any]], *headers: str, title: str | None = None) -> None:
     """Prints a table. Numbers are right-aligned; nothing in a cell is taken for markup."""
     out.print(_grid(rows, *headers, title=title))
@@ -220,4 +238,4 @@ def _cell(value: Any) -> str:
         return "{" + ", ".join(f"{name}: {_cell(part)}" for name, part in value.asDict().items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_cell, value)) + "]"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else visible(str(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -107,6 +108,14 @@ LONG = "x" * 300
 )
 def test_a_name_that_no_file_can_have(lake: Path, arguments: list[str]) -> None:
     assert refused(*arguments).endswith("File name too long")
+
+
+def test_what_is_told_is_one_line_and_changes_no_terminal(lake: Path) -> None:
+    told = refused("run", "rfm", "--set", "rfm.a\nb\x1b]0;x\x07=3", "--lake", lake)
+    assert r"rfm.a b\x1b]0;x\x07: unknown key" in told
+    record = logging.makeLogRecord({"name": "memberlake", "msg": "%s: left", "args": ("a\nb\x1b",)})
+    assert cli._in_a_line(record)
+    assert record.getMessage() == r"a b\x1b: left"
 
 
 def test_more_rows_than_spark_can_count(lake: Path) -> None:

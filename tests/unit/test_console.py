@@ -25,6 +25,12 @@ def test_a_value_is_shown_in_utc_however_deep_it_lies() -> None:
     assert [_cell(value) for value in (None, True, 1200, "1200")] == ["-", "true", "1,200", "1200"]
 
 
+def test_a_value_cannot_change_the_terminal_or_the_order_of_writing() -> None:
+    assert _cell("红\x1b]0;x\x07\u202e1\x9b") == r"红\x1b]0;x\x07\u202e1\x9b"
+    assert _cell(["a\tb\nc\r", Row(x="\x00")]) == "[a\tb\nc\\r, {x: \\x00}]"
+    assert console.in_a_line("a\nb\u2028c\x1b[2J") == r"a b c\x1b[2J"
+
+
 def test_rows_that_do_not_fit_are_a_column_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [["x" * 30, "said in many words", 12], ["y" * 30, None, 1234]]
 
