@@ -202,7 +202,11 @@ def generate(scale: str, out: str | None, form: str, names: Sequence[str], given
         lake = None if place else reached(stack.enter_context(only_writer(rules.lake, "memberlake generate")))
         world = World(session.start(), rules.made, orders, rules.business_timezone)
         written = made.into_lake(world, lake, asked) if lake else made.into_files(world, str(place), form, asked)
-        steps = list(console.progress(written, "generate", made.steps(asked, to_files=lake is None)))
+        try:
+            steps = list(console.progress(written, "generate", made.steps(asked, to_files=lake is None)))
+        except (PySparkException, Py4JJavaError) as error:
+            console.tell(f"generate failed: {runner.told(error)}")
+            sys.exit(2 if runner.is_full(error) else 1)
     rows = [(w.table, w.rows, round(w.seconds, 1), round(w.rows / w.seconds)) for w in steps]
     console.grid(rows, "table", "rows", "seconds", "rows a second")
 

@@ -110,6 +110,11 @@ def test_a_name_that_no_file_can_have(lake: Path, arguments: list[str]) -> None:
     assert refused(*arguments).endswith("File name too long")
 
 
+@pytest.mark.parametrize("place", ["/proc/x/made", "/dev/null/made"])
+def test_made_files_where_none_can_be(lake: Path, place: str) -> None:
+    assert refused("generate", "--scale", "1e3", "--out", place).startswith(f"memberlake: {place[:5]}")
+
+
 def test_what_is_told_is_one_line_and_changes_no_terminal(lake: Path) -> None:
     told = refused("run", "rfm", "--set", "rfm.a\nb\x1b]0;x\x07=3", "--lake", lake)
     assert r"rfm.a b\x1b]0;x\x07: unknown key" in told

@@ -89,11 +89,14 @@ def new_folder(place: str) -> str:
 
     Raises:
         UserError: there is something already; nothing is overwritten.
+        OSError: it cannot be made.
     """
     found = conf.absolute(place) or place
     folder = conf.local_path(found)
     if folder and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there already: choose another --out, or remove it")
+    if folder:  # where that cannot be, it is told before Spark starts
+        folder.mkdir(parents=True, exist_ok=True)
     return found
 
 
