@@ -205,7 +205,7 @@ def generate(scale: str, out: str | None, form: str, names: Sequence[str], given
         try:
             steps = list(console.progress(written, "generate", made.steps(asked, to_files=lake is None)))
         except (PySparkException, Py4JJavaError) as error:
-            console.tell(f"generate failed: {runner.told(error)}")
+            console.tell(f"generate failed: {runner.message(error)}")
             sys.exit(2 if runner.is_full(error) else 1)
     rows = [(w.table, w.rows, round(w.seconds, 1), round(w.rows / w.seconds)) for w in steps]
     console.grid(rows, "table", "rows", "seconds", "rows a second")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -396,3 +398,14 @@ def test_the_report_goes_where_it_may(tmp_path: Path) -> None:
         write.target(str(tmp_path / "thesis.txt"), None)
     made = write.folder(tmp_path / "new", Facts({}, D, "lake", RULES), "en", "0.1.0")
     assert write.target(str(made.parent), None) == made.parent  # its own, which it may replace
+
+
+def test_a_value_that_is_no_number_stops_no_picture(tmp_path: Path) -> None:
+    """JSON has neither NaN nor infinity: a page with one would draw nothing at all."""
+    values = {"2026-08-01": 1.0, "2026-09-01": math.nan, "2026-10-01": math.inf, "2026-11-01": 3.0}
+    rows = [month("churn_rate", start, value, (1, 2)) for start, value in values.items()]
+    write.folder(tmp_path, Facts({"kpi": rows}, D, "lake", RULES), "en", "0")
+    page = (tmp_path / "churn.html").read_text()
+    (spec,) = re.findall(r'id="s-churn_rate">(.*?)</script>', page)
+    assert json.loads(spec, parse_constant=pytest.fail)["data"][0]["y"] == [1.0, None, None, 3.0]
+    assert 'points="2.0,29.0 118.0,3.0"' in page

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -180,7 +181,7 @@ def _spec(data: list[Spec], layout: Mapping[str, Any], series: Sequence[Series])
 
 def sparkline(values: Sequence[float | None]) -> str:
     """Points of an SVG polyline in a box of 120 by 32; empty when there are not two values."""
-    known = [(n, v) for n, v in enumerate(values) if v is not None]
+    known = [(n, v) for n, v in enumerate(values) if v is not None and math.isfinite(v)]
     if len(known) < 2:
         return ""
     low, high = min(v for _, v in known), max(v for _, v in known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -101,6 +102,8 @@ def _plain(node: Any) -> Any:
         return said["en"] if said["en"] == said["zh"] else said
     if isinstance(node, dict):
         return {key: _plain(value) for key, value in node.items()}
+    if isinstance(node, float) and not math.isfinite(node):  # which JSON has not: the page's script would stop
+        return None
     return [_plain(value) for value in node] if isinstance(node, list | tuple) else node
 
 
