@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 
 from memberlake import cli
 from memberlake.churn import facts, measure, rules, season, snapshots, training
+from memberlake.churn.models import require_grid
 from memberlake.churn.registry import Registry, Version, types
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
@@ -42,6 +43,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     log.info("training: %s", why or "none is due")
     if not why:
         return
+    require_grid(conf.churn)
     with ExitStack() as stack:
 
         def keep(frame: DataFrame) -> DataFrame:

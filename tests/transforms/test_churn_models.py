@@ -204,9 +204,28 @@ def test_features_that_are_all_the_same_teach_nothing(examples: DataFrame) -> No
         models.usable(same)
 
 
-def test_a_parameter_that_the_model_lacks_is_named(examples: DataFrame) -> None:
-    with pytest.raises(UserError, match=r"grids\.random_forest: depth is no parameter"):
-        fitted(part(examples, *DAYS), conf("churn.grids.random_forest={depth: [3]}"))
+@pytest.mark.parametrize(
+    ("model", "grid", "said"),
+    [
+        ("random_forest", "{depth: [3]}", "depth is no parameter of Spark ML's RandomForestClassifier"),
+        ("random_forest", "{seed: [3]}", "seed is no parameter"),  # that of churn.seed
+        ("random_forest", "{featuresCol: [3]}", "featuresCol cannot be 3"),
+        ("random_forest", "{maxDepth: [5, 5.5]}", "maxDepth cannot be 5.5"),
+        ("random_forest", "{numTrees: [0]}", "numTrees cannot be 0"),
+        ("logistic_regression", "{regParam: [0.1, -1]}", "regParam cannot be -1"),
+        ("gradient_boosted_trees", "{stepSize: [2]}", "stepSize cannot be 2"),
+    ],
+)
+def test_a_value_that_spark_would_refuse_in_the_middle_is_named(
+    spark: SparkSession, model: str, grid: str, said: str
+) -> None:
+    with pytest.raises(UserError, match=rf"^churn\.grids\.{model}: {said}"):
+        models.require_grid(conf(f"churn.model={model}", f"churn.grids.{model}={grid}"))
+
+
+@pytest.mark.parametrize("model", models._ESTIMATORS)
+def test_the_shipped_grids_are_sound(spark: SparkSession, model: str) -> None:
+    models.require_grid(configured(f"churn.model={model}").churn)
 
 
 def test_the_search_takes_the_candidate_that_does_better_on_a_later_snapshot(examples: DataFrame) -> None:

@@ -16,6 +16,8 @@ from datetime import date, timedelta
 from math import exp
 from typing import Any, Literal
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.ml import Estimator, Model, PipelineModel, Transformer
 from pyspark.ml.classification import GBTClassifier, LinearSVC, LogisticRegression, RandomForestClassifier
 from pyspark.ml.feature import OneHotEncoder, SQLTransformer, StringIndexer, VectorAssembler
@@ -80,6 +82,25 @@ def usable(train: DataFrame) -> tuple[Feature, ...]:
     if not used:
         raise UserError("all features are the same for every member: there is nothing to learn from")
     return used
+
+
+def require_grid(conf: ChurnConf) -> None:
+    """Stops where Spark ML would refuse a value of the grid, which it does in the middle of a training.
+
+    Raises:
+        UserError: names the parameter and the value.
+    """
+    for name, values in conf.grids[conf.model].items():
+        for value in values:
+            estimator = _ESTIMATORS[conf.model]()
+            where, kind = f"churn.grids.{conf.model}: {name}", type(estimator).__name__
+            if not estimator.hasParam(name) or name in {"seed", "maxBins"}:
+                raise UserError(f"{where} is no parameter of Spark ML's {kind} that can be searched")
+            try:
+                estimator.set(estimator.getParam(name), value)
+                estimator._transfer_params_to_java()  # Java knows the range
+            except (TypeError, ValueError, PySparkException, Py4JJavaError):
+                raise UserError(f"{where} cannot be {value:g} in Spark ML's {kind}") from None
 
 
 def fit(train: DataFrame, calibrate: DataFrame, conf: ChurnConf, dates: Sequence[date]) -> Fitted:
@@ -224,10 +245,6 @@ def _classifier(prepared: DataFrame, conf: ChurnConf, parameters: Mapping[str, f
         settings["weightCol"] = "weight"
     estimator = _ESTIMATORS[conf.model]()
     for name, value in settings.items():
-        if not estimator.hasParam(name):
-            raise UserError(
-                f"churn.grids.{conf.model}: {name} is no parameter of Spark ML's {type(estimator).__name__}"
-            )
         estimator.set(estimator.getParam(name), value)
     return estimator.fit(prepared)
 
