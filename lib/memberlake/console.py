@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
