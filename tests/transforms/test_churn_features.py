@@ -58,8 +58,10 @@ def literal(spark: SparkSession) -> Facts:
             {"member_id": "quiet", "registered_at": at(0), "activated_at": at(-3), "gender": "M"},
             {"member_id": "sleeper", "registered_at": at(500)},
             {"member_id": "new", "registered_at": at(0)},
+            {"member_id": "registered late", "registered_at": at(5), "activated_at": at(30)},  # bought as a guest first
         ],
         "orders": [
+            order("registered late", 380, "15.00"),
             order("m", 370, "1.00"),  # no feature's window holds it, but the next gap begins with it
             order("m", 120, "50.00", coupon_amount=Decimal("2.00")),
             order("m", 90, "20.00", coupon_id="k", coupon_amount=Decimal("0.00")),
@@ -130,6 +132,13 @@ def test_features_of_literal_members(literal: Facts) -> None:
     expected = {"visit_days": 364, "visits_90": 0, "login_days": None, "anonymous_visits_365": 0}
     assert {name: found["sleeper"][name] for name in expected} == expected
     assert (found["new"]["visits_30"], found["new"]["anonymous_visits_365"]) == (2, 1)
+
+
+def test_an_activation_is_known_from_the_registration_on(literal: Facts) -> None:
+    """No member's row is read before its day, even if it tells of an earlier one."""
+    days = [day(6), day(5)]
+    found = {row["as_of"]: row for row in table(literal, days).where("member_id = 'registered late'").collect()}
+    assert [(found[d]["tenure_days"], found[d]["activated_days"]) for d in days] == [(None, None), (0.0, 25.0)]
 
 
 def test_the_frame_is_that_of_the_contract(literal: Facts) -> None:

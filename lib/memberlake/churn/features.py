@@ -218,7 +218,7 @@ DECLARED: tuple[Feature, ...] = (
     Feature("tenure_days", "members", None, "days since registration", _known("on", "on", _days), 0.0, drifts=True),
     Feature(
         "activated_days", "members", None, "days since activation",
-        _known("activated_on", "activated_on", _days), 0.0, drifts=True,
+        _known("activated_on", "activation_on", _days), 0.0, drifts=True,
     ),
     Feature(
         "age_years", "members", None, "age in days / 365.25",

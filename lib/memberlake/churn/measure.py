@@ -22,8 +22,8 @@ from memberlake.scoring import Measure
 
 Whose = Callable[[DataFrame], DataFrame]  # rows with a member_id to those of some members
 _LEAKS = "array<struct<feature: string, seen_on: date>>"
-# what a member's row says is known from its date on, but for the column that has a date of its own
-_MEMBER_DATES = {**dict.fromkeys(("on", "birth_date", *[f.name for f in TEXTS]), "on"), "activated_on": "activated_on"}
+# what a member's row says is known from its date on, but for the activation, which may be later
+_MEMBER_DATES = {**dict.fromkeys(("on", "birth_date", *[f.name for f in TEXTS]), "on"), "activated_on": "activation_on"}
 
 
 class Days(NamedTuple):
@@ -72,12 +72,13 @@ def measured(
 
 def table(examples: DataFrame, facts: Facts, groups: Mapping[str, DataFrame], tiles: int) -> DataFrame:
     """The examples (as_of, member_id, ...) with every declared feature, and `leaks`, which must be empty."""
-    held = facts.members.select("member_id", *_MEMBER_DATES)
+    activation_on = F.greatest("on", "activated_on").alias("activation_on")  # of the row that tells of it
+    held = facts.members.select("member_id", *_MEMBER_DATES, activation_on)
     joined = examples.join(held, on="member_id", how="left")
     readings = {f.name: f.of() for f in own("members")}
     leaks = _leaks({name: _saw(reading, _MEMBER_DATES) for name, reading in readings.items()})
     joined = joined.withColumns({**{name: r.value for name, r in readings.items()}, "leaks_members": leaks})
-    joined = joined.drop("on", "activated_on", "birth_date")
+    joined = joined.drop("on", "activated_on", "activation_on", "birth_date")
     for frame in groups.values():
         joined = joined.join(frame, on=["as_of", "member_id"], how="left")
     for frame in _scores(groups["orders"], groups["events"], tiles):
