@@ -277,3 +277,9 @@ def test_the_gate(case: Case) -> None:
     verdict = training.judge(tests, 0.02)
     assert verdict.is_promoted == case.is_promoted
     assert case.said in verdict.reason
+
+
+def test_a_model_as_good_as_its_rival_does_not_beat_it_by_nothing() -> None:
+    tests = {"model": {"pr_auc": 0.4}, "recency": {"pr_auc": 0.4}}
+    assert not training.judge(tests, 0.0).is_promoted
+    assert training.judge({**tests, "model": {"pr_auc": 0.41}}, 0.0).is_promoted

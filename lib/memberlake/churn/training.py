@@ -134,7 +134,7 @@ def judge(tests: Mapping[str, Mapping[str, float]], margin: float) -> Verdict:
     own = tests["model"]["pr_auc"]
     rivals = {name: tests[who]["pr_auc"] for who, name in _RIVALS.items() if who in tests}
     for name, theirs in rivals.items():
-        if own < theirs + margin:
+        if own <= theirs or own < theirs + margin:  # a margin of 0 makes no tie a win
             return Verdict(False, f"PR-AUC {own:.4f} does not beat {name} ({theirs:.4f}) by {margin}")
     beaten = " and ".join(f"{name} ({theirs:.4f})" for name, theirs in rivals.items())
     return Verdict(True, f"PR-AUC {own:.4f} beats {beaten} by {margin} or more")
