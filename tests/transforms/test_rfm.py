@@ -101,6 +101,7 @@ def test_scores_by_category_take_the_lines_of_the_category(spark: SparkSession) 
         ],
     )
     products: list[tuple[Any, ...]] = [("red", "wine"), ("white", "wine"), ("rye", "bread"), ("bag", None)]
+    products.append(("tin", "all"))  # called as the scope of all orders
     lines = [
         ("two categories", "red", "20.00"),
         ("two categories", "rye", "10.00"),
@@ -108,6 +109,7 @@ def test_scores_by_category_take_the_lines_of_the_category(spark: SparkSession) 
         ("wine twice", "white", "4.50"),  # one order of the category, with the amounts of both lines
         ("unknown product", "never seen", "5.00"),
         ("no category", "bag", "1.00"),
+        ("two categories", "tin", "2.00"),
         ("guest", "rye", "3.00"),
         ("order of another look-back", "rye", "9.00"),
     ]

@@ -15,6 +15,7 @@ from memberlake.lake.contract import MONEY
 from memberlake.scoring import Measure
 
 Monetary = Literal["sum", "mean", "last"]
+_ALL = "all"  # the scope of all orders
 
 
 def measures(thresholds: Mapping[str, tuple[float, ...]]) -> list[Measure]:
@@ -29,9 +30,10 @@ def measures(thresholds: Mapping[str, tuple[float, ...]]) -> list[Measure]:
 def with_categories(orders: DataFrame, lines: DataFrame, products: DataFrame) -> DataFrame:
     """The orders as they are in scope `all`, and once more for each category that they hold, with its lines' amount.
 
-    A line whose product is unknown or has no category is in `all` only.
+    A line whose product is unknown, has no category or one that is called `all` too is in scope `all` only.
     """
-    categories = products.where(F.col("category").isNotNull()).select("product_id", F.col("category").alias("scope"))
+    is_scope = F.col("category") != _ALL  # not of NULL
+    categories = products.where(is_scope).select("product_id", F.col("category").alias("scope"))
     per_category = (
         lines.join(categories, on="product_id", how="inner")
         .groupBy("order_id", "scope")
@@ -42,7 +44,7 @@ def with_categories(orders: DataFrame, lines: DataFrame, products: DataFrame) ->
 
 
 def with_scope_all(orders: DataFrame) -> DataFrame:
-    return orders.withColumn("scope", F.lit("all"))
+    return orders.withColumn("scope", F.lit(_ALL))
 
 
 def measure(orders: DataFrame, as_of: date, monetary: Monetary) -> DataFrame:
