@@ -9,8 +9,9 @@ from pyspark.sql import functions as F
 
 from memberlake import cli
 from memberlake.activity import identity
-from memberlake.churn import facts, measure, registry, rules, score, season, snapshots, training
+from memberlake.churn import facts, measure, rules, score, season, snapshots, training
 from memberlake.churn.facts import Facts
+from memberlake.churn.registry import Registry, types
 from memberlake.conf import Conf
 from memberlake.errors import NotYet
 from memberlake.lake.store import Lake
@@ -76,7 +77,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
 
 
 def score_members(lake: Lake, conf: Conf, as_of: date, known: Facts, spells: DataFrame) -> None:
-    models = registry.Registry(conf.mlflow, lake.conf, conf.churn.foretells)
+    models = Registry(conf.mlflow, lake.conf, conf.churn.foretells)
     models.finish(lake.read(CHURN_MODELS))
     champion = models.champion(as_of)
     if champion is None:
@@ -84,7 +85,7 @@ def score_members(lake: Lake, conf: Conf, as_of: date, known: Facts, spells: Dat
             f"{models.name} has no champion as of {as_of}, so nobody is scored, and scores that are there stay: train "
             "one with `memberlake run churn_train`, or see with `memberlake models` why one was refused"
         )
-    model = models.load(champion, registry.types())
+    model = models.load(champion, types())
     members = lake.read(CHURN_FEATURES).where(F.col("as_of") == F.lit(as_of))
     shift, first = 0.0, snapshots.first_day(conf.churn.foretold, known).collect()[0]["on"]  # one row
     if day := champion.calibrated_on:
@@ -96,7 +97,7 @@ def score_members(lake: Lake, conf: Conf, as_of: date, known: Facts, spells: Dat
     every = lake.read(CHURN_SCORES)
     scored = every.where(F.col("as_of") == F.lit(as_of))
     then = as_of - timedelta(days=conf.churn.embargo_days)  # what came of those scores is known today
-    given = snapshots.with_labels(every.where(F.col("as_of") == F.lit(then)), spells, [then], conf.churn)
+    given = snapshots.with_labels(given_on(then, every, models), spells, [then], conf.churn)
     found = score.shifts(members, scored, model, conf.churn.alerts, first)
     found += score.outcomes(given, lake.read(CHURN_MODELS), conf.churn.alerts)
     lake.replace(MODEL_MONITORING, score.monitoring(lake.spark, found, as_of), as_of=as_of)
@@ -105,6 +106,13 @@ def score_members(lake: Lake, conf: Conf, as_of: date, known: Facts, spells: Dat
     if alerts := [metric.metric for metric in of_champion if metric.is_alert]:
         log.warning("%s version %s: alerts for %s", champion.name, champion.version, ", ".join(alerts))
         models.alert(champion, as_of)
+
+
+def given_on(day: date, scores: DataFrame, models: Registry) -> DataFrame:
+    """The scores of a day that foretell what is asked now: of others it is not known whether they came true."""
+    alike = [version.version for version in models.alike()]
+    of_alike = (F.col("model_name") == models.name) & F.col("model_version").isin(alike)
+    return scores.where((F.col("as_of") == F.lit(day)) & of_alike)
 
 
 if __name__ == "__main__":

@@ -262,6 +262,13 @@ def test_monitoring_of_the_day_and_of_what_came_true(lake: Lake) -> None:
     assert "pr_auc" not in of_day  # nothing was scored a gap and a horizon before D
 
 
+@pytest.mark.parametrize("setting", ["churn.horizon_days=61", "mlflow.model_name=another"])
+def test_scores_that_foretold_something_else_are_not_judged(lake: Lake, setting: str) -> None:
+    given_on, every = jobs.find("churn_score").module.given_on, lake.read(CHURN_SCORES)
+    assert given_on(D, every, registry(lake)).count() == len(rows(lake))
+    assert given_on(D, every, registry(lake, setting)).isEmpty()
+
+
 def test_an_alert_makes_training_due_on_a_later_day(lake: Lake) -> None:
     kept, on = registry(lake), D + timedelta(days=67)
     champion = kept.champion(D)

@@ -129,7 +129,7 @@ class Registry:
 
     def _of(self, as_of: date) -> list[Version]:
         """The versions that foretell what is asked, and know nothing later."""
-        return [v for v in self.versions() if v.foretells == self.foretells and v.trained_as_of <= as_of]
+        return [v for v in self.alike() if v.trained_as_of <= as_of]
 
     @cached_property
     def _client(self) -> Any:
@@ -145,6 +145,10 @@ class Registry:
         ours = [(str(v.version), v.run_id, dict(v.tags)) for v in found if "as_of" in v.tags]
         listed = [Version(self.name, number, run, tags, number == champion) for number, run, tags in ours]
         return sorted(listed, key=lambda v: -int(v.version))
+
+    def alike(self) -> list[Version]:
+        """The versions that foretell what is asked."""
+        return [v for v in self.versions() if v.foretells == self.foretells]
 
     def champion(self, as_of: date) -> Version | None:
         """The champion as of a day: the one of now, unless it was trained later; then the last promoted by that day.
