@@ -183,7 +183,8 @@ def _event_days(facts: Facts, active_types: Sequence[str], since: date) -> Days:
     """Events of a member, and nameless ones of a device from the day on which it is known whose they are.
 
     Whose they are says gold.subject_identity, as for activity and RFE. A day's visits, as in kpi.facts.visits, are the
-    sessions with an event of an active type; where such events have none, they are one visit.
+    sessions with an event of an active type; where such events have none, they are one visit. Of what became known on
+    several days each part counts by itself.
     """
     columns = ("member_id", "on", "seen_on", "session_id", "event_type", "was_anonymous")
     recent = facts.events.where(F.col("on") >= F.lit(since))
