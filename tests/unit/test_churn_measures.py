@@ -70,6 +70,13 @@ def test_threshold(settings: str, threshold: float, told: int) -> None:
     assert evaluate.at_threshold(SOME, found)["told"] == told
 
 
+def test_of_two_levels_with_one_f1_the_higher_is_the_threshold() -> None:
+    """Both 2/3: 2 * 3 / (5 + 4), and 2 * 4 / (8 + 4). By precision and recall the lower is greater by a last digit."""
+    members = [(0.9, int(n < 3)) for n in range(5)] + [(0.5, int(n < 1)) for n in range(3)]
+    conf = configured("churn.threshold.by=best_f1").churn.threshold
+    assert evaluate.threshold(levels(members), conf) == 0.9
+
+
 def test_what_calling_from_the_threshold_on_brings() -> None:
     assert evaluate.at_threshold(SOME, 0.6) == {"told": 4.0, "precision": 0.75, "recall": 0.75}
     assert evaluate.at_threshold(SOME, 0.95) == {"told": 0.0, "precision": 0.0, "recall": 0.0}

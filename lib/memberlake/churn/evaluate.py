@@ -112,8 +112,7 @@ def threshold(levels: Sequence[Level], conf: Threshold) -> float:
     if conf.by == "costs":
         return conf.needless / (conf.needless + conf.missed)
     if conf.by == "best_f1":
-        best = max(curve(levels), key=lambda at: (2 * at[3] * at[2] / (at[3] + at[2]) if at[2] else 0.0, at[0]))
-        return best[0]
+        return max(_f1(levels))[1]
     above = 0
     for level in levels:
         above += level.members
@@ -131,6 +130,15 @@ def at_threshold(levels: Sequence[Level], threshold: float) -> dict[str, float]:
         "precision": churners / members if members else 0.0,
         "recall": churners / sum(e.churners for e in levels),
     }
+
+
+def _f1(levels: Sequence[Level]) -> Iterator[tuple[float, float]]:
+    """At each level: F1 and score. F1 is one division of whole numbers, so that equal ones are equal."""
+    churners = sum(e.churners for e in levels)
+    above = above_churners = 0
+    for level in levels:
+        above, above_churners = above + level.members, above_churners + level.churners
+        yield 2 * above_churners / (above + churners), level.score
 
 
 def _churners_in_top(levels: Sequence[Level], count: float) -> float:
