@@ -81,11 +81,26 @@ def test_signs_of_abuse(spark: SparkSession, rules: Conf) -> None:
     }
     expected = [
         *[(D, "redeemed_by_others", "member", f"m{n}", 1.0, 1.0, said["others"]) for n in range(5)],
-        (D, "many_claims", "member", "greedy", 20.0, 5 * mean, said["claims"]),
+        (D, "many_claims", "member", "greedy", 20.0, round(5 * mean, 9), said["claims"]),
         (D, "many_members_on_an_order", "order", "together", 2.0, 2.0, said["order"]),
         (D, "resale", "member", "reseller", 5.0, 5.0, said["resale"]),
     ]
     same(found, COUPON_ALERTS, expected)
+
+
+def test_what_reaches_a_limit_exactly_is_a_sign(spark: SparkSession, rules: Conf) -> None:
+    """7 times 58 / 14 claims is 29, and 0.28 of 25 vouchers is 7: in doubles both are more by a last digit."""
+    usual = rules.coupons.alerts.model_copy(update={"claims_factor": 7.0, "resale_share": 0.28})
+    holders = ["greedy"] * 29 + [f"m{n % 13}" for n in range(29)]
+    claimed = [(f"c{n}", holder, None, None, "2026-11-19") for n, holder in enumerate(holders)]
+    others = ["other"] * 7 + ["reseller"] * 18
+    redeemed = [(f"r{n}", holder, "reseller", None, "2026-11-19") for n, holder in enumerate(others)]
+    signs = [
+        alerts.of(vouchers(spark, *given, by=by), usual, D, rules.business_timezone)
+        for given, by in ((claimed, "claimed"), (redeemed, "issued"))
+    ]
+    found = {(r.reason, r.subject_id, r.value) for each in signs for r in each.collect()}
+    assert found == {("many_claims", "greedy", 29), ("resale", "reseller", 7), ("redeemed_by_others", "other", 7)}
 
 
 def test_signs_of_abuse_where_nothing_is_claimed(spark: SparkSession, rules: Conf) -> None:

@@ -44,7 +44,7 @@ def _redeemed_by_others(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFra
 def _many_claims(claims: DataFrame, rules: CouponAlertsConf) -> DataFrame:
     per_member = claims.where("claimer IS NOT NULL").groupBy("claimer").agg(F.count(F.lit(1)).alias("n"))
     usual = per_member.agg((F.sum("n") / F.count("n")).alias("mean"))
-    limit = F.greatest(F.lit(rules.claims_factor) * F.col("mean"), F.lit(float(rules.claims_at_least)))
+    limit = F.greatest(_product(rules.claims_factor, "mean"), F.lit(float(rules.claims_at_least)))
     said = F.format_string("%d claims; members with claims have %.1f on average", "n", "mean")
     with_usual = per_member.join(F.broadcast(usual), how="cross")
     return _sign(with_usual, "many_claims", "member", "claimer", limit, said)
@@ -63,7 +63,7 @@ def _resale(redeemed: DataFrame, rules: CouponAlertsConf) -> DataFrame:
         redeemed.where("redeemer IS NOT NULL")
         .groupBy("redeemer")
         .agg(F.count(F.lit(1)).alias("all"), F.count_if(F.col("holder") != F.col("redeemer")).alias("n"))
-        .where(F.col("n") >= rules.resale_share * F.col("all"))
+        .where(F.col("n") >= _product(rules.resale_share, "all"))
     )
     said = F.format_string("%d of the %d vouchers that the member redeemed were held by others", "n", "all")
     return _sign(per_redeemer, "resale", "member", "redeemer", F.lit(rules.resale_vouchers), said)
@@ -79,6 +79,11 @@ def _sign(counted: DataFrame, reason: str, kind: str, subject: str, limit: Colum
         limit.cast("double").alias("threshold"),
         said.alias("evidence"),
     )
+
+
+def _product(limit: float, of: str) -> Column:
+    """That of doubles may be a last digit more than it is: what reaches the limit would miss it."""
+    return F.round(F.lit(limit) * F.col(of), 9)
 
 
 def _member_of(kind: str, at: str, last: bool = False) -> Column:
