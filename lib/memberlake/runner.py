@@ -74,7 +74,7 @@ def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Ite
 def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[Outcome]:
     """Keeps the record of a run in ops.runs. A failure within the block ends it, and stands in the outcome."""
     outcome = Outcome(job, as_of)
-    before = dict(lake.written)
+    before = lake.written.copy()
     run_id, started_at, started = uuid.uuid4().hex, datetime.now(timezone.utc), time.monotonic()
 
     def record(ended_at: datetime | None) -> None:
@@ -120,7 +120,7 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         outcome.error = "Spark has stopped, killed or out of memory: give the same command again"
         outcome.has_stopped, outcome.is_users = True, False
     outcome.seconds = time.monotonic() - started
-    outcome.written = {t: n - before.get(t, 0) for t, n in lake.written.items() if n > before.get(t, 0)}
+    outcome.written = dict(lake.written - before)  # without tables that no row was written to
     outcome.rows_written = sum(outcome.written.values())
     if outcome.has_stopped:  # the record of the run is ended by the next command
         return

@@ -113,9 +113,8 @@ def test_every_run_is_recorded_also_a_failed_one(filled: Path, tmp_path: Path) -
     shown = memberlake("show", "ops.runs", "--format", "json", "--lake", lake)
     runs = {(r["job"], r["state"]): r for r in json.loads(shown.stdout)}
     assert set(runs) == {("ingest", "done"), ("rfm", "done"), ("rfm", "failed")}
-    assert (
-        runs["rfm", "done"]["rows_written"] == 3 + 7
-    )  # scores, and bins: 3 of recency, 1 of frequency (all equal), 3 of money
+    # scores, and bins: 3 of recency, 1 of frequency (all equal), 3 of money
+    assert runs["rfm", "done"]["rows_written"] == 3 + 7
     assert "before all data" in runs["rfm", "failed"]["error"]
 
 
