@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
 from rich.logging import RichHandler
 
-from memberlake import commands, console, docs, jobs
+from memberlake import commands, console, docs, jobs, runner
 from memberlake.commands import Days, Given
 from memberlake.conf import project_home
 from memberlake.conf.section import MOST
@@ -46,6 +48,10 @@ class _Command(click.Command):
         except BrokenPipeError:  # the reader of our output had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+        except (PySparkException, Py4JJavaError) as error:  # a damaged table, no memory
+            log.debug("the stack", exc_info=True)
+            console.tell(f"failed: {runner.message(error)}")
+            ctx.exit(1)
         except OSError as error:  # a name that is too long, a folder of somebody else
             if error.filename is None:
                 raise

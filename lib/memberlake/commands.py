@@ -177,9 +177,8 @@ def show(name: str, where: str | None, limit: int, form: str, given: Given) -> N
         frame = (frame if where is None else frame.where(F.expr(where))).orderBy(*asked.key)
         console.rows(frame.limit(limit) if limit else frame, form)
     except (PySparkException, Py4JJavaError) as error:  # some only when it meets a row, as a cast of what is no number
-        if where is None:
-            raise
-        raise UserError(f"--where {where}: {cause(error)}") from None
+        of = name if where is None else f"--where {where}"
+        raise UserError(f"{of}: {cause(error)}") from None
 
 
 def alerts(with_closed: bool, exit_code: bool, form: str, given: Given) -> None:

@@ -176,5 +176,8 @@ def message(error: Exception) -> str:
     if re.search(r"SQLSTATE: (22|23|KD000)", text):  # of a value, a constraint or a line: quoted, and maybe a member's
         condition = re.search(r"\[[A-Z0-9_.]+\]", text)
         return f"{type(error).__name__}: {condition[0] if condition else ''} a value cannot be computed with"
+    name = type(error).__name__
+    if java := re.match(r"An error occurred while calling \S+\s*: (?:\w+\.)*(\w+): ", text):  # in py4j's words
+        name, text = java[1], text[java.end() :]
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
-    return f"{type(error).__name__}: {' '.join(lines[:3])[:600]}"
+    return f"{name}: {' '.join(lines[:3])[:600]}"

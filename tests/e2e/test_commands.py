@@ -337,6 +337,17 @@ def test_a_table_that_someone_changed(spark: SparkSession, filled: Path, tmp_pat
     assert "silver.orders was changed by someone else: column extra is not in the contract" in result.stderr
 
 
+def test_a_table_with_a_damaged_file(spark: SparkSession, filled: Path, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    shutil.copytree(filled, lake)
+    for file in (lake / "silver" / "orders").glob("*.parquet"):
+        file.write_bytes(b"PAR1")
+    for form in ("table", "csv", "json"):
+        result = memberlake("show", "silver.orders", "--format", form, "--lake", lake)
+        (line,) = result.stderr.splitlines()
+        assert (result.exit_code, line.startswith("memberlake: silver.orders: ")) == (2, True)
+
+
 def test_a_lake_made_by_a_newer_contract(spark: SparkSession, filled: Path, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     shutil.copytree(filled, lake)

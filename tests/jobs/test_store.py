@@ -236,6 +236,20 @@ def test_files_that_are_no_table_are_left_alone(lake: Lake) -> None:
         assert theirs.read_text() == "a,b"
 
 
+def test_a_table_whose_log_is_lost_is_not_taken_for_no_rows(lake: Lake) -> None:
+    lake.append(RESULTS, results(lake, [(D1, "r", "a", 1)]))
+    place = Path(lake.location(RESULTS))
+    shutil.move(place / "_delta_log", place.with_name("log"))
+    for _ in range(2):
+        with pytest.raises(
+            UserError, match=r"gold\.results: .*/results holds files that are no table: restore its log"
+        ):
+            reopened(lake).read(RESULTS)
+        if place.is_dir():
+            shutil.rmtree(place)
+            place.touch()
+
+
 def facts(lake: Lake, rows: Iterable[tuple[str, str | None, str | None, int | None]]) -> DataFrame:
     """Facts by the minute of their version; None is no version."""
     full = [(i, part, value, None if m is None else minute(m)) for i, part, value, m in rows]

@@ -24,9 +24,13 @@ from memberlake import runner
             "RuntimeError: [DELTA_VIOLATE_CONSTRAINT_WITH_VALUES] a value cannot",
         ),
         ("java.io.IOException: No space left on device", "no space left on the device of the lake"),
+        (
+            "An error occurred while calling o7.isEmpty.\n: org.apache.spark.SparkException: [FAILED_READ] x\n\tat y",
+            "SparkException: [FAILED_READ] x",
+        ),
         ("", "RuntimeError: RuntimeError"),
     ],
-    ids=["without the stack", "without the value", "without the line", "without the row", "disk", "nothing"],
+    ids=["without the stack", "without the value", "without the line", "without the row", "disk", "Java", "nothing"],
 )
 def test_a_failure_in_a_few_lines(said: str, told: str) -> None:
     assert runner.message(RuntimeError(said)).startswith(told)

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import reduce
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -221,12 +222,18 @@ class DeltaTables:
         """True when the table exists and is the contract's.
 
         Raises:
-            UserError: it was made by a newer memberlake, or someone changed it; lists the differences.
+            UserError: it was made by a newer memberlake, or someone changed it, which lists the differences; or its
+                place holds files that are no table, as when its log is lost: they would be taken for no rows.
         """
         if table.full_name in self._checked:
             return True
         properties = self._properties(table)
         if properties is None:
+            place = local_path(self.location(table)) if self.conf.root else None
+            if place and _is_without_log(place):
+                raise UserError(
+                    f"{table.full_name}: {place} holds files that are no table: restore its log, or move them away"
+                )
             return False
         guard.require(self.spark, table, self.name(table), properties)
         self._checked.add(table.full_name)
@@ -348,3 +355,10 @@ class DeltaTables:
             raise UserError(
                 f"no space for the lake: {there} has {free} MB free, lake.min_free_mb asks for {self.conf.min_free_mb}"
             )
+
+
+def _is_without_log(place: Path) -> bool:
+    """True when there is something, but no commit of Delta. A table that is just being made has its commit first."""
+    if not place.is_dir():
+        return place.exists()
+    return any(p.name[0] not in "._" for p in place.iterdir()) and not any((place / "_delta_log").glob("[0-9]*"))
