@@ -397,6 +397,8 @@ def test_the_report_goes_where_it_may(tmp_path: Path) -> None:
         write.target(str(tmp_path), None)
     with pytest.raises(UserError, match="holds something else than a report"):
         write.target(str(tmp_path / "thesis.txt"), None)
+    with pytest.raises(UserError, match=r"the report cannot be written to .*: Not a directory"):
+        write.target(str(tmp_path / "thesis.txt" / "report"), None)
     made = write.folder(tmp_path / "new", Facts({}, D, "lake", RULES), "en", "0.1.0")
     assert write.target(str(made.parent), None) == made.parent  # its own, which it may replace
 

@@ -25,13 +25,18 @@ def target(folder: str | None, lake: str | None) -> Path:
     """Where the pages go: the folder of the settings, else `report` in the lake's.
 
     Raises:
-        UserError: neither is on a disk of this machine, or the place holds something else.
+        UserError: neither is on a disk of this machine, or the place holds something else, or cannot be written to.
     """
     place = local_path(folder or (f"{lake}/report" if lake else None))
     if place is None:
         raise UserError("the report needs a folder on a disk of this machine: set report.folder, or give --out")
     if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not (place / _MARK).exists())):
         raise UserError(f"{place} holds something else than a report: name another folder with report.folder or --out")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        (place / _MARK).touch()
+    except OSError as error:
+        raise UserError(f"the report cannot be written to {place}: {error.strerror}") from None
     return place
 
 
