@@ -81,6 +81,8 @@ def test_values_of_set_are_yaml() -> None:
             "rfe.segment_maps.mine={rules: [{segment: a}]}",
             "rfe: eight_visits, mine are each made for any number of tiles: set segment_map to one of them",
         ),
+        ("made.first_on=0", "made.first_on: Input should be greater than or equal to 1991-01-01"),  # 1970
+        ("mlflow.experiment=' '", "mlflow.experiment: String should match pattern"),
         ("rfm.tiles", "--set rfm.tiles: write key.path=value"),
         ("rfm.tiles=[", "the value is not valid YAML"),
     ],

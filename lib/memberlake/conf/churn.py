@@ -150,5 +150,5 @@ class MlflowConf(Section):
 
     tracking_uri: str | None
     registry_uri: str | None
-    experiment: str
+    experiment: str = Field(pattern=r"\S")
     model_name: str = Field(pattern=r"^[\w.\-]+$")

@@ -33,7 +33,7 @@ class MadeShares(Section):
 
 class MadeConf(Section):
     seed: int
-    first_on: date = Field(ge=date(1970, 1, 1), lt=date(3000, 1, 1))
+    first_on: date = Field(ge=date(1991, 1, 1), lt=date(3000, 1, 1))  # ingest takes nothing before 1990
     days: int = Field(ge=60, le=MOST_DAYS)
     weekdays: tuple[Share, ...] = Field(min_length=7, max_length=7)
     months: tuple[Share, ...] = Field(min_length=12, max_length=12)
