@@ -389,6 +389,25 @@ def test_a_model_of_other_features_is_refused(lake: Lake) -> None:
     assert set(types()) == set(NAMES)
 
 
+def test_a_damaged_model_is_told_in_a_line(lake: Lake, tmp_path: Path) -> None:
+    shutil.copytree(Path(str(lake.conf.root), "_mlflow"), tmp_path / "_mlflow")
+    kept = Registry(settings(lake).mlflow, configured(lake=str(tmp_path)).lake, settings(lake).churn.foretells)
+    champion = kept.champion(D)
+    assert champion is not None
+    for name in ("effects.json", "MLmodel", "stages/*/metadata/part-*", "stages/*/data/*.parquet"):
+        whole = {path: path.read_bytes() for path in tmp_path.rglob(name)}
+        assert whole
+        for path in whole:
+            path.write_bytes(b"{")
+        with pytest.raises(
+            UserError, match=r"^memberlake-churn version 1 cannot be loaded, .* is damaged \(\w+\): [^\n]+$"
+        ):
+            kept.load(champion, types())
+        for path, content in whole.items():
+            path.write_bytes(content)
+    assert kept.load(champion, types()).version == champion
+
+
 def test_a_record_that_is_too_short(lake: Lake) -> None:
     with pytest.raises(NotYet, match="the record begins on 2024-01-01, too late"):
         run(lake, "churn_train", date(2024, 6, 1))

@@ -186,7 +186,7 @@ class Registry:
         Args:
             columns: names and types of the features there are.
         """
-        with self._reached():
+        with self._whole(version):
             asked = self._mlflow.models.get_model_info(_uri(version)).signature.inputs
         return [
             f"{c.name} is {columns.get(c.name, 'gone')}, not {c.type.name}"
@@ -201,26 +201,26 @@ class Registry:
             columns: names and types of the features there are.
 
         Raises:
-            UserError: the model's signature asks for other features; names the differences.
+            UserError: the model's signature asks for other features, which names the differences; or it is damaged.
         """
         if differences := self.differences(version, columns):
             raise UserError(
                 f"{self.name} version {version.version} does not fit the features of this memberlake: "
                 f"{'; '.join(differences)}. Train a new model: memberlake run churn_train"
             )
-        with self._reached():
+        with self._whole(version):
             pipeline = self._mlflow.spark.load_model(_uri(version))
             effects, spreads = (self._artifact(version.run_id, name) for name in ("effects.json", "spreads.json"))
-        return Loaded(
-            version,
-            pipeline,
-            Effects(
-                effects["base"],
-                {f: {int(t): v for t, v in trees.items()} for f, trees in effects["of_leaves"].items()},
-                {f: [(int(p), w, m) for p, w, m in terms] for f, terms in effects["weights"].items()},
-            ),
-            {name: Spread(s["bounds"], s["counts"]) for name, s in spreads.items()},
-        )
+            return Loaded(
+                version,
+                pipeline,
+                Effects(
+                    effects["base"],
+                    {f: {int(t): v for t, v in trees.items()} for f, trees in effects["of_leaves"].items()},
+                    {f: [(int(p), w, m) for p, w, m in terms] for f, terms in effects["weights"].items()},
+                ),
+                {name: Spread(s["bounds"], s["counts"]) for name, s in spreads.items()},
+            )
 
     def record(
         self,
@@ -405,6 +405,20 @@ class Registry:
             why = "it does not answer" if "Max retries exceeded" in why else why
             message = f"the model registry {self.registry_uri} cannot be used: {why}"
             raise UserError(re.sub(r"//[^/\s@]*@", "//", message)) from error  # without user and password
+
+    @contextlib.contextmanager
+    def _whole(self, version: Version) -> Iterator[None]:
+        """As `_reached`, for what is kept of a version; tells in one sentence that it is damaged, in whatever way."""
+        try:
+            with self._reached():
+                yield
+        except UserError:
+            raise
+        except Exception as error:  # of JSON, YAML, Parquet, or of what is not in them
+            raise UserError(
+                f"{self.name} version {version.version} cannot be loaded, what is kept of it is damaged "
+                f"({type(error).__name__}): restore it, or make another champion: memberlake models promote VERSION"
+            ) from error
 
 
 def _uri(version: Version) -> str:
