@@ -27,7 +27,7 @@ from memberlake.explain import job as explain_job
 from memberlake.ingest import source as sources
 from memberlake.ingest.source import Source
 from memberlake.ingest.take import Ingest, Taken
-from memberlake.lake import session
+from memberlake.lake import session, sql
 from memberlake.lake.contract import Table
 from memberlake.lake.lock import only_writer
 from memberlake.lake.store import Lake
@@ -174,7 +174,8 @@ def show(name: str, where: str | None, limit: int, form: str, given: Given) -> N
     asked = table(name)
     frame = opened(given).read(asked)
     try:
-        frame = (frame if where is None else frame.where(F.expr(where))).orderBy(*asked.key)
+        condition = F.lit(True) if where is None else sql.expression(where)
+        frame = frame.where(condition).orderBy(*asked.key)
         console.rows(frame.limit(limit) if limit else frame, form)
     except (PySparkException, Py4JJavaError) as error:  # some only when it meets a row, as a cast of what is no number
         of = name if where is None else f"--where {where}"

@@ -105,7 +105,7 @@ def _cell(raw: DataFrame, load: Load, column: contract.Column) -> Column:
     """The raw value of a silver column: its expression, the column of its name, or nothing."""
     names = {name.casefold(): name for name in raw.columns}
     if column.name in load.columns:
-        return F.expr(load.columns[column.name])
+        return sql.expression(load.columns[column.name])
     if column.name in names:
         return F.col(sql.name(names[column.name]))
     return F.lit(None).cast(column.type)

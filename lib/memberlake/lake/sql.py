@@ -5,10 +5,18 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
 
 def name(of: str) -> str:
     """A name in backticks."""
     return "`" + of.replace("`", "``") + "`"
+
+
+def expression(of: str) -> Column:
+    """An expression that a user wrote, and nothing else: a word after it Spark would take for a name of the outcome."""
+    return F.expr(f"(\n{of}\n)")
 
 
 def text(value: str) -> str:
