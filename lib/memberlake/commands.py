@@ -99,16 +99,17 @@ def opened(given: Given) -> Lake:
 
 
 def reached(lake: Lake) -> Lake:
-    """The lake, once Spark has looked at its place, where that is on no disk of this machine.
+    """The lake, once Spark has looked at its place, where that is a catalog or on no disk of this machine.
 
     Raises:
-        UserError: Spark knows no such file system, or is not let in.
+        UserError: Spark knows no such file system or catalog, or is not let in.
     """
-    if lake.conf.root and local_path(lake.conf.root) is None:
+    if lake.conf.catalog or local_path(lake.conf.root) is None:
         try:
             lake.ready(RUNS)
         except (PySparkException, Py4JJavaError) as error:
-            raise UserError(f"the lake {lake.conf.root} cannot be opened: {cause(error)}") from None
+            place = lake.conf.catalog or lake.conf.root
+            raise UserError(f"the lake {place} cannot be opened: {cause(error)}") from None
     return lake
 
 

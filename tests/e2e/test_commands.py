@@ -212,6 +212,7 @@ def test_explain_on_a_lake_without_data(spark: SparkSession, tmp_path: Path) -> 
         (["show", "gold.rfm_scores", "--where", "no_such = 1"], "--where no_such = 1: "),
         (["show", "silver.orders", "--where", "status = 'paid' OR"], "--where status = 'paid' OR: "),
         (["show", "silver.orders", "--where", "1 = 1 this"], "--where 1 = 1 this: "),
+        (["tables", "--set", "lake.catalog=nowhere"], "the lake nowhere cannot be opened: "),
         (["show", "silver.orders", "--where", "CAST(status AS INT) = 1"], "--where CAST(status AS INT) = 1: "),
         (["show", "gold.rfm_scores", "--where", "1 = 1; DROP TABLE x"], "--where 1 = 1; DROP TABLE x: "),
         (["show", "silver.orders", "--where", "status rlike '('"], "--where status rlike '(': "),
