@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import os
 import re
@@ -388,7 +389,8 @@ class Registry:
                 raise
 
     def _artifact(self, run_id: str, name: str) -> Any:
-        return self._mlflow.artifacts.load_dict(f"runs:/{run_id}/{name}")
+        # load_dict tells what is no JSON as it tells that the registry cannot be reached
+        return json.loads(self._mlflow.artifacts.load_text(f"runs:/{run_id}/{name}"))
 
     @contextlib.contextmanager
     def _reached(self) -> Iterator[None]:
