@@ -69,6 +69,28 @@ def test_a_period_that_was_running_is_known_from_then_only(spark: SparkSession) 
     ]
 
 
+def test_of_a_dimension_the_largest_values_of_listed_metrics_are_taken(spark: SparkSession) -> None:
+    """A dimension may have as many values as a brand has shops."""
+    row = {"period": "month", "period_start": date(2026, 10, 1), "as_of": D, "is_complete": True}
+
+    def of(metric: str, dimension: str, value: str, numerator: float, denominator: float | None) -> dict[str, Any]:
+        parts = {"numerator": numerator, "denominator": denominator}
+        return {**row, "metric": metric, "dimension": dimension, "dimension_value": value, **parts}
+
+    sizes = {f"shop {n}": float(n // 2) for n in range(10)}  # two of each
+    given = [
+        *[of("activation_rate", "shop", shop, 10.0 - n, n) for shop, n in sizes.items()],
+        *[of("revenue", "shop", shop, n, None) for shop, n in sizes.items()],  # listed by none
+        *[of("marketing_cost", "campaign", shop, n, None) for shop, n in sizes.items()],  # all: joined to others
+    ]
+    found = data.kpi(health.frames(spark, {"kpi": given}).kpi, D).collect()
+    rates = [(r["dimension_value"], r["values"]) for r in found if r["metric"] == "activation_rate"]
+    # without a denominator the numerator is the size: 10 of 0
+    assert sorted(rates) == [(f"shop {n}", 10) for n in (0, 1, 4, 5, 6, 7, 8, 9)]
+    assert sum(r["metric"] == "marketing_cost" for r in found) == 10
+    assert not any(r["metric"] == "revenue" for r in found)
+
+
 def test_a_week_that_ran_is_not_shown_as_counted_later(spark: SparkSession) -> None:
     monday, before = date(2026, 11, 16), date(2026, 11, 9)
 

@@ -317,7 +317,8 @@ def test_a_table_says_how_much_it_does_not_list() -> None:
     assert found.note.en.endswith("Listed are the 16 largest of 20, by Marketing cost.")
     of = {"dimension": "city"}
     rows = [
-        month("new_registered_members", "2026-10-01", 1.0, (1.0, None), **of, dimension_value=n) for n in "abcdefghij"
+        month("new_registered_members", "2026-10-01", 1.0, (1.0, None), **of, dimension_value=n, values=10)
+        for n in "abcdefgh"
     ]
     found = block("members", "by_dimension", kpi=rows)
     assert [row[2].said.en for row in found.rows] == [*"abcdefgh", "2 others"]

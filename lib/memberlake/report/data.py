@@ -9,13 +9,14 @@ from datetime import date, timedelta
 from functools import reduce
 from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from memberlake import calendar
 from memberlake.coupons.runs import STEPS
 from memberlake.kpi.table import final_on
 from memberlake.lake.contract import Table
+from memberlake.report.kpi import BY_DIMENSION, OWN, TOP
 from memberlake.tables import silver
 
 DAYS, WEEKS, MONTHS = 90, 26, 25  # how far back the pictures go
@@ -106,21 +107,29 @@ def small(of: Frames, as_of: date, zone: str) -> dict[str, DataFrame]:
 
 
 def kpi(kpi: DataFrame, as_of: date) -> DataFrame:
-    """Metrics over all in days, weeks and months up to as_of, and by dimension in the last months."""
+    """Metrics over all in days, weeks and months up to as_of, and by dimension in the last months. Of a dimension that
+    may have any number of values these are the metrics listed by it, and the largest of its `values` (how many)."""
     recent = (
         _period("day", F.date_sub(F.lit(as_of), DAYS))
         | _period("week", F.date_sub(F.lit(as_of), 7 * WEEKS))
         | _period("month", F.add_months(F.lit(as_of), -MONTHS))
     )
-    split = _period("month", F.add_months(F.trunc(F.lit(as_of), "month"), -2)) | (
+    is_own = F.col("dimension").isin(*OWN)
+    is_listed = is_own | F.col("metric").isin(*BY_DIMENSION, "reachable_members")
+    split = (_period("month", F.add_months(F.trunc(F.lit(as_of), "month"), -2)) & is_listed) | (
         F.col("dimension").isin("cost_type", "method") & (F.col("period") == "month") & recent
     )
     over = final_on() <= F.lit(as_of)
     # a period that was not over at as_of, but was computed since, holds what nobody could know then
     known = (F.col("as_of") <= F.lit(as_of)) | (F.col("is_complete") & over)
-    return kpi.where(
+    found = kpi.where(
         (F.col("period_start") <= F.lit(as_of)) & known & F.when(F.col("dimension") == "all", recent).otherwise(split)
     )
+    among = Window.partitionBy("metric", "period", "period_start", "dimension")
+    size = F.coalesce(F.nullif("denominator", F.lit(0.0)), "numerator", F.lit(0.0))
+    place = F.row_number().over(among.orderBy(F.desc(size), "dimension_value"))
+    ranked = found.withColumns({"values": F.count(F.lit(1)).over(among), "place": place})
+    return ranked.where(is_own | (F.col("place") <= TOP)).drop("place")
 
 
 def alerts(alerts: DataFrame, as_of: date) -> DataFrame:

@@ -14,7 +14,8 @@ from memberlake.report.facts import DEFINED, Defined, Facts, Row
 from memberlake.report.texts import HEADERS, UI, Said, headers, same, word
 
 TOP = 8  # values of a dimension that a table lists
-_OWN = ("cost_type", "method", "campaign", "goal", "permanence")  # dimensions with a picture of their own
+BY_DIMENSION = ("new_registered_members", "register_to_purchase_rate", "activation_rate")  # and no others are listed so
+OWN = ("cost_type", "method", "campaign", "goal")  # dimensions with a picture of their own
 
 
 def block(facts: Facts, key: str, names: Iterable[str], needs: str = "kpi", **parts: Any) -> Block:
@@ -163,14 +164,14 @@ def all_metrics(facts: Facts) -> Block:
     return block(facts, "all_metrics", DEFINED, columns=columns, rows=rows)
 
 
-def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
+def by_dimension(facts: Facts) -> Block:
     """The metrics of the latest whole month by dimension, a dimension's largest values first."""
     rows, used = [], []
-    for name in names:
+    for name in BY_DIMENSION:
         split = {
             dimension: found
             for (metric, period, dimension), found in sorted(facts.by_metric.items())
-            if (metric, period) == (name, "month") and dimension not in {"all", *_OWN}
+            if (metric, period) == (name, "month") and dimension not in {"all", *OWN}
         }
         months = [(r["is_complete"], r["period_start"]) for found in split.values() for r in found]
         if not months:
@@ -180,7 +181,7 @@ def by_dimension(facts: Facts, names: Sequence[str]) -> Block:
             of_month = [r for r in found if (r["is_complete"], r["period_start"]) == max(months)]
             rows += _largest(facts, DEFINED[name], dimension, of_month)
     columns = headers("metric", "dimension", "dimension_value", "value", "numerator", "denominator")
-    return block(facts, "by_dimension", used or names, columns=columns, rows=rows, top=TOP)
+    return block(facts, "by_dimension", used or BY_DIMENSION, columns=columns, rows=rows, top=TOP)
 
 
 def _largest(facts: Facts, of: Defined, dimension: str, found: Sequence[Row]) -> list[list[Cell]]:
@@ -190,7 +191,7 @@ def _largest(facts: Facts, of: Defined, dimension: str, found: Sequence[Row]) ->
         [Cell(texts.value(dimension, r["dimension_value"])), _value(facts, r, of), *_parts(facts, r, of)]
         for r in ranked[:TOP]
     ]
-    if others := len(ranked[TOP:]):
+    if (others := ranked[0]["values"] - TOP) > 0:
         lines.append([Cell(UI["others"].of(number=others)), *[Cell(texts.NONE, True)] * 3])
     return [[Cell(of.label), Cell(word(dimension)), *line] for line in lines]
 

@@ -24,7 +24,7 @@ def content(facts: Facts) -> Iterable[Block]:
     yield _reachable(facts)
     yield new_members(facts)
     yield kpi.trend(facts, "conversion", [*MEMBERS[3:5], *COHORT])
-    yield kpi.by_dimension(facts, ["new_registered_members", "register_to_purchase_rate", "activation_rate"])
+    yield kpi.by_dimension(facts)
 
 
 def new_members(facts: Facts) -> Block:
