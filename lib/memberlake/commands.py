@@ -28,6 +28,7 @@ from memberlake.ingest import source as sources
 from memberlake.ingest.source import Source
 from memberlake.ingest.take import Ingest, Taken
 from memberlake.lake import session, sql
+from memberlake.lake.asof import AsOfCheck
 from memberlake.lake.contract import Table
 from memberlake.lake.lock import only_writer
 from memberlake.lake.store import Lake
@@ -279,7 +280,8 @@ def _run_days(
     try:
         days = dates or [runner.last_day(lake, rules.business_timezone)]
         for day in (days[0], days[-1]) if len(days) > 1 else ():  # else each day between would fail by itself
-            runner.as_of_check(lake, rules, day).require_data({table for job in found for table in job.reads})
+            check = AsOfCheck.of(lake, day, rules.business_timezone)
+            check.require_data({table for job in found for table in job.reads})
     except UserError:
         if stale:  # the ingest that failed has more to say
             return

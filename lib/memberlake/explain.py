@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from memberlake import calendar, plans
+from memberlake import plans
 from memberlake.conf import Conf
 from memberlake.errors import NotYet, UserError
 from memberlake.jobs import Job
@@ -60,7 +60,7 @@ def job(lake: Lake, conf: Conf, job: Job, as_of: date) -> Explained:
     if not any(lake.ready(table) for table in job.reads):
         wanted = ", ".join(table.full_name for table in job.reads)
         raise UserError(f"there is nothing to explain {job.name} on, the lake has no {wanted}: ingest first")
-    AsOfCheck(lake, as_of, calendar.instants(as_of, as_of, conf.business_timezone)[1]).require_data(job.reads)
+    AsOfCheck.of(lake, as_of, conf.business_timezone).require_data(job.reads)
     with rehearsal(lake) as tried:
         with session.watched(lake.spark) as graphs:
             try:

@@ -52,7 +52,7 @@ def run_day(lake: Lake, conf: Conf, jobs: Iterable[Job], as_of: date, stale: Ite
         stale: names of tables that a failure before this left as they were.
     """
     left = set(stale)
-    check = as_of_check(lake, conf, as_of)
+    check = AsOfCheck.of(lake, as_of, conf.business_timezone)
     for job in jobs:
         missing = sorted(left & {table.full_name for table in job.waits_for})
         if missing and job.writes:  # one that writes no table only shows what there is, failures too
@@ -130,10 +130,6 @@ def recorded(lake: Lake, conf: Conf, job: str, as_of: date | None) -> Iterator[O
         said = f"the run could not be recorded: {message(error)}"
         outcome.error = f"{outcome.error}; {said}" if outcome.error else said
         outcome.state, outcome.is_users = "failed", is_full(error)
-
-
-def as_of_check(lake: Lake, conf: Conf, as_of: date) -> AsOfCheck:
-    return AsOfCheck(lake, as_of, calendar.instants(as_of, as_of, conf.business_timezone)[1])
 
 
 def last_day(lake: Lake, zone: str) -> date:

@@ -27,6 +27,11 @@ class AsOfCheck:
         self._lake, self._as_of, self._end = lake, as_of, end
         self._begun: set[Table] = set()
 
+    @classmethod
+    def of(cls, lake: DeltaTables, as_of: date, zone: str) -> AsOfCheck:
+        """Args: zone: of business dates."""
+        return cls(lake, as_of, calendar.instants(as_of, as_of, zone)[1])
+
     def require_data(self, tables: Iterable[Table]) -> None:
         """Stops when the tables hold data, but none from the ten years before the day has ended; of a day to come, from
         the ten months before.
