@@ -18,18 +18,20 @@ except ModuleNotFoundError:  # not installed: this folder is notebooks/ of the p
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.dates import ConciseDateFormatter
 from pyspark.sql import functions as F
 
-from memberlake import calendar, conf
+from memberlake import calendar, conf, notebook
 from memberlake.lake import session
 from memberlake.made import dirt, life, marketing, shopping, write
 from memberlake.made.world import World
+from memberlake.notebook import BLUE, INK, ORANGE, PALE
 from memberlake.tables import silver
 
 rules = conf.load(lake="unused")
 orders_wanted = int(float(os.environ.get("MEMBERLAKE_SCALE", "20000")))
 world = World(session.start(), rules.made, orders_wanted, rules.business_timezone)
-blue, red, grey = "#2b6cb0", "#c53030", "#a0aec0"
+plt.rcParams.update(notebook.STYLE)
 
 # COMMAND ----------
 
@@ -56,28 +58,29 @@ around = (
     .toPandas()
 )
 
-shapes, axes = plt.subplots(2, 3, figsize=(15, 8), constrained_layout=True)
+shapes, axes = plt.subplots(2, 3, figsize=(15, 8), layout="constrained")
 dates = pd.to_datetime(by_day["day"])
-axes[0, 0].plot(dates, by_day["count"], color=grey, lw=0.6, label="a day")
-axes[0, 0].plot(dates, by_day["count"].rolling(28, center=True).mean(), color=blue, label="mean of 28 days")
+axes[0, 0].plot(dates, by_day["count"], color=PALE, lw=0.6, label="a day")
+axes[0, 0].plot(dates, by_day["count"].rolling(28, center=True).mean(), color=BLUE, label="mean of 28 days")
 axes[0, 0].set_title("Orders a day")
-axes[0, 0].tick_params(axis="x", rotation=30)
-axes[0, 0].legend(frameon=False)
+axes[0, 0].xaxis.set_major_formatter(ConciseDateFormatter(axes[0, 0].xaxis.get_major_locator()))
+axes[0, 0].legend()
 
 weekdays = by_day["count"].groupby(dates.dt.weekday).mean()
-axes[0, 1].bar(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], weekdays, color=blue)
+axes[0, 1].bar(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], weekdays, color=BLUE)
 axes[0, 1].set_title("Orders a day, by weekday")
 
 with_more = distribution["members"][::-1].cumsum()[::-1] / distribution["members"].sum()
-axes[0, 2].loglog(distribution["count"], with_more, color=blue)
+axes[0, 2].loglog(distribution["count"], with_more, color=BLUE)
 axes[0, 2].set_title("Share of buyers with at least so many orders")
 axes[0, 2].set_xlabel("orders")
 
-axes[1, 0].bar(around["week"], around["rhythm"], width=0.9, color=blue, label="own rhythm")
-axes[1, 0].bar(around["week"], around["campaign"], width=0.9, bottom=around["rhythm"], color=red, label="by a campaign")
-axes[1, 0].axvline(0, color="black", lw=0.8)
-axes[1, 0].set_title("Orders of lost members, weeks since they were lost")
-axes[1, 0].legend(frameon=False)
+axes[1, 0].bar(around["week"], around["rhythm"], width=0.9, color=BLUE, label="own rhythm")
+axes[1, 0].bar(around["week"], around["campaign"], width=0.9, bottom=around["rhythm"], color=ORANGE, label="by a campaign")
+axes[1, 0].axvline(0, color=INK, lw=0.8)
+axes[1, 0].set_title("Orders by weeks since a member is lost")
+axes[1, 0].legend()
+plt.close(shapes)  # drawn on, and shown, in the next cell
 
 # COMMAND ----------
 
@@ -101,19 +104,22 @@ after = (
     .toPandas()
     .pivot_table(index="days", columns="is_control", values="count")
     .sort_index()
+    .rolling(7)  # few are held out
+    .sum()
 )
 reached = {row["is_control"]: row["count"] for row in contacts.groupBy("is_control").count().collect()}
-for held_out, color, label in ((False, red, "contacted"), (True, grey, "held out")):
+for held_out, color, label in ((False, ORANGE, "contacted"), (True, PALE, "held out")):
     axes[1, 1].plot(after.index, 100 * after[held_out] / reached[held_out], color=color, label=label)
-axes[1, 1].axvline(0, color="black", lw=0.8)
-axes[1, 1].set_title("Orders for 100 contacts, by days since contact")
-axes[1, 1].legend(frameon=False)
+axes[1, 1].axvline(0, color=INK, lw=0.8)
+axes[1, 1].set(ylim=(0, None), xlabel="days since the contact")
+axes[1, 1].set_title("Orders of 100 contacts, week to each day")
+axes[1, 1].legend()
 
 events = write.clean(world, silver.EVENTS)
 late = (
     events.select(F.date_diff("received_at", "occurred_at").alias("days")).groupBy("days").count().orderBy("days")
 ).toPandas()  # at most 26 rows
-axes[1, 2].bar(late["days"], late["count"], color=blue)
+axes[1, 2].bar(late["days"], late["count"], color=BLUE)
 axes[1, 2].set_yscale("log")
 axes[1, 2].set_title("Events by days until they are received")
 if pictures := os.environ.get("MEMBERLAKE_PICTURES"):
@@ -139,10 +145,10 @@ uses["campaign"] = uses["campaign_id"].str[1:].astype(int)
 uses["coupon"] = uses["coupon_id"].str[1:].astype(int)
 dirty = dirt.of(write.clean(world, silver.ORDERS), silver.ORDERS, world).groupBy("why").count().toPandas()
 
-more, (left, right) = plt.subplots(1, 2, figsize=(15, 4), constrained_layout=True)
-left.scatter(uses["campaign"], uses["coupon"], s=uses["vouchers"] / uses["vouchers"].max() * 200, color=blue)
-left.scatter(uses["campaign"], uses["coupon"], s=uses["hidden"] / uses["vouchers"].max() * 200, color=red)
-left.set(title="Vouchers by campaign and coupon; red: no campaign recorded", xlabel="campaign", ylabel="coupon")
-right.barh(dirty["why"], dirty["count"], color=red)
+more, (left, right) = plt.subplots(1, 2, figsize=(15, 4), layout="constrained")
+left.scatter(uses["campaign"], uses["coupon"], s=uses["vouchers"] / uses["vouchers"].max() * 200, color=BLUE)
+left.scatter(uses["campaign"], uses["coupon"], s=uses["hidden"] / uses["vouchers"].max() * 200, color=ORANGE)
+left.set(title="Vouchers by campaign and coupon; orange: no campaign recorded", xlabel="campaign", ylabel="coupon")
+right.barh(dirty["why"], dirty["count"], color=ORANGE)
 right.set_title("Dirty rows beside the orders")
-more
+plt.show()

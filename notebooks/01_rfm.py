@@ -30,6 +30,7 @@ import pandas as pd
 from pyspark.sql import functions as F
 
 from memberlake import notebook, runner, scoring
+from memberlake.notebook import BLUE, GREY, INK, ORANGE, PALE, TINT
 from memberlake.orders import only_counted, only_within
 from memberlake.tables.gold.value import RFM_SCORES
 from memberlake.tables.silver import ORDERS
@@ -119,26 +120,7 @@ bins
 
 # COMMAND ----------
 
-BLUE, TINT, ORANGE, INK, PALE = "#0072B2", "#A9CFE6", "#D55E00", "#333333", "#BBBBBB"  # told apart by colour-blind readers
-plt.rcParams.update(
-    {
-        "font.size": 11,
-        "text.color": INK,
-        "axes.titlesize": 12.5,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.titlepad": 14,
-        "axes.labelcolor": INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.spines.left": False,
-        "axes.spines.bottom": False,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "xtick.major.size": 0,
-        "ytick.major.size": 0,
-    }
-)
+plt.rcParams.update(notebook.STYLE)
 
 
 def draw_bins(ax, measure, title, unit):
@@ -149,7 +131,7 @@ def draw_bins(ax, measure, title, unit):
     ax.text(even, rules.rfm.tiles + 0.66, f"even: {even:,.0f}", color=ORANGE, va="bottom", ha="center", fontsize=10)
     for score, row in of.iterrows():
         if pd.isna(row.subjects):
-            ax.text(0, score, " nobody", va="center", color="#767676")
+            ax.text(0, score, " nobody", va="center", color=GREY)
             continue
         low, high = (f"{v:,.0f}" for v in (row.min_value, row.max_value))
         span = low if low == high else f"{low} to {high}"
@@ -260,7 +242,7 @@ def draw_segments(ax):
     for n, row in segments.iterrows():
         buyers_said = f" {row.of_members:.1%}" + (f" of the buyers ({row.members:,})" if n == last else f" ({row.members:,})")
         money_said = f" {row.of_money:.1%}" + (" of the money" if n == last else "")
-        ax.text(row.of_members, n + 0.19, buyers_said, va="center", color="#767676", fontsize=9.5)
+        ax.text(row.of_members, n + 0.19, buyers_said, va="center", color=GREY, fontsize=9.5)
         ax.text(row.of_money, n - 0.19, money_said, va="center", color=BLUE, fontsize=9.5)
     first, widest = segments.iloc[-1], max(segments.of_members.max(), segments.of_money.max())
     ax.set(yticks=at, yticklabels=segments.segment, xticks=[], xlim=(0, widest * 1.3), ylim=(-0.6, len(at) - 0.4))

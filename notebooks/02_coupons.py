@@ -20,10 +20,12 @@ except ModuleNotFoundError:  # not installed: this folder is notebooks/ of the p
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.dates import ConciseDateFormatter
 from pyspark.sql import functions as F
 
 from memberlake import notebook
 from memberlake.coupons import campaigns, state
+from memberlake.notebook import BLUE, INK, ORANGE, PALE, SKY, TINT
 from memberlake.tables import silver
 from memberlake.tables.gold.coupons import COUPON_FUNNEL, COUPON_MAPPING_QUALITY, COUPON_RUNS, VOUCHERS
 
@@ -59,26 +61,7 @@ pd.concat([of_all, pd.Series({"coupons": len(uses), "used more than once": (uses
 
 # COMMAND ----------
 
-BLUE, TINT, ORANGE, INK, PALE = "#0072B2", "#A9CFE6", "#D55E00", "#333333", "#BBBBBB"  # told apart by colour-blind readers
-plt.rcParams.update(
-    {
-        "font.size": 11,
-        "text.color": INK,
-        "axes.titlesize": 12.5,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.titlepad": 12,
-        "axes.labelcolor": INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.spines.left": False,
-        "axes.spines.bottom": False,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "xtick.major.size": 0,
-        "ytick.major.size": 0,
-    }
-)
+plt.rcParams.update(notebook.STYLE)
 by_campaign = runs.fillna({"campaign_id": "not known"}).groupby("campaign_id")[["issued", "claimed", "redeemed"]].sum()
 largest = by_campaign.sort_values(["redeemed", "issued"]).tail(12)
 
@@ -102,9 +85,10 @@ waits = waited.groupBy(days_to).count().orderBy("days").toPandas()  # a row a nu
 def draw_waits(ax):
     ax.bar(waits.days, waits["count"], color=BLUE, width=0.9)
     if len(waits):
-        median = np.repeat(waits.days, waits["count"]).median()
+        median, top = np.repeat(waits.days, waits["count"]).median(), 1.15 * waits["count"].max()
         ax.axvline(median, color=ORANGE)
-        ax.text(median, waits["count"].max(), f" half within {median:.0f} days", color=ORANGE, va="top")
+        ax.text(median, top, f" half within {median:.0f} days", color=ORANGE, va="top")
+        ax.set(ylim=(0, top))
     ax.set(xlabel="days from issue to redemption")
     ax.set_title("Redemptions of vouchers with a recorded issue")
 
@@ -129,14 +113,17 @@ daily = lake.read(COUPON_FUNNEL).where(F.col("coupon_id").isin(reused) & (F.col(
 
 
 def draw_reused(ax):
-    named = daily.fillna({"campaign_id": "not known"}).groupby("campaign_id")
-    for n, (name, rows) in enumerate(sorted(named, key=lambda pair: pair[1].business_date.min())):
-        color = (BLUE, ORANGE, INK, "#56B4E9", "#009E73")[n % 5]
-        ax.bar(pd.to_datetime(rows.business_date), rows.redeemed, color=color, width=2, label=f"campaign {name}")
-    ax.tick_params(axis="x", rotation=30)
+    weeks = pd.to_datetime(daily.business_date).dt.to_period("W").dt.start_time.rename("week")
+    named = daily.fillna({"campaign_id": "not known"}).groupby(["campaign_id", weeks]).redeemed.sum().unstack("campaign_id", fill_value=0)
+    below = np.zeros(len(named))
+    for n, name in enumerate(named.gt(0).idxmax().sort_values().index):  # by their first week
+        ax.bar(named.index, named[name], bottom=below, color=(BLUE, ORANGE, INK, SKY, PALE)[n % 5], width=6, align="edge", label=f"campaign {name}")
+        below += named[name].to_numpy()
+    ax.set(ylim=(0, 1.3 * max(below, default=1)))
     ax.yaxis.get_major_locator().set_params(integer=True)
-    ax.legend(frameon=False)
-    ax.set_title(f"Redemptions a day of coupon {', '.join(reused)}: one id, {len(named)} uses")
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
+    ax.legend(loc="upper left", ncols=3)
+    ax.set_title(f"Redemptions a week of coupon {', '.join(reused)}: one id, {named.shape[1]} uses")
 
 
 def draw_uses(ax):

@@ -10,6 +10,7 @@
 # COMMAND ----------
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 try:
@@ -23,6 +24,7 @@ import pandas as pd
 from pyspark.sql import functions as F
 
 from memberlake import notebook
+from memberlake.notebook import BLUE, GREY, INK, ORANGE, PALE, SKY, TINT
 from memberlake.tables.gold.activity import ACTIVE_COUNTS, RETENTION, RFE_SCORES
 
 # COMMAND ----------
@@ -64,37 +66,23 @@ pd.Series(
 
 # COMMAND ----------
 
-BLUE, TINT, ORANGE, INK, PALE = "#0072B2", "#A9CFE6", "#D55E00", "#333333", "#BBBBBB"  # told apart by colour-blind readers
-plt.rcParams.update(
-    {
-        "font.size": 11,
-        "text.color": INK,
-        "axes.titlesize": 12.5,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.titlepad": 12,
-        "axes.labelcolor": INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.spines.left": False,
-        "axes.spines.bottom": False,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "xtick.major.size": 0,
-        "ytick.major.size": 0,
-    }
-)
+plt.rcParams.update(notebook.STYLE)
 windows = {w: counts[counts.window == f"rolling_{w}"] for w in sorted(rules.activity.rolling_windows)}
 
 
 def draw_active(ax):
     days = counts[counts.window == "day"]
     ax.plot(days.period_end, days.active, color=PALE, linewidth=0.8)
-    ax.text(days.period_end.iloc[-1], days.active.iloc[-1], " day", color="#767676", va="center")
-    for (w, rows), color in zip(windows.items(), ("#56B4E9", BLUE, ORANGE, INK)):
+    ends = [(days.active.iloc[-1], " day", GREY)]
+    for (w, rows), color in zip(windows.items(), (SKY, BLUE, ORANGE, INK)):
         ax.plot(rows.period_end, rows.active, color=color, linewidth=1.8)
-        ax.text(rows.period_end.iloc[-1], rows.active.iloc[-1], f" {w} days", color=color, va="center")
+        ends.append((rows.active.iloc[-1], f" {w} days", color))
     ax.set(ylim=(0, None))
+    lowest = 0
+    for value, said, color in sorted(ends):  # lines that end close together are named one above the other
+        at = max(value, lowest)
+        ax.text(days.period_end.iloc[-1], at, said, color=color, va="center")
+        lowest = at + 0.05 * ax.get_ylim()[1]
     ax.set_title(f"Active subjects, each counted once in its window, to {as_of}")
 
 
@@ -109,18 +97,21 @@ def draw_lifecycle(ax, grain="month"):
     ax.bar(at[over], -rows.dormant[over].astype(float).to_numpy(), color=PALE, width=0.8, label="dormant")
     ax.axhline(0, color=INK, linewidth=0.8)
     step = max(1, len(rows) // 12)
-    labels = [f"{day:%b %Y}" if n == 0 or day.month == 1 else f"{day:%b}" for n, day in enumerate(rows.period_start)]
+    shown = rows.iloc[::-1].iloc[::step].iloc[::-1]
+    is_of_year = shown.period_start.map(lambda day: day.year).diff() != 0  # the first of its year that is named
+    labels = [f"{day:%b\n%Y}" if is_first else f"{day:%b}" for day, is_first in zip(shown.period_start, is_of_year)]
     if not rows.is_complete.iloc[-1]:
         labels[-1] += "\n(so far)"
-    ax.set_xticks(at[::-step], labels[::-step], fontsize=9)
-    ax.legend(frameon=False, ncols=4, loc="upper left", fontsize=9.5)
+    ax.set_xticks(at[::-step][::-1], labels, fontsize=9)
+    ax.legend(ncols=4, loc="upper left", fontsize=9.5)
     ax.set(ylim=(None, max(1, bottom.max() * 1.15)))
     ax.set_title("Months: who stayed, is back, is new; below zero, who is gone")
 
 
 figure, (above, below) = plt.subplots(2, 1, figsize=(14, 8), layout="constrained")
 draw_active(above)
-sticky = counts[(counts.window == "day") & counts.stickiness.notna()]
+whole_from = counts.period_end.min() + timedelta(days=29)  # before it thirty days reach back beyond the record
+sticky = counts[(counts.window == "day") & counts.stickiness.notna() & (counts.period_end >= whole_from)]
 below.plot(sticky.period_end, sticky.stickiness.rolling(7).mean(), color=BLUE)
 below.set(ylim=(0, None))
 below.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")

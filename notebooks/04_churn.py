@@ -22,18 +22,19 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from pyspark.sql import functions as F
 
-from memberlake import conf
+from memberlake import conf, notebook
 from memberlake.churn import evaluate, explain, facts, measure, models, rules, season, snapshots, training
 from memberlake.lake import session
 from memberlake.made import life, write
 from memberlake.made.world import World
+from memberlake.notebook import BLUE, GREY, ORANGE, PALE
 
 SMALL = "churn.grids.random_forest={maxDepth: [5], numTrees: [12], minInstancesPerNode: [10]}"
 settings = conf.load(lake="unused", sets=[SMALL, "churn.max_snapshots=6"])
 orders_wanted = int(float(os.environ.get("MEMBERLAKE_SCALE", "10000")))
 world = World(session.start(), settings.made, orders_wanted, settings.business_timezone)
 as_of = date(2025, 10, 20)
-blue, red, grey = "#0072B2", "#D55E00", "#999999"
+plt.rcParams.update(notebook.STYLE)
 
 # COMMAND ----------
 
@@ -64,14 +65,13 @@ training.require_honest(table)  # no feature saw a day after its snapshot
 by_day = table.groupBy("as_of").agg(F.count("*").alias("members"), F.avg("label").alias("churners")).toPandas()
 by_day = by_day.sort_values("as_of")
 part = by_day.as_of.map({split.test: "test", split.calibrate: "calibration"}).fillna("training")
-colors = part.map({"training": grey, "calibration": blue, "test": red})
+colors = part.map({"training": PALE, "calibration": BLUE, "test": ORANGE})
 
 parts, axes = plt.subplots(figsize=(12, 3.2), layout="constrained")
 axes.bar(pd.to_datetime(by_day.as_of), by_day.churners, width=20, color=colors)
 for day, share, name in zip(pd.to_datetime(by_day.as_of), by_day.churners, part, strict=True):
     axes.text(day, share, name, ha="center", va="bottom", fontsize=9)
 axes.set(ylabel="share of churners", title=f"{settings.churn.label_rule}: {by_day.members.sum():,} examples by snapshot")
-axes.spines[["top", "right"]].set_visible(False)
 plt.show()
 
 # COMMAND ----------
@@ -100,20 +100,18 @@ groups_of_ten = pd.DataFrame(evaluate.deciles(trained.levels), columns=["members
 test = trained.tests["model"]
 
 figure, ((curve, calibration), (lift, features)) = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
-curve.step(points.recall, points.precision, where="pre", color=blue)
-curve.axhline(test["base_rate"], color=grey, linestyle="--")
+curve.step(points.recall, points.precision, where="pre", color=BLUE)
+curve.axhline(test["base_rate"], color=GREY, linestyle="--")
 curve.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02), title=f"PR-AUC {test['pr_auc']:.3f}; the line is the base rate")
-calibration.plot([0, 1], [0, 1], color=grey, linestyle="--")
-calibration.plot(groups_of_ten.probability, groups_of_ten.churners, marker="o", color=blue)
+calibration.plot([0, 1], [0, 1], color=GREY, linestyle="--")
+calibration.plot(groups_of_ten.probability, groups_of_ten.churners, marker="o", color=BLUE)
 calibration.set(xlabel="mean probability of a decile", ylabel="share of churners", title=f"Calibration error {test['ece']:.3f}")
-lift.plot([0, 1], [0, 1], color=grey, linestyle="--")
-lift.plot([0, *points.members], [0, *points.recall], color=blue)
+lift.plot([0, 1], [0, 1], color=GREY, linestyle="--")
+lift.plot([0, *points.members], [0, *points.recall], color=BLUE)
 lift.set(xlabel="members, highest score first", ylabel="churners captured", title=f"The top tenth holds {test['captured_10']:.0%}")
 leading = pd.Series(trained.importance).head(12).iloc[::-1]
-features.barh(leading.index, leading, color=red)
+features.barh(leading.index, leading, color=ORANGE)
 features.set(xlabel="share of what moves scores", title="Features")
-for axes in (curve, calibration, lift, features):
-    axes.spines[["top", "right"]].set_visible(False)
 if folder := os.environ.get("MEMBERLAKE_PICTURES"):
     figure.savefig(Path(folder) / "churn.png", dpi=110)
 plt.show()

@@ -22,10 +22,12 @@ except ModuleNotFoundError:  # not installed: this folder is notebooks/ of the p
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from pyspark.sql import functions as F
 
 from memberlake import jobs, notebook, runner
 from memberlake.kpi.metrics import CHANGES
+from memberlake.notebook import BLUE, GREY, INK, ORANGE
 from memberlake.report import pages
 from memberlake.report.facts import DEFINED
 from memberlake.tables.gold.kpi import KPI
@@ -83,24 +85,12 @@ figures.drop_duplicates(["figure", "period"], ignore_index=True) if len(figures)
 # MAGIC %md
 # MAGIC ## The headline, over the months
 # MAGIC
-# MAGIC The hollow point is the month that runs.
+# MAGIC The hollow point is the month that runs. The first months of a record stand apart: who bought before it is new in
+# MAGIC them, and nobody can have been away for long yet.
 
 # COMMAND ----------
 
-BLUE, ORANGE, INK, PALE = "#0072B2", "#D55E00", "#333333", "#BBBBBB"  # told apart by colour-blind readers
-plt.rcParams.update(
-    {
-        "font.size": 9.5,
-        "text.color": INK,
-        "axes.titlesize": 11,
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.edgecolor": PALE,
-        "xtick.color": INK,
-        "ytick.color": INK,
-    }
-)
+plt.rcParams.update(notebook.STYLE | {"font.size": 9.5, "axes.titlesize": 11})
 
 
 def draw_metric(ax, name):
@@ -108,15 +98,16 @@ def draw_metric(ax, name):
     ax.set_title(DEFINED[name].label.en)
     months, values = [r["period_start"] for r in rows], [r["value"] for r in rows]
     if all(value is None for value in values):
-        ax.text(0.5, 0.5, "no data", transform=ax.transAxes, ha="center", color="#767676")
+        ax.text(0.5, 0.5, "no data", transform=ax.transAxes, ha="center", color=GREY)
         ax.set(xticks=[], yticks=[])
         return
     ax.plot(months, values, color=BLUE, linewidth=2)  # a month without a value is a gap
     for row in (r for r in rows if r["value"] is not None):
         face = BLUE if row["is_complete"] else "white"
         ax.plot(row["period_start"], row["value"], "o", color=BLUE, markerfacecolor=face, markersize=4)
-    ax.set_ylim(bottom=0)
-    ax.xaxis.set_major_locator(plt.MaxNLocator(4))
+    ax.set_ylim(0, 1.08 * max(v for v in values if v is not None) or 1)
+    ax.xaxis.set_major_locator(AutoDateLocator(maxticks=5))
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
     ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}" if DEFINED[name].form == "share" else f"{v:,.10g}")
 
 

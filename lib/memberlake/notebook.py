@@ -1,4 +1,4 @@
-"""What the notebooks have in common: their settings, and the lake that they look at."""
+"""What the notebooks have in common: their settings, the lake that they look at, and the looks of their pictures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,27 @@ from memberlake.lake import session
 from memberlake.lake.store import Lake
 
 Setting = Callable[..., str]  # (name, default="")
+
+BLUE, SKY, TINT, ORANGE = "#0072B2", "#56B4E9", "#A9CFE6", "#D55E00"  # told apart by colour-blind readers
+INK, GREY, PALE = "#333333", "#767676", "#BBBBBB"
+STYLE = {  # for Matplotlib's rcParams
+    "font.size": 11,
+    "text.color": INK,
+    "axes.titlesize": 12.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 14,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.spines.bottom": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+}
 
 
 def settings(dbutils: Any = None) -> Setting:
