@@ -316,6 +316,8 @@ def _take(job: jobs.Job, lake: Lake, rules: Conf, declared: Declared, given: Giv
     taken: list[Taken] = []
     with runner.recorded(lake, rules, "ingest", None) as outcome:
         conf.remember(settings, rules.lake)
+        if local_path(rules.lake.root) is None:  # without a lock, so jobs may run side by side; ingest is their first
+            lake.open_books()
         landing = _landing(source, given, rules)
         if (folder := local_path(landing)) and (given.landing is not None or source.landing is None):
             _warn_of_files_left(folder, name, source)  # a source's own folder is known to hold more than its loads take

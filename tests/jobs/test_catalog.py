@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from tests.conftest import configured
 from tests.jobs.orders import Order, orders
 
-from memberlake import jobs
+from memberlake import cli, jobs
 from memberlake.conf import LakeConf
 from memberlake.errors import UserError
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.value import RFM_SCORES, SCORE_BINS
-from memberlake.tables.silver import ORDERS
+from memberlake.tables.ops import CUTOFFS, RUNS, WATERMARKS
+from memberlake.tables.silver import COUPON_CAMPAIGNS, ORDERS
 
 pytestmark = pytest.mark.lake
 
@@ -94,3 +97,17 @@ def test_tables_that_a_local_catalog_forgot_are_found_by_their_files(spark: Spar
     assert codes(later) == {"a": "211", "b": "112"}
     jobs.find("rfm").run(later, configured("rfm.tiles=2"), date(2026, 11, 21))
     assert later.read(RFM_SCORES).count() == 2 + 3
+
+
+@pytest.mark.parametrize("place", ["managed"], indirect=True)
+def test_ingest_makes_the_books_that_jobs_side_by_side_share(
+    spark: SparkSession, place: LakeConf, tmp_path: Path
+) -> None:
+    file = tmp_path / "landing" / "coupon_campaigns" / "a.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("coupon_id,campaign_id\nc1,k1\n")
+    settings = [f"--set=lake.{name}={json.dumps(value)}" for name, value in place.model_dump().items()]
+    options = ["ingest", "--source=contracts", f"--landing={tmp_path / 'landing'}", *settings]
+    result = CliRunner().invoke(cli.main, options)
+    assert result.exit_code == 0, result.output
+    assert all(Lake(spark, place).ready(table) for table in (COUPON_CAMPAIGNS, RUNS, WATERMARKS, CUTOFFS))

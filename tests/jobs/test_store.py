@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -20,6 +22,7 @@ from memberlake.lake.asof import AsOfCheck
 from memberlake.lake.contract import DATE, INT, STRING, TS, Column, Table
 from memberlake.lake.rehearsal import rehearsal
 from memberlake.lake.store import Lake
+from memberlake.tables.ops import CUTOFFS
 
 pytestmark = pytest.mark.lake
 
@@ -417,6 +420,22 @@ def test_a_job_is_given_what_changed_since_it_last_ended_well(lake: Lake) -> Non
     assert given(rules="other") == []
     lake.rebuild = True
     assert given(rules="other") is None
+
+
+def test_jobs_side_by_side_keep_their_books(lake: Lake) -> None:
+    """As the tasks of a workflow: each is a process, Delta lets one of them commit and stops the others."""
+    lake.set_at("before", D2)
+    together, jobs = threading.Barrier(3), ("a", "b", "c")
+
+    def keep(job: str) -> None:
+        own = reopened(lake)
+        together.wait()
+        own.set_at(job, D1)
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        [*pool.map(keep, jobs)]
+    expected = {"before": D2, **dict.fromkeys(jobs, D1)}
+    assert {row.job: row.as_of for row in lake.read(CUTOFFS).collect()} == expected
 
 
 def test_a_table_made_again_in_the_place_of_another_is_all_new(lake: Lake, tmp_path: Path) -> None:

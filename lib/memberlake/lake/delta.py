@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import shutil
 import threading
 import time
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 MADE = "memberlake.made"  # differs from that of a table which stood in its place before
 _CHANGE_FEED = "delta.enableChangeDataFeed"
 _BOOKS = (CUTOFFS, RUNS, WATERMARKS)  # what the lake keeps of its own jobs: nobody counts their rows
+_CONFLICT = re.compile(r"DELTA_CONCURRENT_|Concurrent\w+Exception")
 _NOT_THERE = {
     "DELTA_MISSING_DELTA_TABLE",
     "DELTA_TABLE_NOT_FOUND",
@@ -91,8 +93,20 @@ class DeltaTables:
         held += [] if where is None else [where]
         condition = reduce(Column.__and__, held) if held else F.lit(True)
         started = time.monotonic()
-        self._writer(table, frame).overwrite(condition)
+        while True:
+            try:
+                self._writer(table, frame).overwrite(condition)
+                break
+            except (PySparkException, Py4JJavaError) as error:
+                # jobs that run side by side share the books, where each has rows of its own: it writes them once more
+                if table not in _BOOKS or not _CONFLICT.search(str(error)):
+                    raise
         self._count(table, started)
+
+    def open_books(self) -> None:
+        """Makes the tables of the books. Jobs that run side by side would each make them, and all but one fail."""
+        for book in _BOOKS:
+            self._create(book)
 
     def append(self, table: Table, frame: DataFrame) -> None:
         """Adds rows that are known to be new."""
