@@ -109,7 +109,10 @@ def test_dev_touches_nothing_of_prod() -> None:
         found = configured(understood(parameters))
         given = found.landing if parameters[0] == "ingest" else None  # the other jobs read no files
         pages = found.report.folder if parameters[1] == "report" else None  # the other jobs write tables alone
+        keeps_models = parameters[1].startswith("churn_")
         return {
+            "model": found.mlflow.model_name if keeps_models else None,
+            "experiment": found.mlflow.experiment if keeps_models else None,
             "catalog": found.lake.catalog,
             "checkpoints": found.lake.checkpoints,
             "landing": given,
@@ -135,6 +138,16 @@ def test_the_wheel_has_the_entry_and_the_cluster_the_home() -> None:
         assert task["python_wheel_task"].keys() == {"package_name", "entry_point", "parameters"}
         assert task["python_wheel_task"]["package_name"] == "memberlake"
         assert task["python_wheel_task"]["entry_point"] == "task"
+
+
+def test_tasks_that_keep_models_have_what_the_registry_imports() -> None:
+    project = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+    (extra,) = re.findall(r"^churn = \[(.*?)\]", project, re.MULTILINE | re.DOTALL)
+    pinned = {re.split("[=>]", package)[0]: package for package in re.findall('"(.*?)"', extra)}
+    for task in nightly("prod")["tasks"]:
+        given = [library["pypi"]["package"] for library in task["libraries"] if "pypi" in library]
+        wanted = ("mlflow-skinny", "sqlalchemy") if task["task_key"].startswith("churn_") else ()
+        assert given == [pinned[name] for name in wanted]
 
 
 def test_only_prod_runs_by_the_clock() -> None:
