@@ -233,6 +233,13 @@ def test_a_job_that_fails_leaves_the_lake_as_it_was(lake: Lake, rules: Conf) -> 
     assert files(lake) == before
 
 
+def test_a_lake_that_cannot_be_written_to_is_told_in_a_line(lake: Lake) -> None:
+    root = Path(str(lake.conf.root))
+    root.touch()  # no folder can be made below a file, by root neither
+    with pytest.raises(UserError, match=rf"{root}/_explain-\w+ cannot be made: "), rehearsal(lake) as tried:
+        tried.append(ORDERS, some_rows(lake.spark, ORDERS))
+
+
 def test_a_lake_without_data_has_nothing_to_explain(lake: Lake, rules: Conf) -> None:
     with pytest.raises(UserError, match=r"nothing to explain rfm on, the lake has no silver\.orders"):
         explain.job(lake, rules, jobs.find("rfm"), D)

@@ -6,6 +6,7 @@ import contextlib
 import uuid
 from collections.abc import Iterator
 
+from memberlake.errors import UserError
 from memberlake.lake import session
 from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
@@ -47,9 +48,15 @@ class Rehearsal(Lake):
 
 @contextlib.contextmanager
 def rehearsal(lake: Lake) -> Iterator[Rehearsal]:
-    """A rehearsal in a folder of the lake, where every executor can reach it; the folder is removed at the end."""
+    """A rehearsal in a folder of the lake, where every executor can reach it; the folder is removed at the end.
+
+    Raises:
+        UserError: the lake cannot be written to.
+    """
     place = lake.conf.root or lake.conf.checkpoints
     folder = f"{place}/_explain-{uuid.uuid4().hex}"
+    if why := session.make(lake.spark, folder):
+        raise UserError(f"a job is explained in a folder of the lake, and {folder} cannot be made: {why}")
     try:
         yield Rehearsal(lake, folder)
     finally:

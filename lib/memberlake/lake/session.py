@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import SparkSession
 
 from memberlake.conf import project_home
-from memberlake.errors import UserError
+from memberlake.errors import UserError, cause
 from memberlake.lake import machine
 from memberlake.plans import Graph, Node
 
@@ -63,9 +63,8 @@ def remove_unborn(spark: SparkSession, location: str) -> bool:
     jvm = getattr(spark, "_jvm", None)
     if jvm is None:  # Spark Connect: its catalog makes the tables
         return True
-    folder = jvm.org.apache.hadoop.fs.Path(location)
+    folder, files = _folder(spark, location)
     delta_log = jvm.org.apache.hadoop.fs.Path(folder, "_delta_log")
-    files = folder.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf())
     held = [s.getPath().getName() for s in files.listStatus(folder)] if files.exists(folder) else []
     if held != ["_delta_log"]:
         return not held
@@ -74,10 +73,25 @@ def remove_unborn(spark: SparkSession, location: str) -> bool:
     return True
 
 
+def make(spark: SparkSession, location: str) -> str | None:
+    """Makes a folder; gives the reason when that cannot be."""
+    folder, files = _folder(spark, location)
+    try:
+        return None if files.mkdirs(folder) else "its permissions or its disk forbid it"
+    except Py4JJavaError as error:
+        return cause(error)
+
+
 def remove(spark: SparkSession, location: str) -> None:
     """Removes a folder and all that is in it."""
+    folder, files = _folder(spark, location)
+    files.delete(folder, True)
+
+
+def _folder(spark: SparkSession, location: str) -> tuple[Any, Any]:
+    """A path as Hadoop has it, and its file system."""
     folder = spark._jvm.org.apache.hadoop.fs.Path(location)  # type: ignore[union-attr]
-    folder.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()).delete(folder, True)
+    return folder, folder.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf())
 
 
 @contextlib.contextmanager
