@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import random
+import re
+import shutil
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -391,6 +393,21 @@ def test_the_only_pending_file_may_be_removed(lake: Lake, tmp_path: Path) -> Non
     assert ingest(lake, tmp_path) == {}
     put(tmp_path / "products" / "a.csv", GOOD)
     assert ingest(lake, tmp_path)["products"].written == 1
+
+
+def test_a_table_that_is_gone_is_not_filled_by_new_files_alone(lake: Lake, tmp_path: Path) -> None:
+    landing = tmp_path / "landing"
+    put(landing / "products" / "a.csv", GOOD)
+    ingest(lake, landing)
+    shutil.rmtree(lake.location(PRODUCTS))
+    put(landing / "products" / "b.csv", "product_id,name\nnew,new\n")
+    later = Lake(lake.spark, lake.conf)
+    error = ingest(later, landing)["products"].error or ""
+    ledger = f"{lake.conf.checkpoint_root}/ingest/contracts/products"
+    assert re.match(rf"silver\.products is gone, .* restore it, or delete {ledger}, ", error)
+    assert not later.ready(PRODUCTS)
+    shutil.rmtree(ledger)
+    assert ingest(later, landing)["products"].files == 2
 
 
 def test_the_ratio_is_a_setting_and_its_bound_is_allowed(lake: Lake, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from memberlake.errors import UserError
 from memberlake.ingest import files, rows
 from memberlake.ingest.files import BROKEN, FILE, RawFiles
 from memberlake.ingest.source import Load, Source
-from memberlake.lake import sql
+from memberlake.lake import session, sql
+from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.lake.stream import take_new_files
 from memberlake.tables.ops import REJECTS
@@ -81,7 +82,9 @@ class Ingest:
         started = time.monotonic()
         folder, pattern = load.folder_and_pattern
         place = f"{self.landing}/{folder}".rstrip("/")
+        ledger = f"{self.lake.conf.checkpoint_root}/ingest/{self.name}/{name}"
         try:
+            self._require_table(load.contract, ledger)
             if local := local_path(place):
                 if misnamed := files.misnamed(local, pattern):
                     raise UserError(
@@ -95,7 +98,7 @@ class Ingest:
                 self.lake.spark,
                 place,
                 pattern,
-                f"{self.lake.conf.checkpoint_root}/ingest/{self.name}/{name}",
+                ledger,
                 self.conf.ingest.max_files_per_batch,
                 lambda spark, paths: self._batch(spark, load, paths, taken),
             )
@@ -103,6 +106,14 @@ class Ingest:
             taken.error = str(error)
         taken.seconds = time.monotonic() - started
         return taken
+
+    def _require_table(self, table: Table, ledger: str) -> None:
+        """A table that is gone would be filled by new files alone, since the old ones count as taken."""
+        if not self.lake.ready(table) and any(map(str.isdigit, session.listed(self.lake.spark, f"{ledger}/commits"))):
+            raise UserError(
+                f"{table.full_name} is gone, and files that were taken into it are not taken again: restore it, or "
+                f"delete {ledger}, the record of these files, and all that are still in the landing folder fill it anew"
+            )
 
     def _require_readable_defaults(self, load: Load) -> None:
         """A default that its column cannot hold would be NULL in every row."""
@@ -114,6 +125,9 @@ class Ingest:
             raise UserError(f"the defaults of {load.table} in the source do not fit: {'; '.join(told)}")
 
     def _batch(self, spark: SparkSession, load: Load, paths: list[str], taken: Taken) -> None:
+        if not paths:  # all were removed; what is marked as done has its table
+            self.lake.append(load.contract, self.lake.read(load.contract).limit(0))
+            return
         states = files.states(paths)
         judged = reduce(
             DataFrame.unionByName,

@@ -60,17 +60,27 @@ def remove_unborn(spark: SparkSession, location: str) -> bool:
 
     Delta takes such a folder for a table when it is asked to make one, and for none when it is asked to write.
     """
-    jvm = getattr(spark, "_jvm", None)
-    if jvm is None:  # Spark Connect: its catalog makes the tables
-        return True
-    folder, files = _folder(spark, location)
-    delta_log = jvm.org.apache.hadoop.fs.Path(folder, "_delta_log")
-    held = [s.getPath().getName() for s in files.listStatus(folder)] if files.exists(folder) else []
+    held = listed(spark, location)
     if held != ["_delta_log"]:
         return not held
-    if not any(s.getPath().getName()[0].isdigit() for s in files.listStatus(delta_log)):  # commits and checkpoints
-        files.delete(folder, True)
+    if not any(name[0].isdigit() for name in listed(spark, f"{location}/_delta_log")):  # commits and checkpoints
+        remove(spark, location)
     return True
+
+
+def listed(spark: SparkSession, location: str) -> list[str]:
+    """The names in a folder; none where it is not there, or out of reach of Spark Connect.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    if getattr(spark, "_jvm", None) is None:
+        return []
+    try:
+        folder, files = _folder(spark, location)
+        return [s.getPath().getName() for s in files.listStatus(folder)] if files.exists(folder) else []
+    except Py4JJavaError as error:
+        raise UserError(f"{location} cannot be read: {cause(error)}") from None
 
 
 def make(spark: SparkSession, location: str) -> str | None:

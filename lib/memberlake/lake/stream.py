@@ -25,8 +25,8 @@ def take_new_files(
     """Calls `take` with the paths of files that were not taken before, at most batch_size at a time.
 
     A batch is written to the checkpoint before `take` sees it, and marked as done after. When `take` fails or the
-    process dies, the next call gives the very same files again, less those that are gone; so `take` must be
-    repeatable. A folder that is not there has no files.
+    process dies, the next call gives the very same files again, less those that are gone, which may leave none; so
+    `take` must be repeatable. A folder that is not there has no files.
 
     Raises:
         UserError: the folder cannot be opened; the checkpoint is damaged, or in use.
@@ -35,9 +35,7 @@ def take_new_files(
 
     def batch(listing: DataFrame, _: int) -> None:
         try:
-            paths = sorted(row.path for row in listing.collect())  # small: at most batch_size
-            if paths:
-                take(listing.sparkSession, paths)
+            take(listing.sparkSession, sorted(row.path for row in listing.collect()))  # small: at most batch_size
         except Exception as error:
             failed.append(error)
             raise
