@@ -12,8 +12,10 @@ class NotYet(UserError):
 
 
 def cause(error: Exception) -> str:
-    """Why Spark failed, in one line: of an error from Java, whose first lines are about py4j and the task, the last
-    cause; of a stream, what ended it."""
-    causes = re.findall(r"(?:^(?:Caused by)?: [\w.$]+: |terminated with exception: )(.+)$", str(error), re.MULTILINE)
-    said = causes[-1] if causes else (str(error).strip() or type(error).__name__).splitlines()[0]
-    return re.sub(r" SQLSTATE: \w+", "", said)
+    """Why Spark failed, in one line of at most 300 characters: of an error from Java, whose first lines are about py4j
+    and the task, the last cause (its name where it says nothing); of a stream, what ended it."""
+    causes = re.findall(
+        r"^(?:Caused by)?: (?:[\w$]+\.)*([\w$]+)(?:: (.*))?$|terminated with exception: (.+)$", str(error), re.MULTILINE
+    )
+    name, message, ended = causes[-1] if causes else (type(error).__name__, str(error).strip().partition("\n")[0], "")
+    return re.sub(r" SQLSTATE: \w+", "", ended or message or name)[:300]

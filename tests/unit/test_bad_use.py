@@ -135,7 +135,9 @@ Caused by: java.util.regex.PatternSyntaxException: Unclosed group near index 1
 (
 \tat java.util.regex.Pattern.error(Pattern.java:1)"""
     assert cause(RuntimeError(java)) == "Unclosed group near index 1"
+    assert cause(RuntimeError(f"{java}\nCaused by: java.io.EOFException\n\tat x")) == "EOFException"
     assert cause(RuntimeError(java.partition("Caused")[0])).startswith("Job aborted due to stage failure")
+    assert cause(RuntimeError(f"Caused by: java.io.IOException: {'x' * 999}")) == "x" * 300
     assert cause(RuntimeError("[WRONG] This: that. SQLSTATE: 42000\n== SQL ==\nx")) == "[WRONG] This: that."
     stream = "[STREAM_FAILED] Query [id = 1] terminated with exception: batch 3 doesn't exist SQLSTATE: XXKST\nmore"
     assert cause(RuntimeError(stream)) == "batch 3 doesn't exist"

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from memberlake.conf import local_path
-from memberlake.errors import UserError
+from memberlake.errors import UserError, cause
 from memberlake.ingest import parse
 from memberlake.lake import sql
 
@@ -117,7 +117,7 @@ def readable(path: str) -> str:
 def unreadable(error: Exception) -> UserError | None:
     """What to tell when Spark failed on the content of a file; None when it failed for another reason."""
     found = re.search(r"while reading file (\S+)\. ", str(error))
-    return UserError(f"{readable(unquote(found[1]))} cannot be read: {_cause(error)}") if found else None
+    return UserError(f"{readable(unquote(found[1]))} cannot be read: {cause(error)}") if found else None
 
 
 def _rows(spark: SparkSession, paths: list[str], schema: StructType, csv_options: CsvOptions) -> RawFiles:
@@ -207,7 +207,7 @@ def _schema(spark: SparkSession, path: str, csv_options: CsvOptions) -> StructTy
         if isinstance(error, PySparkException) and error.getCondition() == "COLUMN_ALREADY_EXISTS":
             name = (error.getMessageParameters() or {}).get("columnName", "").strip("`")
             raise _twice(path, name) from None
-        said = _cause(error)
+        said = cause(error)
         if "TIMESTAMP(NANOS" in said:  # as pandas writes them by itself
             said = "its times are in nanoseconds, which Spark does not read; write them in microseconds"
         raise UserError(f"{readable(path)} cannot be read as {kind}: {said}") from None
@@ -277,12 +277,3 @@ def _format(path: str) -> str:
             f"{readable(path)} is no file that ingest can take ({', '.join(FORMATS)}, also .gz): move it away"
         )
     return FORMATS[endings[-1]]
-
-
-def _cause(error: Exception) -> str:
-    """The innermost cause in one line; Spark's own message is about the task that failed."""
-    causes = re.findall(r"^Caused by: [\w.$]*?(\w+)(?:: (.*))?$", str(error), re.MULTILINE)
-    if causes:
-        name, message = causes[-1]
-        return f"{message or name}"[:300]
-    return str(error).strip().partition("\n")[0][:300] or type(error).__name__

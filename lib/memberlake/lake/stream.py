@@ -66,7 +66,7 @@ def take_new_files(
         if re.search("No space left|Permission denied|AccessControlException", str(error)):
             raise
         # Spark tells of a damaged file in the words of whatever parser met it, and seldom names the file
-        why = cause(error)[:300].rstrip(".")
+        why = cause(error).rstrip(".")
         raise UserError(
             f"{checkpoint}, the record of the files taken, cannot be used: {why}. If no other ingest is running, "
             f"delete this folder and ingest again: what was taken is taken again, which changes nothing"
