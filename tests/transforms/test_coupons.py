@@ -12,8 +12,10 @@ from pyspark.sql import functions as F
 from tests.frames import utc
 from tests.jobs.orders import rows
 
+from memberlake import plans
 from memberlake.conf import Conf
-from memberlake.coupons import alerts, runs, touched
+from memberlake.coupons import alerts, campaigns, runs, touched
+from memberlake.lake import session
 from memberlake.lake.contract import LONG, MONEY, Table
 from memberlake.tables.gold.coupons import (
     COUPON_ALERTS,
@@ -25,7 +27,7 @@ from memberlake.tables.gold.coupons import (
     HISTORY_EVENT,
     VOUCHERS,
 )
-from memberlake.tables.silver import CAMPAIGN_CONTACTS
+from memberlake.tables.silver import CAMPAIGN_CONTACTS, COUPON_CAMPAIGN_OVERRIDES
 
 D = date(2026, 11, 20)
 
@@ -196,6 +198,40 @@ def test_lists_that_may_have_changed(spark: SparkSession) -> None:
     )
     everybody = {("only controls", None), ("nobody left", None)}
     assert {tuple(r) for r in found.collect()} == {("long there", "new"), *everybody}
+
+
+def test_decisions_by_hand_are_found_by_what_they_name(spark: SparkSession) -> None:
+    """Not tried on every voucher of the coupon: of both there may be millions."""
+
+    def decision(coupon_id: str, voucher_id: str | None, campaign_id: str, day: int = 1, **on: date) -> dict[str, Any]:
+        told = {"coupon_id": coupon_id, "voucher_id": voucher_id, "campaign_id": campaign_id}
+        return {**told, "decided_at": utc(f"2026-11-0{day}"), **on}
+
+    held = spark.createDataFrame(
+        [
+            ("1", "c", "n:1", date(2026, 11, 1)),
+            ("d/1", "d", "n:1", date(2026, 11, 1)),  # its number is another coupon's, too
+            ("c/m//then", "c", "m:m", date(2026, 11, 5)),
+            ("9", "c", "n:9", date(2026, 11, 20)),
+        ],
+        "voucher_id string, coupon_id string, holder string, first_on date",
+    )
+    decided = [
+        decision("c", "1", "of the voucher"),
+        decision("c", None, "of the dates", day=2, to_on=date(2026, 11, 5)),
+        decision("c", None, "earlier", from_on=date(2026, 11, 1), to_on=date(2026, 11, 9)),
+        decision("d", "d/1", "by its id"),
+        decision("d", "1", "by its number", day=2),
+        decision("e", "9", "of another coupon"),
+    ]
+    with session.watched(spark) as graphs:
+        found = campaigns.decided_by_hand(held, rows(spark, COUPON_CAMPAIGN_OVERRIDES, decided)).collect()
+    assert {tuple(row) for row in found} == {
+        ("1", "of the voucher"),
+        ("c/m//then", "of the dates"),
+        ("d/1", "by its number"),
+    }
+    assert {join.on for join in plans.analysed(graphs).joins} == {"coupon_id, named", "coupon_id"}
 
 
 NOTHING = {c.name: Decimal(0) if c.type == MONEY else 0 for c in COUPON_DAYS.columns if c.type in (LONG, MONEY)}

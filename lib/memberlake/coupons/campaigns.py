@@ -189,16 +189,14 @@ def _trials(vouchers: DataFrame, windows: DataFrame, audience: DataFrame) -> Dat
 def decided_by_hand(vouchers: DataFrame, overrides: DataFrame) -> DataFrame:
     """One row a voucher_id that someone decided on."""
     decisions = overrides.select(
-        "coupon_id", F.col("voucher_id").alias("of_voucher"), "from_on", "to_on", "decided_at", "campaign_id"
+        "coupon_id", F.col("voucher_id").alias("named"), "from_on", "to_on", "decided_at", "campaign_id"
     )
-    of_voucher, day = F.col("of_voucher"), F.col("first_on")
-    names_it = (of_voucher == F.col("voucher_id")) | (F.concat(F.lit(NUMBER), of_voucher) == F.col("holder"))
-    holds_it = (F.coalesce(F.col("from_on") <= day, F.lit(True))) & (F.coalesce(F.col("to_on") >= day, F.lit(True)))
-    latest = F.max_by("campaign_id", F.struct(of_voucher.isNotNull(), "decided_at", "campaign_id"))
-    return (
-        vouchers.select("voucher_id", "coupon_id", "holder", "first_on")
-        .join(F.broadcast(decisions), on="coupon_id", how="inner")
-        .where(F.when(of_voucher.isNotNull(), names_it).otherwise(holds_it))
-        .groupBy("voucher_id")
-        .agg(latest.alias("decided_campaign_id"))
-    )
+    number = F.when(F.col("holder").startswith(NUMBER), F.substring("holder", len(NUMBER) + 1, 2**31 - 1))
+    slim = vouchers.select("voucher_id", "coupon_id", "first_on", F.array("voucher_id", number).alias("names"))
+    # found by their names: one coupon may have millions of vouchers and as many decisions
+    of_voucher = slim.withColumn("named", F.explode("names")).join(decisions, on=["coupon_id", "named"], how="inner")
+    day = F.col("first_on")
+    within = F.coalesce(F.col("from_on") <= day, F.lit(True)) & F.coalesce(F.col("to_on") >= day, F.lit(True))
+    of_dates = slim.join(F.broadcast(decisions.where("named IS NULL")), on="coupon_id", how="inner").where(within)
+    latest = F.max_by("campaign_id", F.struct(F.col("named").isNotNull(), "decided_at", "campaign_id"))
+    return of_voucher.unionByName(of_dates).groupBy("voucher_id").agg(latest.alias("decided_campaign_id"))
