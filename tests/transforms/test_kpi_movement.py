@@ -8,12 +8,15 @@ from datetime import date, timedelta
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from tests.frames import rows
+from pyspark.sql import functions as F
+from tests.frames import rows, utc
 
-from memberlake.kpi import facts, movement, periods
+from memberlake import plans
+from memberlake.kpi import facts, movement, periods, since
 from memberlake.kpi.periods import Span
+from memberlake.lake import session
 from memberlake.tables.gold.churn import CHURN_STATUS
-from memberlake.tables.silver import CAMPAIGNS
+from memberlake.tables.silver import CAMPAIGNS, MEMBERS, ORDERS
 
 D = date(2026, 3, 31)
 
@@ -179,3 +182,20 @@ def test_winbacks(spark: SparkSession) -> None:
         ("day", ago(2), "all"): 1,
         ("day", ago(1), "all"): 0,
     }
+
+
+def test_erased_members_are_no_table_that_every_executor_gets(spark: SparkSession) -> None:
+    """A brand may erase millions at once: only a few, as Spark has counted them, are sent to all."""
+    statuses = snapshot(spark, D, {"gone": [], "there": []}, {"gone": ago(70)})
+    erased = rows(spark, MEMBERS, [{"member_id": "gone", "registered_at": utc("2026-03-01")}])
+    tables = {CHURN_STATUS.full_name: statuses, ORDERS.full_name: rows(spark, ORDERS, [])}
+    before = spark.conf.get("spark.sql.autoBroadcastJoinThreshold")
+    spark.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1")
+    try:
+        with session.watched(spark) as graphs:
+            changes = {MEMBERS.full_name: erased.withColumn("_change_type", F.lit("delete"))}
+            (found,) = since.changed(changes, tables, "UTC", lambda frame: frame.persist()).collect()
+    finally:
+        spark.conf.set("spark.sql.autoBroadcastJoinThreshold", str(before))
+    assert found["day"] == ago(70)
+    assert not [join for join in plans.analysed(graphs).joins if join.kind == "broadcast"]

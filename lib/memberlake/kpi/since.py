@@ -133,7 +133,7 @@ def changed(
             # erased with all orders: the snapshots still say from when on
             erased = rows.where("_change_type = 'delete'").select("member_id").distinct().transform(keep)
             erased.count()  # mostly none, and then Spark reads no snapshot
-            since = tables[CHURN].join(F.broadcast(erased), on="member_id", how="left_semi")
+            since = tables[CHURN].join(erased, on="member_id", how="left_semi")
             days = _of_members(rows, days_of_orders, zone).unionAll(since.select(F.col("known_on").alias("day")))
         elif name == CAMPAIGNS:
             days = _of_campaigns(rows, tables, zone)
