@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from pyspark.sql import DataFrame
@@ -14,6 +15,8 @@ from memberlake.kpi import families, since, table
 from memberlake.kpi.cells import union
 from memberlake.kpi.families import Inputs
 from memberlake.kpi.metrics import METRICS
+from memberlake.kpi.since import Held
+from memberlake.lake.contract import Table
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.activity import ACTIVE_COUNTS, ACTIVITY_DAYS
 from memberlake.tables.gold.churn import CHURN_STATUS
@@ -49,25 +52,9 @@ WRITES = (KPI,)
 log = logging.getLogger(__name__)
 
 
-def tables_of(lake: Lake) -> dict[str, DataFrame]:
-    """What metrics are counted from, by name."""
-    return {
-        MEMBERS.full_name: lake.read(MEMBERS),
-        ORDERS.full_name: lake.read(ORDERS),
-        ORDER_LINES.full_name: lake.read(ORDER_LINES),
-        PRODUCTS.full_name: lake.read(PRODUCTS),
-        EVENTS.full_name: lake.read(EVENTS),
-        CAMPAIGNS.full_name: lake.read(CAMPAIGNS),
-        CAMPAIGN_CONTACTS.full_name: lake.read(CAMPAIGN_CONTACTS),
-        CAMPAIGN_RESPONSES.full_name: lake.read(CAMPAIGN_RESPONSES),
-        CAMPAIGN_COSTS.full_name: lake.read(CAMPAIGN_COSTS),
-        VOUCHERS.full_name: lake.read(VOUCHERS),
-        CHURN_STATUS.full_name: lake.read(CHURN_STATUS),
-    }
-
-
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
-    tables, stored, zone = tables_of(lake), lake.read(KPI), conf.business_timezone
+    tables = {table.full_name: lake.read(table) for table in (*CHANGING, *OF_CATEGORIES)}
+    stored, zone = lake.read(KPI), conf.business_timezone
     # what is collected here is a row a table, a metric or a snapshot
     data = families.data(tables, as_of, conf)
     filled = {r["name"] for r in since.filled(data).collect()}
@@ -79,22 +66,13 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     snapshots = [r["as_of"] for r in tables[CHURN_STATUS.full_name].select("as_of").distinct().collect()]
     by_category = "category" in conf.kpi.dimensions
     changing = (*CHANGING, *OF_CATEGORIES) if by_category else CHANGING
-    who_counts = (conf.activity.active_event_types, conf.activity.robot_threshold)
-    rules = (conf.kpi, conf.orders, who_counts, zone, tuple(METRICS))  # a metric that is new is counted of all days
-    # as of a day before the last one: everything up to it, and what changed is left for the next run
-    is_past = held.last_row > as_of
-    # days without churn that a later snapshot sees, or by other rules than those after: the next run counts all again
-    is_blind = as_of < max(snapshots, default=as_of) and as_of not in snapshots
-    if is_past and (is_blind or not lake.goes_by("kpi", rules)):
-        lake.forget("kpi")
     with contextlib.ExitStack() as stack:
 
         def keep(frame: DataFrame) -> DataFrame:
             return stack.enter_context(lake.kept(frame))
 
-        changes = {} if is_past else stack.enter_context(lake.since_last("kpi", *changing, rules=rules))
-        partly = {t.full_name: rows for t, rows in changes.items() if rows is not None}
-        changed = {r["name"]: r["day"] for r in since.changed(partly, tables, zone, keep).collect()} if partly else {}
+        changes = stack.enter_context(changes_of(lake, conf, changing, held, snapshots, as_of))
+        changed = {r["name"]: r["day"] for r in since.changed(changes, tables, zone, keep).collect()} if changes else {}
         if held.begins_with_data(changed, [t.full_name for t in changing]):
             first_data = held.first_row
         else:  # looked for in all tables
@@ -104,6 +82,26 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
         chosen = families.BY_CATEGORY if by_category else families.FAMILIES
         due = families.only_due(chosen, inputs, held.beginning(first_data), changed)
         write(lake, inputs, due, first_data, active_as_of)
+
+
+@contextlib.contextmanager
+def changes_of(
+    lake: Lake, conf: Conf, tables: Sequence[Table], held: Held, snapshots: Sequence[date], as_of: date
+) -> Iterator[dict[str, DataFrame]]:
+    """The rows that changed since the last run, by table; those that it has not seen, or saw by other rules, are left
+    out. None as of a day before its last: everything up to that day is counted, and the next run is given the changes.
+    """
+    who_counts = (conf.activity.active_event_types, conf.activity.robot_threshold)
+    rules = (conf.kpi, conf.orders, who_counts, conf.business_timezone, tuple(METRICS))  # a new metric has no days yet
+    if held.last_row <= as_of:
+        with lake.since_last("kpi", *tables, rules=rules) as changes:
+            yield {table.full_name: rows for table, rows in changes.items() if rows is not None}
+        return
+    # days without churn that a later snapshot sees, or by other rules than those after: the next run counts all again
+    is_blind = as_of < max(snapshots, default=as_of) and as_of not in snapshots
+    if is_blind or not lake.goes_by("kpi", rules):
+        lake.forget("kpi")
+    yield {}
 
 
 def warn_of_other_days(lake: Lake, filled: set[str], active_as_of: date | None, as_of: date) -> None:

@@ -38,33 +38,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> str:
 
 
 def facts(lake: Lake, conf: Conf, as_of: date) -> Facts:
-    frames = data.Frames(
-        kpi=lake.read(KPI),
-        alerts=lake.read(ALERTS),
-        rfm_scores=lake.read(RFM_SCORES),
-        rfe_scores=lake.read(RFE_SCORES),
-        abc_classes=lake.read(ABC_CLASSES),
-        active_counts=lake.read(ACTIVE_COUNTS),
-        retention=lake.read(RETENTION),
-        churn_status=lake.read(CHURN_STATUS),
-        churn_scores=lake.read(CHURN_SCORES),
-        churn_models=lake.read(CHURN_MODELS),
-        model_monitoring=lake.read(MODEL_MONITORING),
-        vouchers=lake.read(VOUCHERS),
-        coupon_runs=lake.read(COUPON_RUNS),
-        coupon_funnel=lake.read(COUPON_FUNNEL),
-        coupon_days=lake.read(COUPON_DAYS),
-        coupon_liability=lake.read(COUPON_LIABILITY),
-        coupon_mapping_review=lake.read(COUPON_MAPPING_REVIEW),
-        members=lake.read(MEMBERS),
-        orders=lake.read(ORDERS),
-        events=lake.read(EVENTS),
-        campaigns=lake.read(CAMPAIGNS),
-        campaign_contacts=lake.read(CAMPAIGN_CONTACTS),
-        coupon_events=lake.read(COUPON_EVENTS),
-        runs=lake.read(RUNS),
-        rejects=lake.read(REJECTS),
-    )
+    frames = data.Frames(**{table.name: lake.read(table) for table in READS})
     small = data.small(frames, as_of, conf.business_timezone)
     return Facts(
         rows={name: [row.asDict() for row in frame.collect()] for name, frame in small.items()},  # see data.small

@@ -114,10 +114,19 @@ def test_a_script_declares_what_it_reads_and_writes(script: Path) -> None:
 
 
 def tables_used(job: Job, script: Path) -> tuple[set[Table], set[Table]]:
-    """The tables in calls of lake.read(TABLE) and lake.replace(TABLE, ...) and the like."""
+    """The tables in calls of lake.read(TABLE) and lake.replace(TABLE, ...) and the like.
+
+    In `{... lake.read(table) for table in TABLES}` these are all that TABLES has.
+    """
     read, written = set(), set()
-    for call in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+    tree, of_many = ast.parse(script.read_text(encoding="utf-8")), set()
+    for each in (node for node in ast.walk(tree) if isinstance(node, ast.DictComp)):
+        if ast.unparse(each.value) == "lake.read(table)":
+            values = eval(ast.unparse(each.generators[0].iter), vars(job.module))
+            read |= {value if isinstance(value, Table) else value[-1] for value in values}
+            of_many.add(each.value)
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call in of_many:
             continue
         if not isinstance(call.func.value, ast.Name) or call.func.value.id != "lake":
             continue
