@@ -17,22 +17,8 @@ from memberlake.errors import NotYet
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.activity import SUBJECT_IDENTITY
 from memberlake.tables.gold.churn import CHURN_FEATURES, CHURN_MODELS, CHURN_SCORES, CHURN_STATUS, MODEL_MONITORING
-from memberlake.tables.silver import (
-    CAMPAIGN_CONTACTS,
-    CAMPAIGN_RESPONSES,
-    CAMPAIGNS,
-    COUPON_EVENTS,
-    EVENTS,
-    MEMBERS,
-    ORDER_LINES,
-    ORDERS,
-    PRODUCTS,
-)
 
-READS = (
-    MEMBERS, ORDERS, ORDER_LINES, PRODUCTS, EVENTS, CAMPAIGNS, CAMPAIGN_CONTACTS, CAMPAIGN_RESPONSES, COUPON_EVENTS,
-    SUBJECT_IDENTITY, CHURN_MODELS,
-)  # fmt: skip
+READS = (*facts.TABLES.values(), SUBJECT_IDENTITY, CHURN_MODELS)
 MAY_BE_STALE = (SUBJECT_IDENTITY, CHURN_MODELS)  # then it is derived here; the champion that is there scores
 WRITES = (CHURN_STATUS, CHURN_FEATURES, CHURN_SCORES, MODEL_MONITORING)
 
@@ -41,22 +27,14 @@ log = logging.getLogger(__name__)
 
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     churn = conf.churn
-    is_known = lake.has_seen("activity", EVENTS, identity.rules(conf))
+    is_known = lake.has_seen("activity", facts.TABLES["events"], identity.rules(conf))
     with ExitStack() as stack:
 
         def keep(frame: DataFrame) -> DataFrame:
             return stack.enter_context(lake.kept(frame))
 
         known = facts.until(
-            members=lake.read(MEMBERS),
-            orders=lake.read(ORDERS),
-            lines=lake.read(ORDER_LINES),
-            products=lake.read(PRODUCTS),
-            events=lake.read(EVENTS),
-            campaigns=lake.read(CAMPAIGNS),
-            contacts=lake.read(CAMPAIGN_CONTACTS),
-            responses=lake.read(CAMPAIGN_RESPONSES),
-            coupon_events=lake.read(COUPON_EVENTS),
+            {name: lake.read(table) for name, table in facts.TABLES.items()},
             as_of=as_of,
             zone=conf.business_timezone,
             statuses=conf.orders.counted_statuses,

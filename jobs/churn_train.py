@@ -14,21 +14,8 @@ from memberlake.churn.registry import Registry, Version, types
 from memberlake.conf import Conf
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.churn import CHURN_MODELS
-from memberlake.tables.silver import (
-    CAMPAIGN_CONTACTS,
-    CAMPAIGN_RESPONSES,
-    CAMPAIGNS,
-    COUPON_EVENTS,
-    EVENTS,
-    MEMBERS,
-    ORDER_LINES,
-    ORDERS,
-    PRODUCTS,
-)
 
-READS = (
-    MEMBERS, ORDERS, ORDER_LINES, PRODUCTS, EVENTS, CAMPAIGNS, CAMPAIGN_CONTACTS, CAMPAIGN_RESPONSES, COUPON_EVENTS,
-)  # fmt: skip
+READS = tuple(facts.TABLES.values())
 WRITES = (CHURN_MODELS,)
 
 log = logging.getLogger(__name__)
@@ -50,15 +37,7 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
             return stack.enter_context(lake.kept(frame))
 
         known = facts.until(
-            members=lake.read(MEMBERS),
-            orders=lake.read(ORDERS),
-            lines=lake.read(ORDER_LINES),
-            products=lake.read(PRODUCTS),
-            events=lake.read(EVENTS),
-            campaigns=lake.read(CAMPAIGNS),
-            contacts=lake.read(CAMPAIGN_CONTACTS),
-            responses=lake.read(CAMPAIGN_RESPONSES),
-            coupon_events=lake.read(COUPON_EVENTS),
+            {name: lake.read(table) for name, table in facts.TABLES.items()},
             as_of=as_of,
             zone=conf.business_timezone,
             statuses=conf.orders.counted_statuses,

@@ -48,7 +48,7 @@ plt.rcParams.update(notebook.STYLE)
 # COMMAND ----------
 
 known = facts.until(
-    **{name: write.clean(world, t).cache() for name, t in facts.TABLES.items()},  # made up anew at each use, otherwise
+    {name: write.clean(world, t).cache() for name, t in facts.TABLES.items()},  # made up anew at each use, otherwise
     as_of=as_of, zone=world.zone, statuses=settings.orders.counted_statuses,
 )
 first = snapshots.first_day(settings.churn.foretold, known).first()["on"]

@@ -64,7 +64,7 @@ def churn_features_memberlake(run: Run) -> None:
     """All features and the labels of twelve snapshots."""
     lake, rules = run.lake("churn_tables"), run.rules()
     known = facts.until(
-        **{name: lake.read(table) for name, table in facts.TABLES.items()},
+        {name: lake.read(table) for name, table in facts.TABLES.items()},
         as_of=AS_OF,
         zone=rules.business_timezone,
         statuses=rules.orders.counted_statuses,

@@ -102,7 +102,7 @@ def literal(spark: SparkSession) -> Facts:
         ],
     }  # fmt: skip
     frames: dict[str, Any] = {name: rows(spark, table, given[name]) for name, table in facts.TABLES.items()}
-    return facts.until(**frames, as_of=D, zone="UTC", statuses=("paid",))
+    return facts.until(frames, as_of=D, zone="UTC", statuses=("paid",))
 
 
 def test_features_of_literal_members(literal: Facts) -> None:
@@ -156,8 +156,8 @@ def test_a_snapshot_is_the_same_however_far_the_lake_reaches(made: dict[str, Any
     """What the past says of a day must not change with later rows: a feature that saw one would differ."""
     then, now = date(2025, 3, 1), date(2025, 9, 1)
     given = {"zone": rules.business_timezone, "statuses": rules.orders.counted_statuses}
-    alone = table(facts.until(**made, as_of=then, **given), [then])  # type: ignore[arg-type]
-    among = table(facts.until(**made, as_of=now, **given), [date(2025, 1, 5), then, now])  # type: ignore[arg-type]
+    alone = table(facts.until(made, as_of=then, **given), [then])  # type: ignore[arg-type]
+    among = table(facts.until(made, as_of=now, **given), [date(2025, 1, 5), then, now])  # type: ignore[arg-type]
     assert alone.count() > 40
     assert_df_equality(among.where(F.col("as_of") == F.lit(then)), alone, ignore_row_order=True, ignore_nullable=True)
     assert measure.only_leaks(among).isEmpty()
@@ -169,7 +169,7 @@ def test_a_snapshot_is_the_same_however_far_the_lake_reaches(made: dict[str, Any
 def test_a_member_has_the_same_features_whoever_else_is_drawn(made: dict[str, Any], rules: Conf) -> None:
     """Scores too: they are among all members of the day."""
     day = date(2025, 9, 1)
-    known = facts.until(**made, as_of=day, zone=rules.business_timezone, statuses=rules.orders.counted_statuses)
+    known = facts.until(made, as_of=day, zone=rules.business_timezone, statuses=rules.orders.counted_statuses)
     every, some = table(known, [day]), table(known, [day], share=0.3)
     assert 0 < some.count() < every.count() / 2
     theirs = every.join(some.select("member_id"), on="member_id", how="left_semi").select(*some.columns)
@@ -300,14 +300,14 @@ def test_labels_are_what_the_rule_says_later(made: dict[str, Any], rules: Conf) 
     then = date(2025, 3, 1)
     given = {"zone": rules.business_timezone, "statuses": rules.orders.counted_statuses}
     conf = configured("churn.gap_days=2", "churn.horizon_days=3").churn
-    known = facts.until(**made, as_of=date(2025, 9, 1), **given)  # type: ignore[arg-type]
+    known = facts.until(made, as_of=date(2025, 9, 1), **given)  # type: ignore[arg-type]
     spells = rules_spells(known, date(2025, 9, 1))
     examples = snapshots.eligible(known.known, spells, [then]).transform(snapshots.with_labels, spells, [then], conf)
     labels = {row["member_id"] for row in examples.where("label = 1").collect()}
     churned: set[str] = set()
     for later in range(3, 6):
         as_of = then + timedelta(days=later)
-        spells_then = rules_spells(facts.until(**made, as_of=as_of, **given), as_of)  # type: ignore[arg-type]
+        spells_then = rules_spells(facts.until(made, as_of=as_of, **given), as_of)  # type: ignore[arg-type]
         churned |= {row["member_id"] for row in spells_then.where("ends_on IS NULL").collect()}
     eligible = {row["member_id"] for row in examples.collect()}
     assert labels == churned & eligible

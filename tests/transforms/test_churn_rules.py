@@ -61,7 +61,7 @@ def of(
         "responses": [{"contact_id": c, "responded_at": at(b)} for c, b in responses],
     }
     frames: dict[str, Any] = {name: rows(spark, table, given.get(name, ())) for name, table in facts.TABLES.items()}
-    return facts.until(**frames, as_of=as_of, zone="UTC", statuses=("paid",))
+    return facts.until(frames, as_of=as_of, zone="UTC", statuses=("paid",))
 
 
 def contact(contact_id: str, member: str, back: int, campaign: str = "care", control: bool | None = None) -> Any:

@@ -90,7 +90,7 @@ def test_probabilities_of_a_made_brand_are_honest_though_churn_has_a_season(spar
     ).churn
     as_of = date(2025, 12, 28)
     statuses = shipped.orders.counted_statuses
-    known = facts.until(**frames, as_of=as_of, zone=shipped.business_timezone, statuses=statuses)
+    known = facts.until(frames, as_of=as_of, zone=shipped.business_timezone, statuses=statuses)
     split = snapshots.split(conf, shipped.made.first_on, as_of)
     spells = rules.spells(conf.foretold, known, as_of).persist()
     eligible = snapshots.eligible(known.known, spells, split.every)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -12,7 +12,6 @@ from pyspark.sql import functions as F
 from memberlake import calendar
 from memberlake.activity import identity as identities
 from memberlake.contacts import only_sent
-from memberlake.lake.contract import Table
 from memberlake.orders import has_coupon, only_counted
 from memberlake.tables import silver
 
@@ -55,56 +54,48 @@ class Facts(NamedTuple):
 
 
 def until(
-    *,
-    members: DataFrame,
-    orders: DataFrame,
-    lines: DataFrame,
-    products: DataFrame,
-    events: DataFrame,
-    campaigns: DataFrame,
-    contacts: DataFrame,
-    responses: DataFrame,
-    coupon_events: DataFrame,
+    tables: Mapping[str, DataFrame],
     as_of: date,
     zone: str,
     statuses: Sequence[str],
     identity: DataFrame | None = None,
     kept: Callable[[DataFrame], DataFrame] = lambda frame: frame,
 ) -> Facts:
-    """The facts as of a day, from the silver tables of `TABLES`.
+    """The facts as of a day.
 
     Args:
+        tables: those of `TABLES`.
         identity: gold.subject_identity; where it is not given, it is derived from the events.
         kept: is given what is used many times.
     """
 
-    def seen(frame: DataFrame, table: Table) -> DataFrame:
-        return calendar.dated(frame, str(table.happened_at), None, as_of, zone, "on")
+    def seen(name: str) -> DataFrame:
+        return calendar.dated(tables[name], str(TABLES[name].happened_at), None, as_of, zone, "on")
 
     activated_on = calendar.business_date(F.col("activated_at"), zone)
-    members = seen(members, silver.MEMBERS).withColumn("activated_on", activated_on)
-    orders = seen(orders, silver.ORDERS).transform(only_counted, statuses).where(F.col("member_id").isNotNull())
+    members = seen("members").withColumn("activated_on", activated_on)
+    orders = seen("orders").transform(only_counted, statuses).where(F.col("member_id").isNotNull())
     has_code = F.col("promo_code").isNotNull()
     coupon = (has_coupon() | has_code).alias("has_coupon")
     orders = kept(in_order(orders.select("member_id", "on", *_OF_ORDERS, coupon)))
-    contacts = seen(contacts, silver.CAMPAIGN_CONTACTS).transform(only_sent)
+    contacts = seen("contacts").transform(only_sent)
     bought = orders.groupBy("member_id").agg(F.min("on").alias("on"))
     known = members.select("member_id", "on").unionByName(bought)
-    events = seen(events, silver.EVENTS)
+    events = seen("events")
     if identity is None:
         identity = identities.stretches(events, zone)
     return Facts(
         known=kept(known.groupBy("member_id").agg(F.min("on").alias("known_on"))),
         members=members,
         orders=orders,
-        lines=lines,
-        products=products,
+        lines=tables["lines"],
+        products=tables["products"],
         events=events,
         identity=identity.where(F.col("identified_on") <= F.lit(as_of)),
-        campaigns=campaigns,
+        campaigns=tables["campaigns"],
         contacts=contacts,
-        responses=seen(responses, silver.CAMPAIGN_RESPONSES),
-        coupon_events=seen(coupon_events, silver.COUPON_EVENTS),
+        responses=seen("responses"),
+        coupon_events=seen("coupon_events"),
     )
 
 
