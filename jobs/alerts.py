@@ -61,7 +61,7 @@ def readings(stored: DataFrame, rule: AlertRule, held: list[Alert], conf: Conf, 
     """What a rule says of the metrics."""
     days = alerts.needed(rule, conf.alerts, conf.kpi.trend_periods, as_of)
     # a day of the past may have left a week or month running
-    same = (F.col("metric") == rule.metric) & (F.col("period") == rule.period) & F.col("is_complete")
+    same = (F.col("metric") == rule.read_metric) & (F.col("period") == rule.period) & F.col("is_complete")
     # collected: a metric's few periods, for the values of one dimension and over all
     dimensions = F.col("dimension").isin("all", rule.dimension)
     rows = stored.where(same & dimensions & F.col("period_start").isin(days)).collect()

@@ -80,6 +80,24 @@ def test_the_limit_itself_is_within(given: dict[str, Any], values: list[float]) 
     assert (found.value, found.is_broken) == (found.threshold, False)
 
 
+@pytest.mark.parametrize(
+    ("values", "counted", "expected"),  # counted: so many of the periods
+    [
+        ([0.3, 0.4, 0.1, 0.4], 4, 0.0),  # by floats 1.1e-17
+        ([None, 3.0, 1.0], 3, 2.0),  # nobody left in the last period: the trend of those before
+        ([None, 3.0, 1.0], 0, None),  # that one was not counted
+        ([5.0, None, None], 3, None),
+    ],
+)
+def test_the_level_of_a_trend_is_exact(values: list[float | None], counted: int, expected: float | None) -> None:
+    trend = rule(metric="movement_ratio_trend", below=None, above=0, period="month")
+    assert trend.read_metric == "movement_ratio"
+    days = alerts.needed(trend, CONF, len(values), D)
+    numbers = {("all", day): value for day, value in zip(days, values, strict=True)}
+    (found,) = alerts.readings(trend, days, numbers, days[:counted])
+    assert (found.subject_id, found.value, found.is_broken) == ("movement_ratio_trend", expected, bool(expected))
+
+
 def test_a_rule_for_each_value_of_a_dimension() -> None:
     numbers = {("app", D): 9.0, ("shop", D): 10.0}
     found = alerts.readings(rule(dimension="channel"), [D], numbers)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from memberlake.conf.section import MOST_DAYS, LookBack, Section, repeated
-from memberlake.kpi.metrics import DAILY, METRICS, Metric
+from memberlake.kpi.metrics import DAILY, METRICS, TRENDS, Metric
 
 MEMBER_DIMENSIONS = ("source", "gender", "city", "occupation", "brand", "acquisition_channel", "tier")
 ORDER_DIMENSIONS = ("channel", "category")
@@ -101,6 +101,16 @@ class AlertRule(Section):
         if self.dimension_value is not None and self.dimension == "all":
             raise ValueError(f"{self.name}: dimension_value needs a dimension")
         return self
+
+    @property
+    def is_of_trend(self) -> bool:
+        """The level of a trend, which is made again of the metric's numbers: gold.kpi holds it as floats give it."""
+        return self.measure == "level" and self.metric in TRENDS
+
+    @property
+    def read_metric(self) -> str:
+        """The metric whose numbers are read."""
+        return TRENDS[self.metric] if self.is_of_trend else self.metric
 
 
 class WebhookConf(Section):

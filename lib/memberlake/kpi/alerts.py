@@ -73,7 +73,8 @@ def needed(rule: AlertRule, conf: AlertsConf, trend_periods: int, as_of: date) -
     latest = periods.start(rule.period, known)
     if periods.end(rule.period, known) > known:
         latest = periods.start(rule.period, latest - timedelta(days=1))
-    count = {"level": 1, "change": conf.change_periods, "trend": trend_periods - 1}[rule.measure]
+    measure = "trend" if rule.is_of_trend else rule.measure
+    count = {"level": 1, "change": conf.change_periods, "trend": trend_periods - 1}[measure]
     step = 7 if rule.period == "day" and rule.measure == "change" else 1
     days = [latest]
     for _ in range(count):
@@ -95,7 +96,7 @@ def readings(
 
     Args:
         days: of `needed`.
-        values: by dimension value and first day of the period; of the rule's metric, period and dimension.
+        values: by dimension value and first day of the period; of the rule's `read_metric`, period and dimension.
         counted: first days of the periods in which the metric is known over all: one that is no ratio is 0 there for a
             value without a row, a channel in which nobody ordered.
         held: alerts that are there.
@@ -104,11 +105,12 @@ def readings(
     if rule.dimension != "all":
         mine = [a for a in held if a.state == "open" and a.rule == rule.name and _is_about(rule, a)]
         subjects |= {(a.subject_id or "").removeprefix(_subject(rule, "")) for a in mine}
-    zeros = dict.fromkeys(counted, 0.0) if METRICS[rule.metric].denominator is None else {}
+    zeros = dict.fromkeys(counted, 0.0) if METRICS[rule.read_metric].denominator is None else {}
     found = []
     for subject in sorted(subjects):
         numbers = [values.get((subject, day), zeros.get(day)) for day in days]
-        found.append(_reading(rule, subject, days[0], _measured(rule, numbers)))
+        is_running = rule.is_of_trend and days[0] not in counted  # then it has no trend yet
+        found.append(_reading(rule, subject, days[0], None if is_running else _measured(rule, numbers)))
     return found
 
 
@@ -131,14 +133,21 @@ def _exact(number: float) -> Fraction:
 
 
 def _measured(rule: AlertRule, values: Sequence[float | None]) -> Fraction | None:
-    latest, *earlier = [None if v is None else _exact(v) for v in values]
+    latest, *earlier = numbers = [None if v is None else _exact(v) for v in values]
+    if rule.is_of_trend:
+        return _slope(numbers)
     if latest is None or rule.measure == "level":
         return latest
     if rule.measure == "change":
         known = [v for v in earlier if v is not None]
         median = statistics.median(known) if len(known) > 1 else 0
         return latest / median - 1 if median else None
-    points = [(-n, v) for n, v in enumerate([latest, *earlier]) if v is not None]
+    return _slope(numbers)
+
+
+def _slope(numbers: Sequence[Fraction | None]) -> Fraction | None:
+    """Of the latest number first; None of fewer than two."""
+    points = [(-n, v) for n, v in enumerate(numbers) if v is not None]
     if len(points) < 2:
         return None
     middle = Fraction(sum(x for x, _ in points), len(points))
