@@ -5,15 +5,13 @@ import time
 from dataclasses import asdict, replace
 from datetime import date, datetime, timezone
 
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import cli
 from memberlake.conf import Conf
-from memberlake.conf.kpi import AlertRule
 from memberlake.errors import UserError
-from memberlake.kpi import alerts, periods, webhook
-from memberlake.kpi.alerts import Alert, Reading
+from memberlake.kpi import alerts, periods, readings, webhook
+from memberlake.kpi.alerts import Alert
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.churn import MODEL_MONITORING
 from memberlake.tables.gold.kpi import ALERTS, KPI
@@ -44,31 +42,13 @@ def judge(lake: Lake, conf: Conf, as_of: date) -> list[Alert]:
     cooldown = max((rule.cooldown_days for rule in conf.alerts.rules), default=0)
     matters = (F.col("state") == "open") | (F.col("closed_on") >= F.date_sub(F.lit(as_of), cooldown))
     held = [alerts.of_row(row.asDict()) for row in lake.read(ALERTS).where(matters).collect()]
-    stored = lake.read(KPI)
-    found = [each for rule in conf.alerts.rules for each in readings(stored, rule, held, conf, as_of)]
-    monitored = lake.read(MODEL_MONITORING).where(F.col("as_of") <= F.lit(as_of))
-    newest = monitored.join(monitored.agg(F.max("as_of").alias("as_of")), on="as_of", how="inner")
-    found += [alerts.of_model(row.asDict()) for row in newest.collect()]  # a row a metric of a model
+    found = readings.of_day(lake.read(KPI), lake.read(MODEL_MONITORING), conf.alerts.rules, held, conf, as_of)
     changed = alerts.advance(held, found, conf.alerts.rules, as_of)
     if not lake.ready(ALERTS):
         lake.append(ALERTS, lake.read(ALERTS))  # of no row: who reads the lake finds that there is no alert
     if changed:
         lake.put(ALERTS, periods.literal(lake.spark.range(1), map(asdict, changed), ALERTS.struct))
     return [*{alert.alert_id: alert for alert in (*held, *changed)}.values()]
-
-
-def readings(stored: DataFrame, rule: AlertRule, held: list[Alert], conf: Conf, as_of: date) -> list[Reading]:
-    """What a rule says of the metrics."""
-    days = alerts.needed(rule, conf.alerts, conf.kpi.trend_periods, as_of)
-    # a day of the past may have left a week or month running
-    same = (F.col("metric") == rule.read_metric) & (F.col("period") == rule.period) & F.col("is_complete")
-    # collected: a metric's few periods, for the values of one dimension and over all
-    dimensions = F.col("dimension").isin("all", rule.dimension)
-    rows = stored.where(same & dimensions & F.col("period_start").isin(days)).collect()
-    of_rule = [r for r in rows if r["dimension"] == rule.dimension]
-    values = {(r["dimension_value"], r["period_start"]): r["value"] for r in of_rule}
-    counted = {r["period_start"] for r in rows if r["dimension"] == "all"}
-    return alerts.readings(rule, days, values, counted, held)
 
 
 def post(lake: Lake, conf: Conf, unsent: list[Alert]) -> None:

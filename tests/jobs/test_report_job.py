@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from pyspark.sql import functions as F
 from tests import health
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, configured
+from tests.jobs.orders import rows
 
-from memberlake import cli
+from memberlake import cli, jobs
 from memberlake.lake.store import Lake
 from memberlake.tables.gold.kpi import ALERTS, KPI
 from memberlake.tables.gold.value import RFM_SCORES
@@ -56,6 +57,27 @@ def test_a_report_is_of_the_last_day_that_ran_and_names_its_run(lake: Lake, tmp_
     assert "987,654,321" not in "".join(map(text, pages))  # of a later day
     refused = memberlake("run", "report", "--lake", root, "--as-of", "2026-10-31", "--set", f"report.folder={tmp_path}")
     assert (refused.exit_code, "holds something else than a report" in refused.stderr) == (2, True)
+
+
+def test_an_alert_has_the_value_of_the_day_reported(lake: Lake) -> None:
+    """Nights go on after it: on the second the rule is broken still, on the third it is not, and another's is gone."""
+    one = health.AS_OF
+    two, three = one + timedelta(days=1), one + timedelta(days=2)
+    of_all = {"period": "day", "dimension": "all", "dimension_value": "all", "is_complete": True}
+    rules = [f"{{name: {name}, metric: {name}, period: day, below: 10}}" for name in ("orders", "visits")]
+    for day, value in ((one, 8.0), (two, 7.0), (three, 12.0)):
+        counted = [{"metric": m, "period_start": day, "value": value, "as_of": day} for m in ("orders", "visits")]
+        lake.append(KPI, rows(lake.spark, KPI, [{**of_all, **row} for row in counted]))
+        conf = configured(f"alerts.rules=[{', '.join(rules[: 1 if day == three else 2])}]")
+        jobs.find("alerts").run(lake, conf, day)
+
+    def reported(day: date) -> list[tuple[object, ...]]:
+        told = jobs.find("report").module.facts(lake, conf, day).of("alerts")
+        return sorted((a["rule"], a["state"], a["value"], a["as_of"]) for a in told)
+
+    assert reported(one) == [("orders", "open", 8.0, one), ("visits", "open", None, one)]  # no rule reads it any more
+    assert reported(two) == [("orders", "open", 7.0, two), ("visits", "open", None, two)]
+    assert reported(three) == [("orders", "closed", 7.0, three), ("visits", "closed", 7.0, three)]
 
 
 def test_the_readme_reads_gold_without_spark(
