@@ -5,6 +5,7 @@ import time
 from dataclasses import asdict, replace
 from datetime import date, datetime, timezone
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from memberlake import cli
@@ -25,8 +26,13 @@ log = logging.getLogger(__name__)
 def run(lake: Lake, conf: Conf, as_of: date) -> None:
     last = lake.stands_at("alerts")
     if last and as_of < last:
-        log.warning("alerts were judged until %s: a day before that opens and closes none", last)
-        return
+        if not lake.rebuild:
+            said = (
+                "alerts were judged until %s: a day before that opens and closes none (--rebuild takes back what was)"
+            )
+            log.warning(said, last)
+            return
+        lake.replace(ALERTS, lake.read(ALERTS).transform(_until, as_of))
     counted = lake.read(KPI).agg(F.max("as_of").alias("as_of")).collect()[0]["as_of"]  # one row; NULL without metrics
     if counted and counted < as_of:  # it would stand for judged, and no alert of the days between be opened
         raise UserError(f"gold.kpi is as of {counted}: run kpi as of {as_of} first")
@@ -34,6 +40,14 @@ def run(lake: Lake, conf: Conf, as_of: date) -> None:
     lake.set_at("alerts", as_of)
     if conf.alerts.webhook.url is not None:
         post(lake, conf, [alert for alert in known if alert.state == "open" and alert.sent_at is None])
+
+
+def _until(known: DataFrame, as_of: date) -> DataFrame:
+    """Without what was opened or closed after as_of."""
+    is_later = F.col("closed_on") > F.lit(as_of)
+    kept = known.where(F.col("raised_on") <= F.lit(as_of))
+    state, closed_on = F.when(is_later, "open").otherwise(F.col("state")), F.when(~is_later, F.col("closed_on"))
+    return kept.withColumns({"state": state, "closed_on": closed_on})
 
 
 def judge(lake: Lake, conf: Conf, as_of: date) -> list[Alert]:

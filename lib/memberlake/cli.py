@@ -140,6 +140,7 @@ _lake_options = _together(
     click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_log_stacks, help=_STACKS),
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the closing summary as JSON.")
+_REBUILD = "An incremental job starts from nothing; the outcome is the same. Alerts of later days are taken back."
 _IF_NEEDED = click.option(
     "--if-needed", is_flag=True, help="Only what is due; what time will bring is no failure. As in nightly."
 )
@@ -171,7 +172,7 @@ def ingest_command(job: jobs.Job | None, /, name: str, as_json: bool, **given: A
 @main.command("run")
 @click.argument("job")
 @_day_options
-@click.option("--rebuild", is_flag=True, help="An incremental job starts from nothing; the outcome is the same.")
+@click.option("--rebuild", is_flag=True, help=_REBUILD)
 @_IF_NEEDED
 @_JSON
 @_lake_options

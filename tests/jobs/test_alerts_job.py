@@ -111,6 +111,33 @@ def test_an_alert_that_is_refused_keeps_no_other_back(lake: Lake, chat: Chat, mo
     assert len(chat.got) == 4
 
 
+def test_a_day_too_far_is_taken_back(lake: Lake) -> None:
+    """A mistaken --as-of closed an alert and opened another: with --rebuild it is as if it had not been judged."""
+    of_all = {"period": "day", "dimension": "all", "dimension_value": "all", "is_complete": True}
+    for n, visits, orders in ((0, 4.0, 9.0), (1, 3.0, 9.0), (30, 9.0, 2.0)):
+        day = D + timedelta(days=n)
+        told = [{"metric": m, "value": v, "period_start": day, "as_of": day} for m, v in
+                (("visits", visits), ("orders", orders))]  # fmt: skip
+        lake.append(KPI, rows(lake.spark, KPI, [{**of_all, **row} for row in told]))
+    rules = [f"{{name: {name}, metric: {name}, period: day, below: 6}}" for name in ("orders", "visits")]
+    conf = configured(f"alerts.rules=[{', '.join(rules)}]")
+
+    def judged(n: int) -> list[tuple[object, ...]]:
+        jobs.find("alerts").run(lake, conf, D + timedelta(days=n))
+        shown = lake.read(ALERTS).orderBy("rule").select("rule", "raised_on", "value", "state", "as_of", "closed_on")
+        return [tuple(alert) for alert in shown.collect()]
+
+    first, later, far = D, D + timedelta(days=1), D + timedelta(days=30)
+    assert judged(0) == [("visits", first, 4.0, "open", first, None)]
+    too_far = [("orders", far, 2.0, "open", far, None), ("visits", first, 4.0, "closed", far, far)]
+    assert judged(30) == too_far
+    assert judged(1) == too_far
+    lake.rebuild = True
+    assert judged(1) == [("visits", first, 3.0, "open", later, None)]
+    lake.rebuild = False
+    assert judged(30) == [("orders", far, 2.0, "open", far, None), ("visits", first, 3.0, "closed", far, far)]
+
+
 def test_a_week_that_is_running_in_the_table_is_not_judged(lake: Lake) -> None:
     """kpi ran as of a past day after the week was over: it is as of that day."""
     week = {"period": "week", "period_start": date(2026, 11, 9), "dimension": "all", "dimension_value": "all"}
