@@ -204,6 +204,30 @@ def test_ratios_of_a_running_month_beside_those_of_the_same_days(spark: SparkSes
     }
 
 
+def test_shares_of_a_month_that_has_sold_nothing_yet(spark: SparkSession) -> None:
+    """Each method keeps what it had on the same days before; a month that had nothing then either has no parts."""
+    running = {"period": "month", "is_complete": False, "value": 0.0, "dimension": "all", "dimension_value": "all"}
+    march, february = date(2026, 3, 1), date(2026, 2, 1)
+    given = [
+        {**running, "period_start": march, "metric": "revenue", "same_days_before": 20.0},
+        {**running, "period_start": march, "metric": "marketing_revenue", "same_days_before": 5.0},
+        {**running, "period_start": march, "metric": "unattributed_revenue", "same_days_before": 15.0},
+        {**running, "period_start": february, "metric": "revenue", "same_days_before": 0.0},
+    ]
+    given.append({**given[1], "dimension": "method", "dimension_value": "code"})
+    found = table.derived(stored(spark, given), rows(spark, ACTIVE_COUNTS, []), CONF, D)
+    shares = [r for r in found.collect() if r.metric == "attributed_share"]
+    assert {(r.period_start, r.dimension_value): (r.value, r.same_days_before) for r in shares} == {
+        (march, "all"): (None, 0.25),
+        (march, "code"): (None, 0.25),
+        (march, "contact"): (None, 0.0),
+        (march, "marked"): (None, 0.0),
+        (march, "voucher"): (None, 0.0),
+        (march, "none"): (None, 0.75),
+        (february, "all"): (None, None),
+    }
+
+
 def test_activity_of_active_counts(spark: SparkSession) -> None:
     def count(window: str, start: date, end: date, active: int, kind: str = "all") -> dict[str, Any]:
         cell = {"dimension": "kind" if kind != "all" else "all", "dimension_value": kind}

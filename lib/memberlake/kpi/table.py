@@ -241,8 +241,8 @@ def _per_visit(stored: DataFrame) -> DataFrame:
 
 
 def _attributed(stored: DataFrame) -> DataFrame:
-    """What each method has of all revenue, and the rest; a method without a row had nothing. Of no revenue there are no
-    parts."""
+    """What each method has of all revenue, and the rest; a method without a row had nothing. Of no revenue, then and on
+    the same days before, there are no parts."""
     cells = [F.struct(F.lit("method").alias(CELL[0]), F.lit(method).alias(CELL[1])) for method in METHODS]
     cells.append(F.struct(F.lit("all").alias(CELL[0]), F.lit("all").alias(CELL[1])))
     total = (
@@ -250,7 +250,7 @@ def _attributed(stored: DataFrame) -> DataFrame:
         .where("dimension = 'all'")
         .drop(*CELL)
         .select("*", F.inline(F.array(*cells)))
-        .where("dimension = 'all' OR total <> 0")
+        .where("dimension = 'all' OR total <> 0 OR total_before <> 0")
     )
     shown = stored.where("metric = 'marketing_revenue' AND dimension IN ('all', 'method')")
     rest = stored.where("metric = 'unattributed_revenue' AND dimension = 'all'").withColumns(
