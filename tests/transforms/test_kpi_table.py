@@ -188,6 +188,8 @@ def test_ratios_of_a_running_month_beside_those_of_the_same_days(spark: SparkSes
         row("churned_members", 4.0, 2.0, "city", "Suzhou"),
         row("new_purchasing_members", 1.0, 1.0, "city", "nobody left"),
         row("churned_members", 4.0, 2.0, "city", "nobody came"),  # nor in the same days before
+        row("new_purchasing_members", 0.0, 1.0, "city", "no ratio"),  # now or then
+        row("churned_members", 0.0, 1.0, "city", "a ratio then"),
     ]
     found = table.derived(stored(spark, given), rows(spark, ACTIVE_COUNTS, []), CONF, D)
     assert {(r.metric, r.dimension_value): (r.value, r.same_days_before) for r in found.collect()} == {
@@ -201,6 +203,7 @@ def test_ratios_of_a_running_month_beside_those_of_the_same_days(spark: SparkSes
         ("movement_ratio", "Suzhou"): (1.5, 0.0),
         ("movement_ratio", "nobody left"): (None, None),
         ("movement_ratio", "nobody came"): (0.0, 0.0),
+        ("movement_ratio", "a ratio then"): (None, 0.0),
     }
 
 

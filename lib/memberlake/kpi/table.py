@@ -276,6 +276,8 @@ def _moved(stored: DataFrame) -> DataFrame:
     known = churned.where("dimension = 'all'").join(new.where("dimension = 'all'"), on=[*_PERIOD], how="left_semi")
     both = churned.join(new, on=[*_ROW], how="full").join(known, on=[*_PERIOD], how="left_semi")
     filled = both.na.fill(0.0, ["new", "churned", "new_before", "churned_before"])
+    is_told = "dimension = 'all' OR new <> 0 OR churned <> 0 OR churned_before <> 0"  # else 0 of 0, then too
+    filled = filled.where(is_told)
     before = F.try_divide("new_before", "churned_before")
     return filled.select(*_ROW, *_measured("movement_ratio", F.col("new"), F.col("churned"), before))
 
