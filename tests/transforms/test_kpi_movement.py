@@ -104,6 +104,18 @@ def test_churn_of_a_period_by_the_snapshot_that_sees_it(spark: SparkSession) -> 
     }
 
 
+def test_who_churned_twice_in_different_ways_counts_in_both(spark: SparkSession) -> None:
+    """Lapsed, came back and unsubscribed within a month: one member, but one of either kind."""
+    march = Span("month", date(2026, 3, 1), date(2026, 3, 1), D)
+    life: Stretches = [(ago(20), ago(15)), (ago(12), ago(10)), (ago(5), None)]
+    left = {"kind": "explicit", "permanence": "permanent"}
+    seen = periods.literal(spark.range(1), movement.seen_by([march], [D]), periods.SNAPSHOT)
+    members = rows(spark, MEMBERS, []).select("member_id")
+    found = movement.sums(snapshot(spark, D, {"m": life}, {}, m=left), members, [], seen)
+    counted = {r.dimension_value: r.churned_in for r in found.collect()}
+    assert counted == dict.fromkeys(("all", "implicit", "temporary", "explicit", "permanent"), 1)
+
+
 def test_churn_of_periods_by_brute_force(spark: SparkSession) -> None:
     """Every day of random members: churned or not, yesterday and today."""
     draw = random.Random(3)

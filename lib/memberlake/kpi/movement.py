@@ -69,7 +69,8 @@ def sums(status: DataFrame, members: DataFrame, dimensions: Sequence[str], seen:
 def _turns(known: DataFrame, of_member: dict[str, Column]) -> DataFrame:
     """Daily, of each snapshot: churned_on_day and back_on_day, the beginnings and ends of churn; and of these
     churned_on_week and the like, the member's first in that week or month. Spans begin with their period, so the first
-    in a period is the first in a span.
+    in a period is the first in a span. Of an explicit or permanent churn there is only the one that lasts, so it is the
+    first of its kind.
     """
     is_over, before = F.col("stretch")["back_on"].isNotNull(), F.get("stretches", F.col("n") - 1)
     ways = ("churned_on", "back_on")
@@ -86,13 +87,13 @@ def _turns(known: DataFrame, of_member: dict[str, Column]) -> DataFrame:
         .select("*", F.inline(turns))
         .where(F.col("day").isNotNull())
     )
-    counted = [
-        F.count_if((F.col("turn") == w) & F.coalesce(F.col("earlier_on") < F.date_trunc(p, "day"), F.lit(True))).alias(
-            f"{w}_{p}"
-        )
-        for w in ways
-        for p in PERIODS
-    ]
+    is_alone = F.col(CELL[0]).isin(*_KINDS) & F.col(CELL[1]).isin("explicit", "permanent")
+
+    def first_in(period: str) -> Column:
+        earlier = F.when(~is_alone, F.col("earlier_on"))
+        return earlier.isNull() | (earlier < F.date_trunc(period, "day"))
+
+    counted = [F.count_if((F.col("turn") == w) & first_in(p)).alias(f"{w}_{p}") for w in ways for p in PERIODS]
     cells = {**of_member, **{name: F.col(name) for name in _KINDS}}
     return exploded(each, cells).groupBy("as_of", "day", *CELL).agg(*counted)
 
