@@ -80,7 +80,7 @@ def test_kill(spark: SparkSession, undisturbed: Undisturbed, tmp_path: Path, tol
     again = arguments(command, undisturbed.landing, tmp_path / "lake", *SMALL_BATCHES, *PATIENT)
     process = started(undisturbed.home, again, tmp_path / "log")
     wait_until(process, lambda: files(tmp_path / "lake") > max(until, 1))  # the first is the lock
-    time.sleep(chance.uniform(0, 0.5))
+    time.sleep(chance.uniform(0, 0.5) * (1 - share))  # near its end half a second is all that it has left
     assert process.poll() is None, "it was at its end before it was killed"
     killed(process, alone=alone)
     rerun = run_here(again, undisturbed.home)
