@@ -51,6 +51,7 @@ def facts(lake: Lake, conf: Conf, as_of: date) -> Facts:
         conf=conf,
         versions={table.full_name: last for table in READS if (last := lake.last_commit(table))},
         rules={rule.name: rule for rule in conf.alerts.rules},
+        judged_until=lake.stands_at("alerts"),
     )
 
 

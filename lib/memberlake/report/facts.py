@@ -79,6 +79,7 @@ class Facts:
         conf: the settings, of which texts name limits and windows.
         versions: table to its Delta version and the instant of its last change (UTC).
         rules: the rules of alerts as they are now, by name.
+        judged_until: the last day that alerts were judged of.
     """
 
     rows: Rows
@@ -87,6 +88,7 @@ class Facts:
     conf: Conf
     versions: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
     rules: Mapping[str, AlertRule] = field(default_factory=dict)
+    judged_until: date | None = None
 
     def of(self, name: str) -> Sequence[Row]:
         return self.rows.get(name, ())

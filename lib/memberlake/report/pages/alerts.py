@@ -20,7 +20,7 @@ def table(facts: Facts, key: str, rows: Sequence[Row], most: int = 200) -> Block
         facts,
         key,
         "gold.alerts",
-        "no_alert" if facts.has_run("alerts") else "alerts",  # of another day nobody knows
+        "no_alert" if facts.judged_until == facts.as_of else "alerts",  # of a day before nobody knows
         columns=headers("state", "severity", "message", "value", "threshold", "raised", "rule", "notify"),
         rows=[
             [
