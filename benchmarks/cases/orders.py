@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cases.run import AS_OF, Case, Run, Told, answer, sink
-from memberlake import jobs
+from memberlake import calendar, jobs
 from memberlake.ingest import source
 from memberlake.ingest.take import Ingest
 from memberlake.made import write
@@ -85,6 +85,43 @@ def ingest_duckdb(run: Run) -> None:
     run.told["answer"] = answer(
         found.select("order_id", "status", F.col("net_amount").cast("decimal(18,2)").alias("net_amount"))
     )
+
+
+def corrections_memberlake(run: Run) -> None:
+    """The fifth night's orders into silver, as ingest writes them."""
+    _five_nights(run, "corrected")
+
+
+def corrections_rewrite(run: Run) -> None:
+    """The same where a corrected row cannot be marked in its file: MERGE writes the file anew."""
+    _five_nights(run, "rewritten", {"delta.enableDeletionVectors": "false"})
+
+
+def _five_nights(run: Run, name: str, properties: Mapping[str, str] = {}) -> None:
+    """History in the order of time; then each night a day's orders, a tenth of the fortnight's again, a few of old."""
+    run.fresh(name)
+    lake, made, zone = run.lake(name), run.lake().read(ORDERS), run.rules().business_timezone
+    day = calendar.business_date(F.col("ordered_at"), zone)
+    first = AS_OF - timedelta(days=4)
+    history = made.where(day < F.lit(first)).repartitionByRange(run.orders // 250_000, "ordered_at")
+    lake.append(ORDERS, history.sortWithinPartitions("ordered_at"))
+    for key, value in properties.items():
+        run.spark.sql(f"ALTER TABLE {lake.name(ORDERS)} SET TBLPROPERTIES ('{key}' = '{value}')")
+
+    def night(new: date) -> DataFrame:
+        is_recent = day.between(F.lit(new - timedelta(days=14)), F.lit(new - timedelta(days=1)))
+        drawn = F.pmod(F.xxhash64("order_id", F.lit(new)), F.lit(run.orders))
+        is_corrected = (is_recent & (drawn < run.orders // 10)) | ((day < F.lit(new)) & (drawn < 30))
+        corrected = made.where(is_corrected).withColumn("updated_at", F.lit(new).cast("timestamp"))
+        return made.where(day == F.lit(new)).unionByName(corrected)
+
+    for n in range(5):
+        with lake.kept(night(first + timedelta(days=n))) as rows:
+            run.told["rows"] = rows.count()
+            run.timed(lambda rows=rows: lake.upsert(ORDERS, rows))
+    last = run.spark.sql(f"DESCRIBE HISTORY {lake.name(ORDERS)} LIMIT 1").collect()[0]["operationMetrics"]
+    run.told |= {"corrected": int(last["numTargetRowsUpdated"]), "copied": int(last["numTargetRowsCopied"])}
+    run.told["answer"] = answer(lake.read(ORDERS))
 
 
 def rfm_memberlake(run: Run) -> None:
@@ -217,6 +254,14 @@ CASES = {
         sides=[ingest_memberlake, ingest_duckdb],
         same=[ingest_duckdb],
         notes=_ingest_tried,
+    ),
+    "corrections": Case(
+        "A night's orders into silver: new ones, and corrections of old",
+        "follows the night, not the history",
+        data=[generate_lake],
+        sides=[corrections_memberlake, corrections_rewrite],
+        same=[corrections_rewrite],
+        also=["corrected", "copied"],
     ),
     "rfm": Case(
         "RFM",

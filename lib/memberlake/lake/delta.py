@@ -281,8 +281,10 @@ class DeltaTables:
         )
         checks = {f"delta.constraints.{name}": check for name, check in table.checks}
         feed = {_CHANGE_FEED: "true"} if table.keeps_changes else {}
+        # else a MERGE writes each file in which a row is corrected anew, in two large ones: soon that is all of the table
+        vectors = {"delta.enableDeletionVectors": "true"} if table.version else {}
         made = {guard.VERSION_PROPERTY: str(CONTRACT_VERSION), MADE: uuid.uuid4().hex}
-        properties = {**made, **feed, **checks}
+        properties = {**made, **feed, **vectors, **checks}
         partitions = f" PARTITIONED BY ({', '.join(table.partitioned_by)})" if table.partitioned_by else ""
         place = ""
         if self.conf.catalog:
