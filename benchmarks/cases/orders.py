@@ -88,21 +88,21 @@ def ingest_duckdb(run: Run) -> None:
 
 
 def corrections_memberlake(run: Run) -> None:
-    """The fifth night's orders into silver, as ingest writes them."""
-    _five_nights(run, "corrected")
+    """The third night's orders into silver, as ingest writes them."""
+    _three_nights(run, "corrected")
 
 
 def corrections_rewrite(run: Run) -> None:
     """The same where a corrected row cannot be marked in its file: MERGE writes the file anew."""
-    _five_nights(run, "rewritten", {"delta.enableDeletionVectors": "false"})
+    _three_nights(run, "rewritten", {"delta.enableDeletionVectors": "false"})
 
 
-def _five_nights(run: Run, name: str, properties: Mapping[str, str] = {}) -> None:
+def _three_nights(run: Run, name: str, properties: Mapping[str, str] = {}) -> None:
     """History in the order of time; then each night a day's orders, a tenth of the fortnight's again, a few of old."""
     run.fresh(name)
     lake, made, zone = run.lake(name), run.lake().read(ORDERS), run.rules().business_timezone
     day = calendar.business_date(F.col("ordered_at"), zone)
-    first = AS_OF - timedelta(days=4)
+    first = AS_OF - timedelta(days=2)
     history = made.where(day < F.lit(first)).repartitionByRange(run.orders // 250_000, "ordered_at")
     lake.append(ORDERS, history.sortWithinPartitions("ordered_at"))
     for key, value in properties.items():
@@ -115,7 +115,7 @@ def _five_nights(run: Run, name: str, properties: Mapping[str, str] = {}) -> Non
         corrected = made.where(is_corrected).withColumn("updated_at", F.lit(new).cast("timestamp"))
         return made.where(day == F.lit(new)).unionByName(corrected)
 
-    for n in range(5):
+    for n in range(3):
         with lake.kept(night(first + timedelta(days=n))) as rows:
             run.told["rows"] = rows.count()
             run.timed(lambda rows=rows: lake.upsert(ORDERS, rows))

@@ -281,7 +281,7 @@ class DeltaTables:
         )
         checks = {f"delta.constraints.{name}": check for name, check in table.checks}
         feed = {_CHANGE_FEED: "true"} if table.keeps_changes else {}
-        # else a MERGE writes each file in which a row is corrected anew, in two large ones: soon that is all of the table
+        # else a MERGE writes every file with a corrected row anew, together in a few: soon all of the table, each night
         vectors = {"delta.enableDeletionVectors": "true"} if table.version else {}
         made = {guard.VERSION_PROPERTY: str(CONTRACT_VERSION), MADE: uuid.uuid4().hex}
         properties = {**made, **feed, **vectors, **checks}
