@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from memberlake.errors import UserError
+from memberlake.lake import delta
 from memberlake.lake.asof import AsOfCheck
 from memberlake.lake.contract import DATE, INT, STRING, TS, Column, Table
 from memberlake.lake.rehearsal import rehearsal
@@ -310,6 +311,22 @@ def test_a_correction_copies_no_other_row(lake: Lake) -> None:
     assert files < set(lake.spark.table(lake.name(FACTS)).inputFiles())
     told = lake.read(FACTS).groupBy("value").count().collect()
     assert {row["value"]: row["count"] for row in told} == {"said": 9, "corrected": 1}
+
+
+def test_small_files_are_put_together_now_and_then(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delta, "_COMPACTED_EVERY", 3)
+    for n in range(2):  # the table is made in commit 0
+        lake.upsert(FACTS, facts(lake, [("same", None, "said", n), (str(n), None, "said", 1)]))
+    version = lake.version(FACTS)
+    assert version == 2
+    assert len(lake.spark.table(lake.name(FACTS)).inputFiles()) > 1
+    lake.upsert(FACTS, facts(lake, [("same", None, "said", 2), ("2", None, "said", 1)]))
+    assert len(lake.spark.table(lake.name(FACTS)).inputFiles()) == 1
+    same(lake.read(FACTS), [("same", None, "said", minute(2)), *[(str(n), None, "said", minute(1)) for n in range(3)]])
+    changed = lake.changes(FACTS, version)
+    assert changed is not None
+    assert sorted(row["_change_type"] for row in changed.collect()) == ["insert", "update_postimage", "update_preimage"]
+    assert lake.written["silver.facts"] == 6
 
 
 def test_add_new_leaves_known_keys(lake: Lake) -> None:

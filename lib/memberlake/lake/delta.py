@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 MADE = "memberlake.made"  # differs from that of a table which stood in its place before
 _CHANGE_FEED = "delta.enableChangeDataFeed"
+_COMPACTED_EVERY = 50  # commits; a night's is one or two, of a few small files
 _BOOKS = (CUTOFFS, RUNS, WATERMARKS)  # what the lake keeps of its own jobs: nobody counts their rows
 _CONFLICT = re.compile(r"DELTA_CONCURRENT_|Concurrent\w+Exception")
 _NOT_THERE = {
@@ -130,6 +131,8 @@ class DeltaTables:
             else:
                 later = f"({rank_sql(table, 'new')}) > ({rank_sql(table, 'old')})"
                 self._merge(table, rows, f"WHEN MATCHED AND {later} THEN UPDATE SET *")
+                if self._counted[table.full_name] % _COMPACTED_EVERY == 0:
+                    self.spark.sql(f"OPTIMIZE {self.name(table)}")  # the change feed knows nothing of it
 
     def add_new(self, table: Table, frame: DataFrame) -> None:
         """Adds the rows whose key is not there yet."""
