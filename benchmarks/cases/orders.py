@@ -94,19 +94,19 @@ def corrections_memberlake(run: Run) -> None:
 
 def corrections_rewrite(run: Run) -> None:
     """The same where a corrected row cannot be marked in its file: MERGE writes the file anew."""
-    _three_nights(run, "rewritten", {"delta.enableDeletionVectors": "false"})
+    _three_nights(run, "rewritten", are_marked=False)
 
 
-def _three_nights(run: Run, name: str, properties: Mapping[str, str] = {}) -> None:
+def _three_nights(run: Run, name: str, *, are_marked: bool = True) -> None:
     """History in the order of time; then each night a day's orders, a tenth of the fortnight's again, a few of old."""
     run.fresh(name)
     lake, made, zone = run.lake(name), run.lake().read(ORDERS), run.rules().business_timezone
     day = calendar.business_date(F.col("ordered_at"), zone)
     first = AS_OF - timedelta(days=2)
-    history = made.where(day < F.lit(first)).repartitionByRange(run.orders // 250_000, "ordered_at")
+    history = made.where(day < F.lit(first)).repartitionByRange(1 + run.orders // 250_000, "ordered_at")
     lake.append(ORDERS, history.sortWithinPartitions("ordered_at"))
-    for key, value in properties.items():
-        run.spark.sql(f"ALTER TABLE {lake.name(ORDERS)} SET TBLPROPERTIES ('{key}' = '{value}')")
+    if not are_marked:
+        run.spark.sql(f"ALTER TABLE {lake.name(ORDERS)} SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'false')")
 
     def night(new: date) -> DataFrame:
         is_recent = day.between(F.lit(new - timedelta(days=14)), F.lit(new - timedelta(days=1)))
