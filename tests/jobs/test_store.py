@@ -405,6 +405,45 @@ def test_changes_are_both_forms_of_what_later_commits_touched(lake: Lake) -> Non
     assert nothing.isEmpty()
 
 
+def test_a_corrected_row_is_marked_in_its_file(lake: Lake) -> None:
+    """The file is not written anew; counts, changes and a rehearsal's clone are of the rows that are left."""
+
+    def say(into: Lake, keys: str, value: str, day: int) -> None:
+        at = datetime(2026, 11, day, tzinfo=timezone.utc)
+        said = [(key, "part", value, at) for key in keys]
+        into.upsert(FACTS, lake.spark.createDataFrame(said, FACTS.struct).coalesce(1))
+
+    def held(of: Lake) -> str:
+        values = "".join(row.value for row in of.read(FACTS).orderBy("fact_id").collect())
+        detail = of.detail(FACTS)
+        assert detail is not None
+        assert of.rows(FACTS) == detail["rows"] == len(values)
+        return values
+
+    def changed(of: Lake, after: int) -> set[tuple[str, str, str]]:
+        feed = of.changes(FACTS, after)
+        assert feed is not None
+        return {(r.fact_id, r.value, r._change_type) for r in feed.collect()}
+
+    say(lake, "abcd", "1", 19)
+    (file,) = lake.read(FACTS).inputFiles()
+    say(lake, "ab", "2", 20)
+    assert file in lake.read(FACTS).inputFiles()
+    done = lake.spark.sql(f"DESCRIBE HISTORY {lake.name(FACTS)} LIMIT 1").collect()[0]["operationMetrics"]
+    assert (done["numTargetDeletionVectorsAdded"], done["numTargetRowsCopied"]) == ("1", "0")
+    assert lake.written[FACTS.full_name] == 4 + 2
+    assert held(reopened(lake)) == "2211"
+    both = {(key, *form) for key in "ab" for form in (("1", "update_preimage"), ("2", "update_postimage"))}
+    assert changed(lake, 1) == both
+    with rehearsal(lake) as tried:
+        say(tried, "bce", "3", 21)
+        assert held(tried) == "23313"
+    lake.spark.sql(f"OPTIMIZE {lake.name(FACTS)}")
+    assert held(reopened(lake)) == "2211"
+    assert changed(lake, 1) == both
+    assert changed(lake, 2) == set()
+
+
 def test_a_table_without_a_change_feed_counts_as_all_changed_and_gets_one(lake: Lake) -> None:
     lake.replace(RESULTS, results(lake, [(D1, "r", "a", 1)]), as_of=D1)
     with rehearsal(lake) as tried:
