@@ -405,6 +405,24 @@ def test_changes_are_both_forms_of_what_later_commits_touched(lake: Lake) -> Non
     assert nothing.isEmpty()
 
 
+def test_a_change_feed_that_lost_any_of_its_files_is_none(lake: Lake) -> None:
+    """Files are read in the order of their size, and the first of them may be there still."""
+    for day, rows in enumerate((90, 20, 90, 1), start=1):
+        said = (
+            F.lit("x").alias("part"),
+            F.lit(str(day)).alias("value"),
+            F.lit(datetime(2026, 11, day)).alias("updated_at"),
+        )
+        lake.upsert(FACTS, lake.spark.range(0, rows, 1, 1).select(F.col("id").cast("string").alias("fact_id"), *said))
+        if rows == 20:
+            (lost,) = Path(lake.location(FACTS), "_change_data").glob("*.parquet")
+            lost.unlink()  # as VACUUM does
+    assert lake.changes(FACTS, 1) is None
+    found = lake.changes(FACTS, 2)
+    assert found is not None
+    assert len(found.collect()) == 2 * (90 + 1)
+
+
 def test_a_corrected_row_is_marked_in_its_file(lake: Lake) -> None:
     """The file is not written anew; counts, changes and a rehearsal's clone are of the rows that are left."""
 

@@ -192,7 +192,7 @@ class DeltaTables:
         options = {"readChangeFeed": "true", "startingVersion": str(after + 1), "endingVersion": str(latest)}
         try:
             feed = self.spark.read.options(**options).table(self.name(table))
-            feed.isEmpty()  # only reading it tells whether it is whole: it may be younger, or vacuumed
+            feed.count()  # only opening each file tells whether it is whole: it may be younger, or vacuumed
         except (PySparkException, Py4JJavaError) as error:
             why = cause(error)
             log.warning("%s: the change feed does not reach version %s: %s", table.full_name, after + 1, why)
