@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 class Read:
     """One scan of a table: what it takes of what the table holds. All are None where the lake cannot tell.
 
-    A table of the job's own that it reads back holds, here, what this run wrote.
+    A table of the job's own that it reads back holds, here, what this run wrote. `rows` are of files, those that are
+    marked as replaced among them: so there may be more than `of_rows`, which the table holds.
     """
 
     table: str
