@@ -304,15 +304,6 @@ def test_upsert_keeps_the_latest_version_whatever_the_order(lake: Lake, tmp_path
     same(other.read(FACTS), expected)
 
 
-def test_a_correction_copies_no_other_row(lake: Lake) -> None:
-    lake.upsert(FACTS, facts(lake, [(str(n), None, "said", 1) for n in range(9)]))
-    files = set(lake.spark.table(lake.name(FACTS)).inputFiles())
-    lake.upsert(FACTS, facts(lake, [("3", None, "corrected", 2), ("new", None, "said", 2)]))
-    assert files < set(lake.spark.table(lake.name(FACTS)).inputFiles())
-    told = lake.read(FACTS).groupBy("value").count().collect()
-    assert {row["value"]: row["count"] for row in told} == {"said": 9, "corrected": 1}
-
-
 def test_small_files_are_put_together_now_and_then(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delta, "_COMPACTED_EVERY", 3)
     for n in range(2):  # the table is made in commit 0
