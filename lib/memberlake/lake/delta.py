@@ -131,7 +131,7 @@ class DeltaTables:
             else:
                 later = f"({rank_sql(table, 'new')}) > ({rank_sql(table, 'old')})"
                 self._merge(table, rows, f"WHEN MATCHED AND {later} THEN UPDATE SET *")
-                if self._counted[table.full_name] % _COMPACTED_EVERY == 0:
+                if self._counted.get(table.full_name, 1) % _COMPACTED_EVERY == 0:  # a rehearsal counts none
                     self.spark.sql(f"OPTIMIZE {self.name(table)}")  # the change feed knows nothing of it
 
     def add_new(self, table: Table, frame: DataFrame) -> None:
