@@ -304,6 +304,16 @@ def test_upsert_keeps_the_latest_version_whatever_the_order(lake: Lake, tmp_path
     same(other.read(FACTS), expected)
 
 
+def test_a_version_that_cannot_be_null_is_compared_with_that_of_the_table(lake: Lake) -> None:
+    """As a source's mapping gives it: coalesce(changed_at, timestamp'2020-01-01')."""
+    dated = replace(FACTS, columns=(*FACTS.columns[:3], replace(FACTS.columns[3], required=True)))
+    for day in (19, 20, 18):
+        at = F.lit(datetime(2026, 11, day)).alias("updated_at")
+        key, part, value = F.lit("a").alias("fact_id"), F.lit("x").alias("part"), F.lit(str(day)).alias("value")
+        lake.upsert(dated, lake.spark.range(1).select(key, part, value, at))
+    assert [row.value for row in lake.read(dated).collect()] == ["20"]
+
+
 def test_small_files_are_put_together_now_and_then(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delta, "_COMPACTED_EVERY", 3)
     for n in range(2):  # the table is made in commit 0

@@ -28,7 +28,7 @@ from memberlake.conf import LakeConf, local_path
 from memberlake.errors import UserError, cause
 from memberlake.lake import guard, session, sql
 from memberlake.lake.contract import CONTRACT_VERSION, Table, conform
-from memberlake.lake.versions import newest, rank_sql, repeated_keys
+from memberlake.lake.versions import is_later_sql, newest, repeated_keys
 from memberlake.tables.ops import CUTOFFS, RUNS, WATERMARKS
 
 log = logging.getLogger(__name__)
@@ -129,8 +129,8 @@ class DeltaTables:
             if self.read(table).isEmpty():
                 self.append(table, rows)
             else:
-                later = f"({rank_sql(table, 'new')}) > ({rank_sql(table, 'old')})"
-                self._merge(table, rows, f"WHEN MATCHED AND {later} THEN UPDATE SET *")
+                later = is_later_sql(table, "new", "old")
+                self._merge(table, rows, f"WHEN MATCHED AND ({later}) THEN UPDATE SET *")
                 if self._counted.get(table.full_name, 1) % _COMPACTED_EVERY == 0:  # a rehearsal counts none
                     self.spark.sql(f"OPTIMIZE {self.name(table)}")  # the change feed knows nothing of it
 

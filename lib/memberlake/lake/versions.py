@@ -33,11 +33,28 @@ def _key_digest(table: Table) -> Column:
     return F.xxhash64(*table.key).alias("_key")
 
 
-def rank_sql(table: Table, alias: str = "") -> str:
+def rank_sql(table: Table) -> str:
     """Orders the rows of one key: (version, content as JSON); a NULL version is the oldest."""
-    prefix = f"{alias}." if alias else ""
+    return f"struct({_version(table)} AS version, {_content(table)} AS content)"
+
+
+def is_later_sql(table: Table, a: str, b: str) -> str:
+    """Whether row `a` is later than row `b` of its key, by the same order.
+
+    MERGE compares no structs where a version may be NULL in one row, and cannot be in the other.
+    """
+    version, other = _version(table, f"{a}."), _version(table, f"{b}.")
+    return (
+        f"{version} > {other} OR ({version} IS NOT NULL AND {other} IS NULL)"
+        f" OR ({version} <=> {other} AND {_content(table, f'{a}.')} > {_content(table, f'{b}.')})"
+    )
+
+
+def _version(table: Table, prefix: str = "") -> str:
+    return f"{prefix}`{table.version}`" if table.version else "0"
+
+
+def _content(table: Table, prefix: str = "") -> str:
     row = f"struct({', '.join(f'{prefix}`{name}`' for name in table.column_names)})"
     # to_json stops at milliseconds by itself, and rows that differ below would tie
-    content = f"to_json({row}, map('timestampFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS'))"
-    version = f"{prefix}`{table.version}`" if table.version else "0"
-    return f"struct({version} AS version, {content} AS content)"
+    return f"to_json({row}, map('timestampFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS'))"
